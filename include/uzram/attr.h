@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef UZRAM_ATTR_H
+#define UZRAM_ATTR_H
+
+#include <uzram/device.h>
+#include <uzram/types.h>
+#include <uzram/util/err.h>
+#include <uzram/util/strbuf.h>
+
+/**
+ * DOC: attributes
+ *
+ * One row per file of the device's directory, named, formatted and refused as
+ * in /sys/block/zramN. The layer turns text into calls of the device and back;
+ * it knows nothing of FUSE. A new attribute is one row and its functions.
+ */
+
+/* A write longer than this is refused with -E2BIG. */
+#define UZ_ATTR_TEXT_MAX 4095
+
+/**
+ * struct uz_attr_ctx - what attributes work on
+ * @dev:        the device
+ * @streams:    threads that serve requests (max_comp_streams)
+ * @last_error: the last refusal of a store, one line; "" when there is none
+ * @lock:       guards @last_error; private
+ * @resized:    called after the disksize changed (set, reset), so that the
+ *              front end can tell the kernel; never NULL
+ * @arg:        handed to @resized
+ */
+struct uz_attr_ctx;
+
+/**
+ * struct uz_attr - one attribute
+ * @name:  file name
+ * @mode:  permission bits, as kernel zram's
+ * @what:  one sentence for uzramctl and for the lint that looks for it in the
+ *         man page
+ * @show:  appends the text, line feed included; NULL when write-only
+ * @store: takes the text (zero-terminated, @len bytes, trailing line feed
+ *         still there); NULL when read-only
+ *
+ * @show and @store are called by uz_attr_show() and uz_attr_store() only.
+ */
+struct uz_attr {
+	const char *name;
+	unsigned int mode;
+	const char *what;
+	int (*show)(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
+	int (*store)(struct uz_attr_ctx *ctx, const char *text, size_t len,
+		     struct uz_err *err);
+};
+
+/**
+ * uz_attr_ctx_create() - attributes of a device
+ * @ctx:     set on success, untouched on failure
+ * @dev:     borrowed
+ * @streams: threads that serve requests
+ * @resized: called after the disksize changed, never under a lock of this
+ *           layer; NULL for none
+ * @arg:     handed to @resized
+ *
+ * Context: any thread.
+ * Return:  0 or -ENOMEM.
+ */
+uz_must_check int uz_attr_ctx_create(struct uz_attr_ctx **ctx,
+				     struct uz_device *dev,
+				     unsigned int streams,
+				     void (*resized)(void *arg), void *arg);
+
+/**
+ * uz_attr_ctx_destroy() - forget it
+ * @ctx: the context, or NULL
+ *
+ * Context: nobody uses it any more.
+ */
+void uz_attr_ctx_destroy(struct uz_attr_ctx *ctx);
+
+/**
+ * uz_attr_at() - the attributes in their order
+ * @i: 0, 1, 2, ...
+ *
+ * Context: any thread.
+ * Return:  the attribute, or NULL after the last.
+ */
+const struct uz_attr *uz_attr_at(unsigned int i);
+
+/**
+ * uz_attr_show() - an attribute's text
+ * @ctx:  the attributes' context
+ * @attr: from uz_attr_at()
+ * @out:  the text is appended
+ *
+ * Context: any thread; may sleep and allocate.
+ * Return:  0; -EACCES write-only; -ENOMEM; what show() returns.
+ */
+uz_must_check int uz_attr_show(struct uz_attr_ctx *ctx,
+			       const struct uz_attr *attr,
+			       struct uz_strbuf *out);
+
+/**
+ * uz_attr_store() - write an attribute
+ * @ctx:  the attributes' context
+ * @attr: from uz_attr_at()
+ * @text: @len bytes, not zero-terminated; any bytes at all
+ * @len:  how many
+ *
+ * One store is under way at a time. A refusal is kept for last_error.
+ *
+ * Context: any thread; may sleep and allocate.
+ * Return:  0; -EACCES read-only; -E2BIG longer than UZ_ATTR_TEXT_MAX; -EINVAL
+ *          with a zero byte inside, or empty; what store() returns.
+ */
+uz_must_check int uz_attr_store(struct uz_attr_ctx *ctx,
+				const struct uz_attr *attr, const void *text,
+				size_t len);
+
+#endif

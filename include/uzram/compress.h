@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef UZRAM_COMPRESS_H
+#define UZRAM_COMPRESS_H
+
+#include <uzram/types.h>
+#include <uzram/util/err.h>
+#include <uzram/util/strbuf.h>
+
+/**
+ * DOC: codecs
+ *
+ * A codec is one file in compress/ and one line in the table of codec.c. What
+ * is fixed for a device (struct uz_codec: which one, its level) is apart from
+ * what a thread needs to work (struct uz_codec_ctx: created once per thread
+ * and codec, nothing is allocated per page). The layer knows nothing of
+ * devices, slots or pools.
+ *
+ * A codec is written NAME[:KEY=VALUE[,KEY=VALUE]...], for example "lz4",
+ * "lz4:acceleration=4", "zstd:level=-3". "lz4:level=4" is also taken as
+ * acceleration, as kernel zram does. "store" copies: it is there for tests.
+ */
+
+#define UZ_CODEC_NAME_MAX 15
+#define UZ_CODEC_TEXT_MAX 63
+
+struct uz_codec_ops;
+struct uz_codec_ctx;
+
+/**
+ * struct uz_codec - a codec and its parameters
+ * @ops:   which codec; never NULL in a parsed codec
+ * @level: level (lz4: the acceleration), within the codec's range
+ *
+ * A plain value: copy it as you like. Lives on in shared memory only as the
+ * text of uz_codec_format(), because @ops is an address of this process.
+ */
+struct uz_codec {
+	const struct uz_codec_ops *ops;
+	int level;
+};
+
+/**
+ * uz_codec_parse() - from text to codec
+ * @text:  see DOC above; a trailing line feed is allowed
+ * @codec: filled on success, untouched on failure
+ * @err:   the reason and the known names or range; may be NULL
+ *
+ * Context: any thread; allocates nothing.
+ * Return:  0; -EINVAL unknown name, key or value; -ERANGE level out of range;
+ *          -E2BIG longer than UZ_CODEC_TEXT_MAX.
+ */
+uz_must_check int uz_codec_parse(const char *text, struct uz_codec *codec,
+				 struct uz_err *err);
+
+/**
+ * uz_codec_format() - from codec to text that uz_codec_parse() takes back
+ * @codec: the codec
+ * @text:  at least UZ_CODEC_TEXT_MAX + 1 bytes; only the name when the level
+ *         is the codec's default
+ *
+ * Context: any thread; allocates nothing.
+ */
+void uz_codec_format(const struct uz_codec *codec,
+		     char text[UZ_CODEC_TEXT_MAX + 1]);
+
+/**
+ * uz_codec_name() - the codec's name, as comp_algorithm shows it
+ * @codec: the codec
+ *
+ * Context: any thread.
+ * Return:  a string that is never freed.
+ */
+const char *uz_codec_name(const struct uz_codec *codec);
+
+/**
+ * uz_codec_known() - the names that this build knows, one after another
+ * @i: 0, 1, 2, ...
+ *
+ * Context: any thread.
+ * Return:  the name, or NULL after the last. The default codec is the first.
+ */
+const char *uz_codec_known(unsigned int i);
+
+/**
+ * uz_codec_ctx_create() - what one thread needs to run one codec
+ * @codec: the codec
+ * @ctx:   set on success, untouched on failure
+ *
+ * Context: any thread; allocates all that the codec will ever need.
+ * Return:  0 or -ENOMEM.
+ */
+uz_must_check int uz_codec_ctx_create(const struct uz_codec *codec,
+				      struct uz_codec_ctx **ctx);
+
+/**
+ * uz_codec_ctx_destroy() - free a context
+ * @ctx: the context, or NULL
+ *
+ * Context: nobody may be using it.
+ */
+void uz_codec_ctx_destroy(struct uz_codec_ctx *ctx);
+
+/**
+ * uz_codec_compress() - compress one page
+ * @ctx: this thread's context
+ * @src: UZ_PAGE_SIZE bytes
+ * @dst: room for the result
+ * @cap: bytes at @dst, 1 ... UZ_PAGE_SIZE
+ * @len: bytes written, 1 ... @cap, on success
+ *
+ * Context: the one thread that uses @ctx; takes no lock, allocates nothing.
+ * Return:  0; -E2BIG the result does not fit @cap. On failure @dst is
+ *          undefined and @len untouched.
+ */
+uz_must_check int uz_codec_compress(struct uz_codec_ctx *ctx, const void *src,
+				    void *dst, size_t cap, size_t *len);
+
+/**
+ * uz_codec_decompress() - the page back from its compressed bytes
+ * @ctx: this thread's context, of the same codec name; the level may differ
+ * @src: compressed bytes; they may be damaged or hostile
+ * @len: how many, 1 ... UZ_PAGE_SIZE
+ * @dst: UZ_PAGE_SIZE bytes, never written beyond
+ *
+ * Context: the one thread that uses @ctx; takes no lock, allocates nothing.
+ * Return:  0; -EIO the bytes do not decode to exactly one page; @dst is then
+ *          undefined.
+ */
+uz_must_check int uz_codec_decompress(struct uz_codec_ctx *ctx, const void *src,
+				      size_t len, void *dst);
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef UZRAM_DAEMON_H
+#define UZRAM_DAEMON_H
+
+#include <uzram/types.h>
+#include <uzram/util/err.h>
+
+/**
+ * DOC: the daemon
+ *
+ * One device, one daemon: one crash domain, one owner, one memory limit. The
+ * daemon makes the device's memory, opens the device, mounts the front end
+ * under the run directory, tells its starter that it is ready, and ends when
+ * the mount ends or a signal asks for it.
+ *
+ * A device NAME lives at RUNDIR/NAME: /run/uzram/NAME for root and
+ * $XDG_RUNTIME_DIR/uzram/NAME otherwise.
+ */
+
+/**
+ * struct uz_daemon_config - how a device is to be served
+ * @name:      device name
+ * @dir:       directory to mount on; "": RUNDIR/NAME, made if missing
+ * @size:      disksize in bytes; 0: none yet
+ * @codec:     as uz_codec_parse() takes it; "": the default
+ * @mem_limit: bytes; 0: none
+ * @threads:   threads that serve requests; 0: chosen from the CPUs
+ * @frontend:  "fuse"
+ * @ready_fd:  -1, or a descriptor that gets "READY\n" when the device serves,
+ *             or one line of error text; closed afterwards
+ */
+struct uz_daemon_config {
+	char name[UZ_NAME_MAX + 1];
+	char dir[4096];
+	uint64_t size;
+	char codec[64];
+	uint64_t mem_limit;
+	unsigned int threads;
+	char frontend[16];
+	int ready_fd;
+};
+
+/**
+ * uz_daemon_config_init() - all defaults
+ * @config: filled
+ *
+ * Context: any thread.
+ */
+void uz_daemon_config_init(struct uz_daemon_config *config);
+
+/**
+ * uz_daemon_config_set() - one KEY=VALUE
+ * @config: changed on success only
+ * @key:    "size", "codec" (also "compression-algorithm"), "mem_limit" (also
+ *          "zram-resident-limit"), "threads", "frontend", "dir"
+ * @value:  its text
+ * @err:    the reason; may be NULL
+ *
+ * Context: any thread.
+ * Return:  0; -EINVAL unknown key or bad value; -ERANGE out of range.
+ */
+uz_must_check int uz_daemon_config_set(struct uz_daemon_config *config,
+				       const char *key, const char *value,
+				       struct uz_err *err);
+
+/**
+ * uz_daemon_check_name() - is this a device name?
+ * @name: any text
+ * @err:  the reason; may be NULL
+ *
+ * Context: any thread.
+ * Return:  0 or -EINVAL.
+ */
+uz_must_check int uz_daemon_check_name(const char *name, struct uz_err *err);
+
+/**
+ * uz_daemon_rundir() - the directory that holds this user's devices
+ * @path: filled
+ * @size: bytes at @path
+ *
+ * UZRAM_RUNDIR in the environment overrides it (for tests).
+ *
+ * Context: any thread; reads the environment.
+ * Return:  0; -ENOENT no run directory for this user (XDG_RUNTIME_DIR is not
+ *          set); -ENAMETOOLONG.
+ */
+uz_must_check int uz_daemon_rundir(char *path, size_t size);
+
+/**
+ * uz_daemon_run() - serve a device until it is unmounted or a signal ends it
+ * @config: what to serve
+ * @err:    the reason of a failure
+ *
+ * SIGTERM and SIGINT unmount. When the device is in use they detach the mount
+ * and say who uses it; service goes on until the last user is gone.
+ *
+ * Context: the main thread, before any other thread exists.
+ * Return:  0 after an orderly end; -EBUSY the name is taken or the directory
+ *          is not empty; other -errno. After a failure nothing stays mounted.
+ */
+uz_must_check int uz_daemon_run(const struct uz_daemon_config *config,
+				struct uz_err *err);
+
+#endif

@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef UZRAM_DEVICE_H
+#define UZRAM_DEVICE_H
+
+#include <uzram/compress.h>
+#include <uzram/table.h>
+#include <uzram/types.h>
+#include <uzram/util/err.h>
+
+/**
+ * DOC: the device
+ *
+ * Composes table, pool and codecs into a row of pages. It knows mechanism
+ * ("store this page"), not policy, and nothing of FUSE or ublk.
+ *
+ * Life: a device is made without a size; its codec may be chosen; setting the
+ * disksize makes the table and the pool (*initialised*); reset goes back to
+ * the start. Everything that must outlive the process lies in the three
+ * memfds of struct uz_device_mem: whoever opens a device on memfds that hold
+ * one already adopts it with all its pages.
+ *
+ * Every thread that reads or writes has its own struct uz_io. Nobody holds a
+ * lock while compressing, decompressing or copying a page.
+ */
+
+struct uz_device;
+
+/**
+ * struct uz_device_mem - the memory of a device, by descriptor
+ * @ctl_fd:   superblock and counters
+ * @table_fd: slot table
+ * @arena_fd: pool arena
+ */
+struct uz_device_mem {
+	int ctl_fd;
+	int table_fd;
+	int arena_fd;
+};
+
+/**
+ * uz_device_mem_create() - three new, empty memfds
+ * @mem: filled on success, untouched on failure
+ *
+ * Context: any thread.
+ * Return:  0 or -errno.
+ */
+uz_must_check int uz_device_mem_create(struct uz_device_mem *mem);
+
+/**
+ * uz_device_mem_close() - close the memfds; the last close frees the memory
+ * @mem: from uz_device_mem_create(); its descriptors become -1
+ *
+ * Context: no device uses them any more.
+ */
+void uz_device_mem_close(struct uz_device_mem *mem);
+
+/* ---- life ---- */
+
+/**
+ * uz_device_open() - a device on its memory
+ * @dev:  set on success, untouched on failure
+ * @name: 1 ... UZ_NAME_MAX letters, digits, '.', '_' and '-', not beginning
+ *        with '.' or '-'; for messages only
+ * @mem:  borrowed until uz_device_close(). New memfds give a device without a
+ *        size; memfds that hold a device are adopted
+ * @err:  the reason; may be NULL
+ *
+ * Adoption believes the superblock and the table and rebuilds everything else
+ * from them. Pages whose slot is damaged are not dropped silently: adoption
+ * fails.
+ *
+ * Context: any thread; nobody else may have these memfds open as a device.
+ * Return:  0; -EUCLEAN the memory contradicts itself; -ENOTSUP it is of
+ *          another version or needs a codec that this build has not; -EINVAL
+ *          bad name; -ENOMEM; other -errno.
+ */
+uz_must_check int uz_device_open(struct uz_device **dev, const char *name,
+				 const struct uz_device_mem *mem,
+				 struct uz_err *err);
+
+/**
+ * uz_device_close() - stop using the memory; what it holds stays
+ * @dev: the device, or NULL
+ *
+ * Context: every uz_io was destroyed; no other thread uses the device.
+ */
+void uz_device_close(struct uz_device *dev);
+
+/**
+ * uz_device_name() - the name given at uz_device_open()
+ * @dev: the device
+ *
+ * Context: any thread.
+ * Return:  the name; lives as long as @dev.
+ */
+const char *uz_device_name(const struct uz_device *dev);
+
+/**
+ * uz_device_set_disksize() - give the device its size and make it ready
+ * @dev:  the device
+ * @size: bytes, rounded up to a page; UZ_DISKSIZE_MIN ... UZ_DISKSIZE_MAX
+ * @err:  the reason; may be NULL
+ *
+ * Context: any thread; takes the configuration lock.
+ * Return:  0; -EBUSY it has a size already; -EINVAL 0 or out of range;
+ *          -ENOMEM. After a failure the device has no size.
+ */
+uz_must_check int uz_device_set_disksize(struct uz_device *dev, uint64_t size,
+					 struct uz_err *err);
+
+/**
+ * uz_device_disksize() - its size
+ * @dev: the device
+ *
+ * Context: any thread.
+ * Return:  bytes; 0 while it has none.
+ */
+uint64_t uz_device_disksize(const struct uz_device *dev);
+
+/**
+ * uz_device_set_codec() - choose the codec for new stores
+ * @dev:  the device
+ * @text: as uz_codec_parse() takes it
+ * @err:  the reason; may be NULL
+ *
+ * Context: any thread; takes the configuration lock.
+ * Return:  0; -EBUSY once the device has a size; what uz_codec_parse()
+ *          returns. After a failure nothing has changed.
+ */
+uz_must_check int uz_device_set_codec(struct uz_device *dev, const char *text,
+				      struct uz_err *err);
+
+/**
+ * uz_device_codec() - the codec for new stores
+ * @dev:   the device
+ * @codec: filled
+ *
+ * Context: any thread; takes the configuration lock.
+ */
+void uz_device_codec(struct uz_device *dev, struct uz_codec *codec);
+
+/**
+ * uz_device_set_limit() - most memory that the pool may use
+ * @dev:   the device
+ * @bytes: rounded up to a page; 0 takes the limit away
+ *
+ * May be set before the disksize. A store that would pass it fails with
+ * -ENOSPC and leaves the old contents; overwriting a page by one that needs
+ * no more room, and dropping pages, always succeed.
+ *
+ * Context: any thread; takes the configuration lock.
+ */
+void uz_device_set_limit(struct uz_device *dev, uint64_t bytes);
+
+/**
+ * uz_device_hold() - somebody has opened the block file
+ * @dev: the device
+ *
+ * Context: any thread.
+ */
+void uz_device_hold(struct uz_device *dev);
+
+/**
+ * uz_device_release() - undo one uz_device_hold()
+ * @dev: the device
+ *
+ * Context: any thread.
+ */
+void uz_device_release(struct uz_device *dev);
+
+/**
+ * uz_device_holders() - how often the block file is open
+ * @dev: the device
+ *
+ * Context: any thread.
+ * Return:  holds less releases.
+ */
+unsigned int uz_device_holders(const struct uz_device *dev);
+
+/**
+ * uz_device_reset() - drop every page, the size, the limit and the counters,
+ * and go back to the default codec
+ * @dev:   the device
+ * @force: although it is held; readers and writers then get -EINVAL, as from
+ *         a device without a size
+ * @err:   the reason; may be NULL
+ *
+ * Waits until requests that are under way have ended.
+ *
+ * Context: any thread that is not inside a request; takes the configuration
+ *          lock.
+ * Return:  0; -EBUSY it is held and @force is not set.
+ */
+uz_must_check int uz_device_reset(struct uz_device *dev, bool force,
+				  struct uz_err *err);
+
+/* ---- requests ---- */
+
+struct uz_io;
+
+/**
+ * uz_io_create() - what one thread needs to use a device
+ * @dev: the device
+ * @io:  set on success, untouched on failure
+ *
+ * Scratch pages, codec contexts (made at the first page that needs one, once
+ * for each codec), this thread's counters.
+ *
+ * Context: any thread; takes the configuration lock; allocates.
+ * Return:  0; -ENOMEM; -EBUSY more than UZ_IO_MAX threads.
+ */
+uz_must_check int uz_io_create(struct uz_device *dev, struct uz_io **io);
+
+#define UZ_IO_MAX 256
+
+/**
+ * uz_io_destroy() - the thread is done with the device
+ * @io: from uz_io_create(), or NULL
+ *
+ * Context: the thread that used it, or after it ended; takes the
+ *          configuration lock.
+ */
+void uz_io_destroy(struct uz_io *io);
+
+/**
+ * enum uz_op - what a request wants
+ * @UZ_OP_READ:    bytes into @buf
+ * @UZ_OP_WRITE:   bytes from @buf
+ * @UZ_OP_DISCARD: free the whole pages of the range and let them read as
+ *                 zeroes; the ends that are not whole pages stay as they are
+ * @UZ_OP_ZERO:    as discard, and the ends are zeroed too
+ * @UZ_OP_FLUSH:   nothing to do: memory is all there is
+ */
+enum uz_op {
+	UZ_OP_READ,
+	UZ_OP_WRITE,
+	UZ_OP_DISCARD,
+	UZ_OP_ZERO,
+	UZ_OP_FLUSH,
+};
+
+/**
+ * struct uz_request - one request of any offset and length
+ * @op:     what to do
+ * @offset: first byte
+ * @length: bytes; offset + length is at most the disksize
+ * @buf:    @length bytes for UZ_OP_READ and UZ_OP_WRITE, else unused. It may
+ *          change while a write of it is under way: each page then holds some
+ *          mix, and its checksum is right
+ */
+struct uz_request {
+	enum uz_op op;
+	uint64_t offset;
+	uint64_t length;
+	void *buf;
+};
+
+/**
+ * uz_device_submit() - carry out a request
+ * @io: this thread's context
+ * @rq: the request
+ *
+ * Pages are independent: each is stored or loaded as a whole, atomically for
+ * other threads; the request is not. Two writers of different bytes of one
+ * page both survive. When a page fails, the rest is still tried for writes
+ * and discards but not for reads.
+ *
+ * Context: the thread of @io; may sleep, holds no lock across a codec.
+ * Return:  0; -EINVAL out of range, or the device has no size; -ENOSPC, -EIO
+ *          as types.h says: the first error met. A page whose store failed
+ *          holds what it held before; the content of a failed read's buffer
+ *          is undefined.
+ */
+uz_must_check int uz_device_submit(struct uz_io *io,
+				   const struct uz_request *rq);
+
+/* ---- one page: what workers build on ---- */
+
+/**
+ * uz_page_load() - read one page
+ * @io:    this thread's context
+ * @index: page, below disksize / UZ_PAGE_SIZE
+ * @buf:   UZ_PAGE_SIZE bytes
+ *
+ * Context: as uz_device_submit(), and the device has a size.
+ * Return:  0 or -EIO; then @buf is undefined.
+ */
+uz_must_check int uz_page_load(struct uz_io *io, uint64_t index, void *buf);
+
+/**
+ * uz_page_store() - write one whole page
+ * @io:    this thread's context
+ * @index: page
+ * @buf:   UZ_PAGE_SIZE bytes
+ *
+ * Context: as uz_page_load().
+ * Return:  0 or -ENOSPC; then the page holds what it held before.
+ */
+uz_must_check int uz_page_store(struct uz_io *io, uint64_t index,
+				const void *buf);
+
+/**
+ * uz_page_store_part() - write some bytes of a page
+ * @io:    this thread's context
+ * @index: page
+ * @off:   first byte within the page
+ * @len:   bytes; @off + @len is at most UZ_PAGE_SIZE
+ * @buf:   @len bytes, or NULL for zeroes
+ *
+ * Read, modify, and swap: repeated until nobody changed the slot meanwhile.
+ *
+ * Context: as uz_page_load().
+ * Return:  0, -ENOSPC or -EIO; then the page holds what it held before.
+ */
+uz_must_check int uz_page_store_part(struct uz_io *io, uint64_t index,
+				     uint32_t off, uint32_t len,
+				     const void *buf);
+
+/**
+ * uz_page_drop() - free one page; it reads as zeroes from then on
+ * @io:    this thread's context
+ * @index: page
+ *
+ * Context: as uz_page_load(). Cannot fail.
+ */
+void uz_page_drop(struct uz_io *io, uint64_t index);
+
+/* ---- what it holds ---- */
+
+/**
+ * struct uz_device_stat - every number, under zram's public names
+ * @orig_data_size:    bytes of pages stored, same-filled ones included
+ * @compr_data_size:   bytes of their payload in the pool
+ * @mem_used_total:    bytes of pool arena in use, fragmentation included
+ * @mem_limit:         bytes, 0 for none
+ * @mem_used_max:      most that mem_used_total has been
+ * @same_pages:        same-filled pages
+ * @pages_compacted:   pages freed by compaction
+ * @huge_pages:        pages stored raw
+ * @huge_pages_since:  pages ever stored raw
+ * @failed_reads:      pages that could not be read
+ * @failed_writes:     pages that could not be written
+ * @invalid_io:        requests out of range or misaligned
+ * @notify_free:       pages dropped by discard or write-zeroes
+ * @miss_free:         always 0: no drop is ever given up
+ * @num_reads:         requests
+ * @num_writes:        requests
+ * @num_discards:      requests
+ * @bytes_read:        bytes asked for by reads
+ * @bytes_written:     bytes given by writes
+ * @limit_rejections:  stores refused because of mem_limit or lack of memory
+ * @checksum_errors:   objects whose bytes were not what was stored
+ * @retries:           partial stores and loads begun again because the slot
+ *                     changed
+ * @deferred_frees:    objects freed that still wait for a mapping to end
+ * @meta_bytes:        memory beside the arena: table, descriptors, owners
+ * @mem_resident:      everything that the device takes: arena and meta_bytes
+ *
+ * Sizes are bytes, everything else counts; all of them since the device got
+ * its size.
+ */
+struct uz_device_stat {
+	uint64_t orig_data_size;
+	uint64_t compr_data_size;
+	uint64_t mem_used_total;
+	uint64_t mem_limit;
+	uint64_t mem_used_max;
+	uint64_t same_pages;
+	uint64_t pages_compacted;
+	uint64_t huge_pages;
+	uint64_t huge_pages_since;
+	uint64_t failed_reads;
+	uint64_t failed_writes;
+	uint64_t invalid_io;
+	uint64_t notify_free;
+	uint64_t miss_free;
+	uint64_t num_reads;
+	uint64_t num_writes;
+	uint64_t num_discards;
+	uint64_t bytes_read;
+	uint64_t bytes_written;
+	uint64_t limit_rejections;
+	uint64_t checksum_errors;
+	uint64_t retries;
+	uint64_t deferred_frees;
+	uint64_t meta_bytes;
+	uint64_t mem_resident;
+};
+
+/**
+ * uz_device_stat() - read every number
+ * @dev:  the device; without a size all are 0 but mem_limit
+ * @stat: filled; exact when no request is under way
+ *
+ * Context: any thread; takes the configuration lock.
+ */
+void uz_device_stat(struct uz_device *dev, struct uz_device_stat *stat);
+
+/**
+ * uz_device_reset_max() - let mem_used_max begin again from what is used now
+ * @dev: the device
+ *
+ * Context: any thread; takes the configuration lock.
+ */
+void uz_device_reset_max(struct uz_device *dev);
+
+/**
+ * uz_device_next() - where data or a hole begins
+ * @dev:    the device
+ * @offset: byte to begin at, below the disksize
+ * @data:   true: look for a page that is stored; false: for one that is not
+ * @found:  byte offset, on success; @offset itself when it is in such a page,
+ *          else the first byte of one. The end of the device counts as hole
+ *
+ * Context: any thread; takes the configuration lock.
+ * Return:  0; -ENXIO no such page, or @offset beyond the end.
+ */
+uz_must_check int uz_device_next(struct uz_device *dev, uint64_t offset,
+				 bool data, uint64_t *found);
+
+/**
+ * uz_device_check() - does everything agree?
+ * @dev: the device
+ * @err: what does not; may be NULL
+ *
+ * The pool's own check; every slot names an object of the right size that the
+ * pool knows under this owner, and no object is without a slot; statistics
+ * equal what the table says; every object's checksum.
+ *
+ * Context: no request is under way; takes the configuration lock.
+ * Return:  0, -EUCLEAN or -ENOMEM.
+ */
+uz_must_check int uz_device_check(struct uz_device *dev, struct uz_err *err);
+
+#endif

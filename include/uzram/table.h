@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef UZRAM_TABLE_H
+#define UZRAM_TABLE_H
+
+#include <uzram/types.h>
+
+/**
+ * DOC: the slot table
+ *
+ * One 64-bit word per page, in a memfd; the only truth about what is stored.
+ * Every change of state is one compare-and-swap or exchange of the word.
+ * Table memory is populated only where a page was once stored: reading a slot
+ * that was never written costs nothing.
+ *
+ * Bits of the word, from the lowest:
+ *
+ * ======= ================================================================
+ * 0-2     kind, enum uz_slot_kind
+ * 3       idle
+ * 4       incompressible: every codec was tried
+ * 5-7     codec: index into the superblock's list of codecs
+ * 8-20    size: bytes of payload, 1 ... 4096
+ * 21-22   zero, for later
+ * 23-63   ref
+ * ======= ================================================================
+ *
+ * A same-filled slot uses bits 3-4 for the form of its repeated word and bits
+ * 8-63 for its value. An all-zero word is an empty slot: a page never stored,
+ * or dropped.
+ */
+
+typedef uint64_t uz_slot_t;
+
+/**
+ * enum uz_slot_kind - what a page is now
+ * @UZ_SLOT_EMPTY:    nothing stored; reads as zeroes
+ * @UZ_SLOT_SAME:     one 8-byte word repeated, held in the slot itself
+ * @UZ_SLOT_SAME_OBJ: one 8-byte word repeated, held in an object of 8 bytes,
+ *                    because it fits none of the slot's forms
+ * @UZ_SLOT_OBJECT:   compressed, in the pool
+ * @UZ_SLOT_RAW:      as it is, in the pool
+ * @UZ_SLOT_BACKED:   written back, on the backing store
+ */
+enum uz_slot_kind {
+	UZ_SLOT_EMPTY = 0,
+	UZ_SLOT_SAME = 1,
+	UZ_SLOT_SAME_OBJ = 2,
+	UZ_SLOT_OBJECT = 3,
+	UZ_SLOT_RAW = 4,
+	UZ_SLOT_BACKED = 5,
+};
+
+#define UZ_SLOT_IDLE	       (UINT64_C(1) << 3)
+#define UZ_SLOT_INCOMPRESSIBLE (UINT64_C(1) << 4)
+#define UZ_SLOT_CODECS	       8
+
+static inline enum uz_slot_kind uz_slot_kind(uz_slot_t w)
+{
+	return (enum uz_slot_kind)(w & 7);
+}
+
+static inline unsigned int uz_slot_codec(uz_slot_t w)
+{
+	return (w >> 5) & 7;
+}
+
+static inline uint32_t uz_slot_size(uz_slot_t w)
+{
+	return (w >> 8) & 0x1fff;
+}
+
+static inline uz_ref_t uz_slot_ref(uz_slot_t w)
+{
+	return w >> 23;
+}
+
+/* Does the slot name an object of the pool? */
+static inline bool uz_slot_in_pool(uz_slot_t w)
+{
+	enum uz_slot_kind k = uz_slot_kind(w);
+
+	return k == UZ_SLOT_SAME_OBJ || k == UZ_SLOT_OBJECT || k == UZ_SLOT_RAW;
+}
+
+/* Do both words name the same object, whatever their flags? */
+static inline bool uz_slot_same_place(uz_slot_t a, uz_slot_t b)
+{
+	return !((a ^ b) & ~(UZ_SLOT_IDLE | UZ_SLOT_INCOMPRESSIBLE));
+}
+
+static inline uz_slot_t uz_slot_make(enum uz_slot_kind kind, unsigned int codec,
+				     uint32_t size, uz_ref_t ref)
+{
+	return (uint64_t)kind | (uint64_t)codec << 5 | (uint64_t)size << 8 |
+	       ref << 23;
+}
+
+/**
+ * uz_slot_same() - the slot of a page that repeats one word
+ * @value: the word
+ * @slot:  set when it fits
+ *
+ * Fits: small and negative numbers and pointers (56 bits, sign-extended),
+ * 32 bits repeated, and anything whose lowest byte is zero (doubles).
+ *
+ * Context: any thread.
+ * Return:  true when the word fits; otherwise an object must hold it.
+ */
+bool uz_slot_same(uint64_t value, uz_slot_t *slot);
+
+/**
+ * uz_slot_same_value() - the word that a page of kind UZ_SLOT_SAME repeats
+ * @slot: the slot
+ *
+ * Context: any thread.
+ * Return:  the word.
+ */
+uint64_t uz_slot_same_value(uz_slot_t slot);
+
+/**
+ * uz_slot_valid() - could this word be a slot at all?
+ * @slot: any 64 bits
+ *
+ * Kind known, unused bits zero, size within its kind's range. Says nothing of
+ * the ref.
+ *
+ * Context: any thread.
+ * Return:  true if so.
+ */
+bool uz_slot_valid(uz_slot_t slot);
+
+struct uz_table;
+
+/**
+ * uz_table_create() - the table on a memfd
+ * @table:    set on success, untouched on failure
+ * @fd:       memfd, borrowed; what it holds already is kept (adoption)
+ * @nr_pages: slots, 1 ... 2^32
+ *
+ * Context: any thread.
+ * Return:  0 or -errno.
+ */
+uz_must_check int uz_table_create(struct uz_table **table, int fd,
+				  uint64_t nr_pages);
+
+/**
+ * uz_table_destroy() - forget the table; its words stay in the memfd
+ * @table: the table, or NULL
+ *
+ * Context: no other thread uses the table any more.
+ */
+void uz_table_destroy(struct uz_table *table);
+
+/**
+ * uz_table_load() - read a slot
+ * @table: the table
+ * @index: page, below nr_pages
+ *
+ * Sequentially consistent, as the map protocol needs (pool.h).
+ *
+ * Context: any thread; takes no lock, allocates nothing.
+ * Return:  the word; 0 where nothing was ever stored.
+ */
+uz_slot_t uz_table_load(const struct uz_table *table, uint64_t index);
+
+/**
+ * uz_table_prepare() - have the memory of a slot there
+ * @table: the table
+ * @index: page
+ *
+ * Must have succeeded before the first exchange or swap of this slot.
+ *
+ * Context: any thread; one load when the memory is there already; else it
+ *          populates a page of the table, which sleeps.
+ * Return:  0 or -ENOSPC.
+ */
+uz_must_check int uz_table_prepare(struct uz_table *table, uint64_t index);
+
+/**
+ * uz_table_exchange() - put a word in, whatever is there
+ * @table: the table
+ * @index: page, prepared
+ * @slot:  the new word
+ *
+ * Sequentially consistent.
+ *
+ * Context: any thread; takes no lock.
+ * Return:  the word that was there: the caller must free what it names.
+ */
+uz_slot_t uz_table_exchange(struct uz_table *table, uint64_t index,
+			    uz_slot_t slot);
+
+/**
+ * uz_table_swap() - put a word in if the slot still is what it was
+ * @table: the table
+ * @index: page, prepared
+ * @old:   expected word
+ * @slot:  the new word
+ *
+ * Sequentially consistent. When @old names an object, the caller must hold it
+ * mapped from before it read @old again until after this call: otherwise the
+ * same word could meanwhile have come to mean another object.
+ *
+ * Context: any thread; takes no lock.
+ * Return:  true if swapped: the caller must free what @old names.
+ */
+uz_must_check bool uz_table_swap(struct uz_table *table, uint64_t index,
+				 uz_slot_t old, uz_slot_t slot);
+
+/**
+ * uz_table_next() - skip what was never stored
+ * @table: the table
+ * @index: where to begin, up to nr_pages
+ *
+ * Context: any thread.
+ * Return:  the first page at or after @index whose slot has memory, or
+ *          nr_pages.
+ */
+uint64_t uz_table_next(const struct uz_table *table, uint64_t index);
+
+/**
+ * uz_table_pages() - how many slots there are
+ * @table: the table
+ *
+ * Context: any thread.
+ * Return:  nr_pages.
+ */
+uint64_t uz_table_pages(const struct uz_table *table);
+
+/**
+ * uz_table_resident() - bytes of memory that the table takes
+ * @table: the table
+ *
+ * Context: any thread.
+ * Return:  bytes, by the kernel's count.
+ */
+uint64_t uz_table_resident(const struct uz_table *table);
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef UZRAM_UTIL_LOG_H
+#define UZRAM_UTIL_LOG_H
+
+#include <uzram/types.h>
+
+/**
+ * DOC: one-line messages on stderr
+ *
+ * When stderr is a pipe to a service manager (JOURNAL_STREAM is set) each
+ * line is prefixed "<N>" as sd-daemon(3) describes; otherwise by the
+ * program's name. Log where an error is handled, not at each level.
+ */
+
+enum uz_log_level {
+	UZ_LOG_ERR = 3,
+	UZ_LOG_WARN = 4,
+	UZ_LOG_NOTICE = 5,
+	UZ_LOG_INFO = 6,
+	UZ_LOG_DEBUG = 7,
+};
+
+/**
+ * uz_log_init() - say who speaks and how much
+ * @who: prefix of each line ("uzramd uz0"); copied
+ * @max: the least urgent level still printed
+ *
+ * Context: before any other thread exists.
+ */
+void uz_log_init(const char *who, enum uz_log_level max);
+
+/**
+ * uz_log() - print one line
+ * @level: its urgency
+ * @fmt:   the line, without a line feed
+ *
+ * Context: any thread; one write(2), so lines never mix. Keeps errno.
+ */
+void uz_log(enum uz_log_level level, const char *fmt, ...) uz_printf(2, 3);
+
+#endif

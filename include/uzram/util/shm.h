@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef UZRAM_UTIL_SHM_H
+#define UZRAM_UTIL_SHM_H
+
+#include <uzram/types.h>
+
+/**
+ * DOC: memory that can outlive the process
+ *
+ * A memfd, mapped whole and shared. The descriptor belongs to whoever opened
+ * it (a supervisor, a test); a struct uz_shm only borrows it. Pages that were
+ * never written cost nothing, so a memfd may be far larger than memory.
+ */
+
+/**
+ * struct uz_shm - one mapped memfd
+ * @fd:   borrowed descriptor
+ * @base: where it is mapped, NULL when it is not
+ * @size: bytes mapped
+ */
+struct uz_shm {
+	int fd;
+	void *base;
+	size_t size;
+};
+
+/**
+ * uz_shm_memfd() - a new empty memfd, closed on exec
+ * @name: shown in /proc/PID/maps
+ *
+ * Context: any thread.
+ * Return:  the descriptor, or -errno.
+ */
+uz_must_check int uz_shm_memfd(const char *name);
+
+/**
+ * uz_shm_map() - map a memfd, growing it to @size if it is shorter
+ * @shm:  filled on success, untouched on failure
+ * @fd:   memfd, borrowed until uz_shm_unmap()
+ * @size: bytes, a multiple of the page size
+ *
+ * Context: any thread. Reserves address space only, no memory.
+ * Return:  0 or -errno.
+ */
+uz_must_check int uz_shm_map(struct uz_shm *shm, int fd, size_t size);
+
+/**
+ * uz_shm_unmap() - end the mapping; the memory lives on in the memfd
+ * @shm: the mapping; one that is all zeroes or already ended is allowed
+ *
+ * Context: nobody may use the mapping any more.
+ */
+void uz_shm_unmap(struct uz_shm *shm);
+
+/**
+ * uz_shm_populate() - have these pages present and writable
+ * @shm: the mapping
+ * @off: byte offset, a multiple of the page size
+ * @len: bytes, a multiple of the page size
+ *
+ * What the pages hold is kept. After success a store to them takes no fault
+ * that can fail.
+ *
+ * Context: any thread; sleeps, takes about 2 us a page.
+ * Return:  0; -ENOMEM when the system or the cgroup refuses; some of the pages
+ *          may then be present.
+ */
+uz_must_check int uz_shm_populate(const struct uz_shm *shm, size_t off,
+				  size_t len);
+
+/**
+ * uz_shm_punch() - give these pages back to the system; they read as zeroes
+ * @shm: the mapping
+ * @off: byte offset, a multiple of the page size
+ * @len: bytes, a multiple of the page size
+ *
+ * Context: any thread; sleeps, takes about 10 us for 64 KiB.
+ * Return:  0 or -errno.
+ */
+uz_must_check int uz_shm_punch(const struct uz_shm *shm, size_t off,
+			       size_t len);
+
+/**
+ * uz_shm_next_data() - the next run of pages that are present
+ * @shm:   the mapping
+ * @off:   where to begin, a multiple of the page size
+ * @start: its byte offset, on success
+ * @end:   the byte offset after its last page, on success
+ *
+ * Context: any thread; meaningful while nobody populates or punches there.
+ * Return:  0; -ENXIO no page is present at or after @off; other -errno.
+ */
+uz_must_check int uz_shm_next_data(const struct uz_shm *shm, size_t off,
+				   size_t *start, size_t *end);
+
+/**
+ * uz_shm_resident() - bytes of memory that the memfd holds
+ * @shm: the mapping
+ *
+ * The kernel's own count (st_blocks), not ours.
+ *
+ * Context: any thread.
+ * Return:  bytes.
+ */
+uint64_t uz_shm_resident(const struct uz_shm *shm);
+
+#endif
