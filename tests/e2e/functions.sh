@@ -1,0 +1,338 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: MIT
+#
+# What the end-to-end tests share. A test is one bash script; its first
+# command is
+#
+#	. "${0%/*}/functions.sh"
+#
+# It ends with 0 (passed), 77 (cannot be run here) or anything else (failed).
+# Everything that it makes lies in $tmp, everything that it starts, mounts or
+# attaches is undone when it ends, however it ends. Nothing is found by name:
+# only by the pid, path or number that we got ourselves.
+#
+# UZ_MUST_WORK=root,fuse,loop,zram,commands names what a machine must offer:
+# there a test that lacks it fails instead of being skipped.
+#
+# By hand: UZRAMD=build/tools/uzramd UZRAMCTL=build/tools/uzramctl SCRIPT
+
+set -euo pipefail
+export LC_ALL=C
+unset POSIXLY_CORRECT BLOCKSIZE
+
+here=$(cd "${0%/*}" && pwd)
+# shellcheck disable=SC2034 # used by tests
+source_root=$(cd "$here/../.." && pwd)
+build_root=${UZ_BUILD:-$source_root/build}
+UZRAMD=$(realpath -m "${UZRAMD:-$build_root/tools/uzramd}")
+UZRAMCTL=$(realpath -m "${UZRAMCTL:-$build_root/tools/uzramctl}")
+tmp=$(mktemp -d "${TMPDIR:-/tmp}/uzram-e2e.XXXXXX")
+export UZRAM_RUNDIR=$tmp/run
+mkdir "$UZRAM_RUNDIR"
+
+# ---- the end ----
+
+undo_stack=()
+
+# on_exit COMMAND...: run it when the test ends, the last one first. It must
+# be harmless when what it undoes is undone already.
+on_exit()
+{
+	undo_stack+=("$(printf '%q ' "$@")")
+}
+
+run_undo_stack()
+{
+	local status=$? i
+
+	trap '' EXIT INT TERM HUP
+	set +e
+	[ $status -eq 0 ] || [ $status -eq 77 ] || show_logs
+	for ((i = ${#undo_stack[@]} - 1; i >= 0; i--)); do
+		eval "${undo_stack[i]}"
+	done
+	rm -rf --one-file-system "$tmp"
+	exit $status
+}
+trap run_undo_stack EXIT
+trap 'exit 1' INT TERM HUP
+
+show_logs()
+{
+	local log
+
+	for log in "$tmp"/*.log; do
+		[ -s "$log" ] || continue
+		echo "---- ${log##*/} ----" >&2
+		tail -n 50 "$log" >&2
+	done
+}
+
+fail()
+{
+	echo "FAILED: $*" >&2
+	exit 1
+}
+
+# ---- what a test needs ----
+
+# missing KIND REASON...: skip, or fail where KIND must work.
+missing()
+{
+	local kind=$1
+
+	shift
+	case ,${UZ_MUST_WORK-}, in
+	*,"$kind",*) fail "$* (UZ_MUST_WORK=$UZ_MUST_WORK)" ;;
+	esac
+	echo "skipped: $*" >&2
+	exit 77
+}
+
+requires()
+{
+	local command
+
+	for command; do
+		[ -n "$(type -P "$command")" ] ||
+			missing commands "$command is not installed"
+	done
+}
+
+requires_root()
+{
+	[ "$(id -u)" = 0 ] || missing root "needs root"
+}
+
+requires_fuse()
+{
+	[ -x "$UZRAMD" ] || missing fuse "$UZRAMD was not built"
+	: 2>/dev/null <>/dev/fuse || missing fuse "cannot open /dev/fuse"
+	[ "$(id -u)" = 0 ] || requires fusermount3
+}
+
+requires_loop()
+{
+	requires_root
+	requires losetup
+	[ -c /dev/loop-control ] || missing loop "no /dev/loop-control"
+}
+
+requires_zram()
+{
+	requires_root
+	[ -d /sys/class/zram-control ] || missing zram "no zram in this kernel"
+}
+
+requires_ctl()
+{
+	[ -x "$UZRAMCTL" ] || missing commands "$UZRAMCTL was not built"
+}
+
+# ---- waiting ----
+
+# wait_until SECONDS COMMAND...: true as soon as COMMAND is.
+wait_until()
+{
+	local deadline=$((SECONDS + $1))
+
+	shift
+	until "$@"; do
+		[ "$SECONDS" -lt "$deadline" ] || return 1
+		sleep 0.05
+	done
+}
+
+pid_gone()
+{
+	# Our own child stays a zombie until it is waited for.
+	case $(ps -o stat= -p "$1" 2>/dev/null) in
+	'' | Z*) return 0 ;;
+	esac
+	return 1
+}
+
+# ---- devices ----
+
+# start_device NAME ARGUMENTS...: a daemon in the background; returns when it
+# serves. Sets dev_dir, dev_block and dev_pid; its messages go to
+# $tmp/NAME.log.
+start_device()
+{
+	local name=$1 line=
+
+	shift
+	mkfifo "$tmp/$name.ready"
+	"$UZRAMD" "$@" --ready-fd=9 "$name" \
+		9>"$tmp/$name.ready" 2>>"$tmp/$name.log" &
+	dev_pid=$!
+	echo "$dev_pid" >"$tmp/$name.pid"
+	dev_dir=$UZRAM_RUNDIR/$name
+	# shellcheck disable=SC2034 # used by tests
+	dev_block=$dev_dir/block
+	on_exit end_device "$name"
+	read -r -t 30 line <"$tmp/$name.ready" || true
+	rm -f "$tmp/$name.ready"
+	[ "$line" = READY ] ||
+		fail "uzramd $* $name did not become ready: ${line:-silence}"
+}
+
+# stop_device NAME: the orderly end; the daemon must succeed and unmount.
+stop_device()
+{
+	local name=$1 pid status=0
+
+	pid=$(cat "$tmp/$name.pid")
+	kill -TERM "$pid"
+	wait_until 30 pid_gone "$pid" ||
+		fail "uzramd $name still runs 30 s after SIGTERM"
+	wait "$pid" || status=$?
+	rm -f "$tmp/$name.pid"
+	[ $status -eq 0 ] || fail "uzramd $name ended with status $status"
+	! is_mounted "$UZRAM_RUNDIR/$name" ||
+		fail "uzramd $name left its mount behind"
+}
+
+# end_device NAME: whatever state it is in.
+end_device()
+{
+	local name=$1 pid
+
+	[ -f "$tmp/$name.pid" ] || return 0
+	pid=$(cat "$tmp/$name.pid")
+	kill -TERM "$pid" 2>/dev/null
+	if ! wait_until 10 pid_gone "$pid"; then
+		echo "uzramd $name ($pid) had to be killed" >&2
+		kill -KILL "$pid"
+	fi
+	wait "$pid" 2>/dev/null
+	unmount_dead "$UZRAM_RUNDIR/$name"
+}
+
+unmount_dead()
+{
+	! is_mounted "$1" || umount -l "$1" 2>/dev/null ||
+		fusermount3 -uz "$1"
+}
+
+is_mounted()
+{
+	grep -q " $1 " /proc/self/mountinfo
+}
+
+# ---- loop devices and file systems ----
+
+# attach_loop FILE: sets loop_dev. Numbers from 900 on, so that nobody who
+# takes "the first free one" meets ours.
+attach_loop()
+{
+	local number
+
+	for ((number = 900; number < 964; number++)); do
+		loop_dev=/dev/loop$number
+		losetup --direct-io=on --sector-size 4096 "$loop_dev" "$1" \
+			2>"$tmp/losetup.log" || continue
+		on_exit detach_loop "$loop_dev"
+		return
+	done
+	fail "cannot attach $1 to a loop device: $(cat "$tmp/losetup.log")"
+}
+
+# detach_loop DEVICE: and wait until nothing of it is under way.
+detach_loop()
+{
+	losetup "$1" >/dev/null 2>&1 || return 0
+	losetup -d "$1" && wait_until 10 loop_is_free "$1"
+}
+
+loop_is_free()
+{
+	! losetup "$1" >/dev/null 2>&1
+}
+
+# mount_fs DEVICE [OPTIONS...]: sets fs_dir.
+mount_fs()
+{
+	local dev=$1
+
+	shift
+	fs_dir=$tmp/fs-${dev##*/}
+	mkdir -p "$fs_dir"
+	mount "$@" "$dev" "$fs_dir"
+	on_exit unmount_fs "$fs_dir"
+}
+
+unmount_fs()
+{
+	! is_mounted "$1" || timeout 60 umount "$1"
+}
+
+# ---- what is expected ----
+
+# expect_equal GOT WANTED WHAT...
+expect_equal()
+{
+	local got=$1 wanted=$2
+
+	shift 2
+	[ "$got" = "$wanted" ] || fail "$*: got '$got', wanted '$wanted'"
+}
+
+# expect_same FILE FILE: byte for byte.
+expect_same()
+{
+	cmp "$1" "$2" >&2 || fail "$1 and $2 differ"
+}
+
+# expect_errno ENAME COMMAND...: it fails, and says that this is why.
+expect_errno()
+{
+	local name=$1 text
+
+	shift
+	case $name in
+	E2BIG) text='Argument list too long' ;;
+	EACCES) text='Permission denied' ;;
+	EBUSY) text='Device or resource busy' ;;
+	EFBIG) text='File too large' ;;
+	EINVAL) text='Invalid argument' ;;
+	EIO) text='Input/output error' ;;
+	ENODEV) text='No such device' ;;
+	ENOENT) text='No such file or directory' ;;
+	ENOSPC) text='No space left on device' ;;
+	ENOTCONN) text='Transport endpoint is not connected' ;;
+	ENXIO) text='No such device or address' ;;
+	EOPNOTSUPP) text='Operation not supported' ;;
+	EPERM) text='Operation not permitted' ;;
+	*) fail "expect_errno does not know $name" ;;
+	esac
+	if "$@" >"$tmp/out" 2>"$tmp/err"; then
+		fail "$* succeeded, wanted $name"
+	fi
+	grep -qF "$text" "$tmp/err" ||
+		fail "$*: wanted $name, got: $(cat "$tmp/err")"
+}
+
+# expect_fail_line STATUS TEXT COMMAND...: it ends with STATUS, nothing on
+# stdout and one line that contains TEXT on stderr.
+expect_fail_line()
+{
+	local wanted=$1 text=$2 status=0
+
+	shift 2
+	"$@" >"$tmp/out" 2>"$tmp/err" || status=$?
+	[ $status -eq "$wanted" ] ||
+		fail "$*: status $status, wanted $wanted: $(cat "$tmp/err")"
+	[ ! -s "$tmp/out" ] || fail "$*: stdout: $(cat "$tmp/out")"
+	[ "$(wc -l <"$tmp/err")" -eq 1 ] ||
+		fail "$*: wanted one line, got: $(cat "$tmp/err")"
+	grep -qF -- "$text" "$tmp/err" ||
+		fail "$*: wanted '$text', got: $(cat "$tmp/err")"
+}
+
+# mm_stat COLUMN: 1 orig_data_size, 2 compr_data_size, 3 mem_used_total,
+# 4 mem_limit, 5 mem_used_max, 6 same_pages, 7 pages_compacted, 8 huge_pages.
+mm_stat()
+{
+	awk -v column="$1" '{ print $column }' "$dev_dir/mm_stat"
+}
