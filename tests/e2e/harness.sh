@@ -8,6 +8,8 @@
 
 . "${0%/*}/functions.sh"
 
+export UZ_MUST_WORK=
+
 # inner STATUS TEXT SCRIPT: run SCRIPT as a test of its own.
 inner()
 {
