@@ -19,14 +19,7 @@
 #define UZ_ATTR_TEXT_MAX 4095
 
 /**
- * struct uz_attr_ctx - what attributes work on
- * @dev:        the device
- * @streams:    threads that serve requests (max_comp_streams)
- * @last_error: the last refusal of a store, one line; "" when there is none
- * @lock:       guards @last_error; private
- * @resized:    called after the disksize changed (set, reset), so that the
- *              front end can tell the kernel; never NULL
- * @arg:        handed to @resized
+ * struct uz_attr_ctx - what attributes work on; private to the layer
  */
 struct uz_attr_ctx;
 
@@ -105,7 +98,8 @@ uz_must_check int uz_attr_show(struct uz_attr_ctx *ctx,
  * @text: @len bytes, not zero-terminated; any bytes at all
  * @len:  how many
  *
- * One store is under way at a time. A refusal is kept for last_error.
+ * One store is under way at a time. A refusal is kept for last_error, as one
+ * line "NAME: REASON".
  *
  * Context: any thread; may sleep and allocate.
  * Return:  0; -EACCES read-only; -E2BIG longer than UZ_ATTR_TEXT_MAX; -EINVAL

@@ -1,28 +1,168 @@
 // SPDX-License-Identifier: MIT
-/* A stub until the layer is written. */
+/*
+ * The attribute table, and the two ways into it: uz_attr_show() and
+ * uz_attr_store(). What is common to all stores is done here: the limits on
+ * the text, one store at a time, keeping the reason of a refusal, and telling
+ * the front end when the disksize has changed.
+ *
+ * Locks: store_lock around a store; error_lock, inside it or alone, for the
+ * copy of a line. A show takes neither but last_error's, so statistics can be
+ * read however long a store takes. resized() is called under no lock.
+ *
+ * The layer knows nothing of files, offsets or FUSE.
+ */
 #include <errno.h>
-#include <uzram/attr.h>
-#pragma GCC diagnostic ignored "-Wunused-parameter"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <uzram/util/cleanup.h>
+
+#include "attr_priv.h"
+
+/* The order is the order of the directory; front ends number by it. */
+static const struct uz_attr attrs[] = {
+	{ "disksize", 0644,
+	  "size of the block file in bytes; set once, rounded up to a page",
+	  uz__attr_disksize_show, uz__attr_disksize_store },
+	{ "initstate", 0444, "1 once the disksize is set, else 0",
+	  uz__attr_initstate_show, NULL },
+	{ "reset", 0200,
+	  "a number above 0 drops all data and settings of a device that nobody "
+	  "has open; \"force\" does so in any case",
+	  NULL, uz__attr_reset_store },
+	{ "comp_algorithm", 0644,
+	  "the codecs, the chosen one in brackets; chosen before the disksize",
+	  uz__attr_algorithm_show, uz__attr_algorithm_store },
+	{ "max_comp_streams", 0644,
+	  "threads that serve requests; writing changes nothing",
+	  uz__attr_streams_show, uz__attr_streams_store },
+	{ "mem_limit", 0200,
+	  "most bytes of memory for stored pages, 0 for no limit", NULL,
+	  uz__attr_limit_store },
+	{ "mem_used_max", 0200,
+	  "0 lets the peak of memory used begin again from now", NULL,
+	  uz__attr_used_max_store },
+	{ "mm_stat", 0444, "memory statistics in one line, as kernel zram's",
+	  uz__attr_mm_stat_show, NULL },
+	{ "io_stat", 0444, "failed requests in one line, as kernel zram's",
+	  uz__attr_io_stat_show, NULL },
+	{ "debug_stat", 0444, "version and missed frees, as kernel zram's",
+	  uz__attr_debug_stat_show, NULL },
+	{ "stat", 0444, "every statistic, one \"name value\" a line",
+	  uz__attr_stat_show, NULL },
+	{ "last_error", 0444, "why the last write to an attribute was refused",
+	  uz__attr_last_error_show, NULL },
+	{ "pid", 0444, "process that serves the device", uz__attr_pid_show,
+	  NULL },
+};
+
 int uz_attr_ctx_create(struct uz_attr_ctx **ctx, struct uz_device *dev,
 		       unsigned int streams, void (*resized)(void *arg),
 		       void *arg)
 {
-	return -ENOTSUP;
-}
-void uz_attr_ctx_destroy(struct uz_attr_ctx *ctx)
-{
-}
-const struct uz_attr *uz_attr_at(unsigned int i)
-{
+	struct uz_attr_ctx *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return -ENOMEM;
+	c->dev = dev;
+	c->streams = streams;
+	c->resized = resized;
+	c->arg = arg;
+	pthread_mutex_init(&c->store_lock, NULL);
+	pthread_mutex_init(&c->error_lock, NULL);
+	*ctx = c;
 	return 0;
 }
+
+void uz_attr_ctx_destroy(struct uz_attr_ctx *ctx)
+{
+	if (!ctx)
+		return;
+	pthread_mutex_destroy(&ctx->error_lock);
+	pthread_mutex_destroy(&ctx->store_lock);
+	free(ctx);
+}
+
+const struct uz_attr *uz_attr_at(unsigned int i)
+{
+	return i < sizeof(attrs) / sizeof(attrs[0]) ? &attrs[i] : NULL;
+}
+
 int uz_attr_show(struct uz_attr_ctx *ctx, const struct uz_attr *attr,
 		 struct uz_strbuf *out)
 {
-	return -ENOTSUP;
+	int ret;
+
+	if (!attr->show)
+		return -EACCES;
+	ret = attr->show(ctx, out);
+	return ret ? ret : uz_strbuf_error(out);
 }
+
+/* Everything that is checked before store() is asked; makes the text safe. */
+static int store_checked(struct uz_attr_ctx *ctx, const struct uz_attr *attr,
+			 const void *text, size_t len, struct uz_err *err)
+{
+	uz_scoped_lock(guard, &ctx->store_lock);
+	char copy[UZ_ATTR_TEXT_MAX + 1];
+
+	if (!attr->store)
+		return uz_err_set(err, -EACCES, "can only be read");
+	if (len > UZ_ATTR_TEXT_MAX)
+		return uz_err_set(err, -E2BIG,
+				  "%zu bytes are too many, %d are the most",
+				  len, UZ_ATTR_TEXT_MAX);
+	if (!len || memchr(text, 0, len))
+		return uz_err_set(err, -EINVAL,
+				  len ? "a zero byte is inside the text"
+				      : "the text is empty");
+	memcpy(copy, text, len);
+	copy[len] = 0;
+	return attr->store(ctx, copy, len, err);
+}
+
+static void keep_error(struct uz_attr_ctx *ctx, const struct uz_attr *attr,
+		       int code, const struct uz_err *err)
+{
+	uz_scoped_lock(guard, &ctx->error_lock);
+
+	snprintf(ctx->last_error, sizeof(ctx->last_error), "%s: %s\n",
+		 attr->name, err->code ? err->text : strerror(-code));
+}
+
 int uz_attr_store(struct uz_attr_ctx *ctx, const struct uz_attr *attr,
 		  const void *text, size_t len)
 {
-	return -ENOTSUP;
+	struct uz_err err = { 0 };
+	uint64_t before = uz_device_disksize(ctx->dev);
+	int ret;
+
+	ret = store_checked(ctx, attr, text, len, &err);
+	if (ret)
+		keep_error(ctx, attr, ret, &err);
+	if (ctx->resized && uz_device_disksize(ctx->dev) != before)
+		ctx->resized(ctx->arg);
+	return ret;
+}
+
+int uz__attr_number(const char *text, uint64_t *value)
+{
+	uint64_t v = 0;
+	const char *p = text;
+
+	if (*p == '+')
+		p++;
+	if (*p < '0' || *p > '9')
+		return -EINVAL;
+	for (; *p >= '0' && *p <= '9'; p++)
+		if (__builtin_mul_overflow(v, 10, &v) ||
+		    __builtin_add_overflow(v, (uint64_t)(*p - '0'), &v))
+			return -ERANGE;
+	if (*p == '\n')
+		p++;
+	if (*p)
+		return -EINVAL;
+	*value = v;
+	return 0;
 }

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Attributes that set the device up: disksize, initstate, reset,
+ * comp_algorithm, max_comp_streams, mem_limit.
+ *
+ * What is accepted and how it is refused follows kernel zram, number by
+ * number. Two things go beyond it: the chosen codec is shown with its
+ * parameters when they are not the default ones, and reset takes "force".
+ * State (set already? held?) is judged by the device, under its own lock; the
+ * checks here are of the text only.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#include <uzram/util/size.h>
+
+#include "attr_priv.h"
+
+/* Longest codec text; kernel zram refuses longer ones with E2BIG. */
+#define ALGORITHM_TEXT_MAX 127
+
+/* How long a reset waits for a close that is still under way. */
+#define RESET_WAIT_MS 100
+#define RESET_STEP_MS 2
+
+static bool text_is(const char *text, const char *word)
+{
+	size_t n = strlen(word);
+
+	return !strncmp(text, word, n) && (!text[n] || !strcmp(text + n, "\n"));
+}
+
+int uz__attr_disksize_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
+{
+	uz_strbuf_add(out, "%" PRIu64 "\n", uz_device_disksize(ctx->dev));
+	return 0;
+}
+
+int uz__attr_disksize_store(struct uz_attr_ctx *ctx, const char *text,
+			    size_t len, struct uz_err *err)
+{
+	uint64_t size;
+
+	(void)len;
+	if (uz_size_memparse(text, &size) || !size)
+		return uz_err_set(err, -EINVAL,
+				  "not a size; write bytes, or a number with "
+				  "K, M, G or T after it");
+	return uz_device_set_disksize(ctx->dev, size, err);
+}
+
+int uz__attr_initstate_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
+{
+	uz_strbuf_add(out, "%d\n", uz_device_disksize(ctx->dev) != 0);
+	return 0;
+}
+
+/*
+ * A front end may hear of a close(2) only after it has returned: who closes
+ * the file and then resets the device shall not be told that it is busy.
+ */
+static void wait_for_close(const struct uz_device *dev)
+{
+	const struct timespec step = { .tv_nsec = RESET_STEP_MS * 1000000L };
+	int left;
+
+	for (left = RESET_WAIT_MS; left > 0; left -= RESET_STEP_MS) {
+		if (!uz_device_holders(dev))
+			return;
+		nanosleep(&step, NULL);
+	}
+}
+
+int uz__attr_reset_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
+			 struct uz_err *err)
+{
+	uint64_t n;
+	int ret;
+
+	(void)len;
+	if (text_is(text, "force"))
+		return uz_device_reset(ctx->dev, true, err);
+	ret = uz__attr_number(text, &n);
+	if (ret || !n)
+		return uz_err_set(
+			err, ret ? ret : -EINVAL,
+			"write 1, or \"force\" although it is in use");
+	if (n > UINT16_MAX)
+		return uz_err_set(err, -ERANGE, "write 1");
+	wait_for_close(ctx->dev);
+	return uz_device_reset(ctx->dev, false, err);
+}
+
+int uz__attr_algorithm_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
+{
+	char chosen[UZ_CODEC_TEXT_MAX + 1];
+	struct uz_codec codec;
+	const char *name;
+	unsigned int i;
+
+	uz_device_codec(ctx->dev, &codec);
+	uz_codec_format(&codec, chosen);
+	for (i = 0; (name = uz_codec_known(i)); i++) {
+		if (!strcmp(name, uz_codec_name(&codec)))
+			uz_strbuf_add(out, "[%s] ", chosen);
+		else
+			uz_strbuf_add(out, "%s ", name);
+	}
+	uz_strbuf_add(out, "\n");
+	return 0;
+}
+
+int uz__attr_algorithm_store(struct uz_attr_ctx *ctx, const char *text,
+			     size_t len, struct uz_err *err)
+{
+	int ret;
+
+	if (text[len - 1] == '\n')
+		len--;
+	if (len > ALGORITHM_TEXT_MAX)
+		return uz_err_set(err, -E2BIG, "longer than %d bytes",
+				  ALGORITHM_TEXT_MAX);
+	ret = uz_device_set_codec(ctx->dev, text, err);
+	/* Longer than any codec's text can be, so it names none. */
+	return ret == -E2BIG ? -EINVAL : ret;
+}
+
+int uz__attr_streams_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
+{
+	uz_strbuf_add(out, "%u\n", ctx->streams);
+	return 0;
+}
+
+int uz__attr_streams_store(struct uz_attr_ctx *ctx, const char *text,
+			   size_t len, struct uz_err *err)
+{
+	uint64_t n;
+	int ret = uz__attr_number(text, &n);
+
+	(void)ctx;
+	(void)len;
+	if (!ret && n > INT32_MAX)
+		ret = -ERANGE;
+	if (!ret && !n)
+		ret = -EINVAL;
+	if (ret)
+		return uz_err_set(err, ret, "not a number above 0");
+	return 0;
+}
+
+int uz__attr_limit_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
+			 struct uz_err *err)
+{
+	uint64_t bytes;
+
+	(void)len;
+	/* Rounding up to a page must not turn a huge limit into none. */
+	if (uz_size_memparse(text, &bytes) || bytes > UINT64_MAX - UZ_PAGE_SIZE)
+		return uz_err_set(
+			err, -EINVAL,
+			"not a size; write bytes, a number with K, M, "
+			"G or T after it, or 0 for no limit");
+	uz_device_set_limit(ctx->dev, bytes);
+	return 0;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef UZRAM_ATTR_PRIV_H
+#define UZRAM_ATTR_PRIV_H
+
+#include <pthread.h>
+
+#include <uzram/attr.h>
+
+/**
+ * struct uz_attr_ctx - what attributes work on
+ * @dev:        the device; borrowed
+ * @streams:    threads that serve requests
+ * @resized:    told when the disksize has changed; may be NULL
+ * @arg:        handed to @resized
+ * @store_lock: one store at a time; shows never take it
+ * @error_lock: guards @last_error; innermost, held for a copy only
+ * @last_error: the last refusal, one line with its line feed, or ""
+ */
+struct uz_attr_ctx {
+	struct uz_device *dev;
+	unsigned int streams;
+	void (*resized)(void *arg);
+	void *arg;
+	pthread_mutex_t store_lock;
+	pthread_mutex_t error_lock;
+	char last_error[UZ_ERR_TEXT + 32];
+};
+
+/**
+ * uz__attr_number() - a decimal number as the kernel's kstrtou64() takes it
+ * @text:  digits, one line feed at most after them
+ * @value: the number, on success
+ *
+ * Context: any thread.
+ * Return:  0; -EINVAL not a number; -ERANGE more than 2^64 - 1.
+ */
+uz_must_check int uz__attr_number(const char *text, uint64_t *value);
+
+/* attr_config.c */
+int uz__attr_disksize_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
+int uz__attr_disksize_store(struct uz_attr_ctx *ctx, const char *text,
+			    size_t len, struct uz_err *err);
+int uz__attr_initstate_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
+int uz__attr_reset_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
+			 struct uz_err *err);
+int uz__attr_algorithm_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
+int uz__attr_algorithm_store(struct uz_attr_ctx *ctx, const char *text,
+			     size_t len, struct uz_err *err);
+int uz__attr_streams_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
+int uz__attr_streams_store(struct uz_attr_ctx *ctx, const char *text,
+			   size_t len, struct uz_err *err);
+int uz__attr_limit_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
+			 struct uz_err *err);
+
+/* attr_stat.c */
+int uz__attr_used_max_store(struct uz_attr_ctx *ctx, const char *text,
+			    size_t len, struct uz_err *err);
+int uz__attr_mm_stat_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
+int uz__attr_io_stat_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
+int uz__attr_debug_stat_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
+int uz__attr_stat_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
+int uz__attr_last_error_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
+int uz__attr_pid_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
+
+#endif

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Attributes that tell numbers: mm_stat, io_stat, debug_stat as kernel zram
+ * prints them, to the blank; stat with every number of ours by its name;
+ * mem_used_max, last_error, pid. Each show reads the statistics once, so one
+ * line is from one moment.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <unistd.h>
+
+#include <uzram/util/cleanup.h>
+
+#include "attr_priv.h"
+
+int uz__attr_used_max_store(struct uz_attr_ctx *ctx, const char *text,
+			    size_t len, struct uz_err *err)
+{
+	uint64_t n;
+
+	(void)len;
+	if (uz__attr_number(text, &n) || n)
+		return uz_err_set(err, -EINVAL, "takes only 0");
+	uz_device_reset_max(ctx->dev);
+	return 0;
+}
+
+int uz__attr_mm_stat_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
+{
+	struct uz_device_stat s;
+
+	uz_device_stat(ctx->dev, &s);
+	uz_strbuf_add(out,
+		      "%8" PRIu64 " %8" PRIu64 " %8" PRIu64 " %8" PRIu64
+		      " %8" PRIu64 " %8" PRIu64 " %8" PRIu64 " %8" PRIu64
+		      " %8" PRIu64 "\n",
+		      s.orig_data_size, s.compr_data_size, s.mem_used_total,
+		      s.mem_limit, s.mem_used_max, s.same_pages,
+		      s.pages_compacted, s.huge_pages, s.huge_pages_since);
+	return 0;
+}
+
+int uz__attr_io_stat_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
+{
+	struct uz_device_stat s;
+
+	uz_device_stat(ctx->dev, &s);
+	/* Kernel zram's third field, invalid_io, is a constant by now. */
+	uz_strbuf_add(out, "%8" PRIu64 " %8" PRIu64 " 0 %8" PRIu64 "\n",
+		      s.failed_reads, s.failed_writes, s.notify_free);
+	return 0;
+}
+
+int uz__attr_debug_stat_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
+{
+	struct uz_device_stat s;
+
+	uz_device_stat(ctx->dev, &s);
+	uz_strbuf_add(out, "version: 1\n0 %8" PRIu64 "\n", s.miss_free);
+	return 0;
+}
+
+#define FIELD(name)                                          \
+	{                                                    \
+#name, offsetof(struct uz_device_stat, name) \
+	}
+
+static const struct {
+	const char *name;
+	size_t offset;
+} fields[] = {
+	FIELD(orig_data_size),	 FIELD(compr_data_size),
+	FIELD(mem_used_total),	 FIELD(mem_limit),
+	FIELD(mem_used_max),	 FIELD(same_pages),
+	FIELD(pages_compacted),	 FIELD(huge_pages),
+	FIELD(huge_pages_since), FIELD(failed_reads),
+	FIELD(failed_writes),	 FIELD(invalid_io),
+	FIELD(notify_free),	 FIELD(miss_free),
+	FIELD(num_reads),	 FIELD(num_writes),
+	FIELD(num_discards),	 FIELD(bytes_read),
+	FIELD(bytes_written),	 FIELD(limit_rejections),
+	FIELD(checksum_errors),	 FIELD(retries),
+	FIELD(deferred_frees),	 FIELD(meta_bytes),
+	FIELD(mem_resident),
+};
+
+/* A number that is added to the statistics has to appear here too. */
+_Static_assert(sizeof(struct uz_device_stat) ==
+		       sizeof(fields) / sizeof(fields[0]) * sizeof(uint64_t),
+	       "a field of struct uz_device_stat is missing in stat");
+
+int uz__attr_stat_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
+{
+	struct uz_device_stat s;
+	unsigned int i;
+
+	uz_device_stat(ctx->dev, &s);
+	for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		uz_strbuf_add(out, "%s %" PRIu64 "\n", fields[i].name,
+			      *(uint64_t *)((char *)&s + fields[i].offset));
+	return 0;
+}
+
+int uz__attr_last_error_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
+{
+	uz_scoped_lock(guard, &ctx->error_lock);
+
+	if (ctx->last_error[0])
+		uz_strbuf_add(out, "%s", ctx->last_error);
+	return 0;
+}
+
+int uz__attr_pid_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
+{
+	(void)ctx;
+	uz_strbuf_add(out, "%d\n", (int)getpid());
+	return 0;
+}
