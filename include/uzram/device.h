@@ -203,8 +203,8 @@ struct uz_io;
  * @dev: the device
  * @io:  set on success, untouched on failure
  *
- * Scratch pages, codec contexts (made at the first page that needs one, once
- * for each codec), this thread's counters.
+ * Scratch pages, codec contexts (made here or when the device gets its size,
+ * never on the path of a page), this thread's counters.
  *
  * Context: any thread; takes the configuration lock; allocates.
  * Return:  0; -ENOMEM; -EBUSY more than UZ_IO_MAX threads.
@@ -244,9 +244,8 @@ enum uz_op {
  * @op:     what to do
  * @offset: first byte
  * @length: bytes; offset + length is at most the disksize
- * @buf:    @length bytes for UZ_OP_READ and UZ_OP_WRITE, else unused. It may
- *          change while a write of it is under way: each page then holds some
- *          mix, and its checksum is right
+ * @buf:    @length bytes for UZ_OP_READ and UZ_OP_WRITE, else unused. Nobody may
+ *          change it while a write of it is under way
  */
 struct uz_request {
 	enum uz_op op;

@@ -1,100 +1,322 @@
 // SPDX-License-Identifier: MIT
-/* A stub until the layer is written. */
+/*
+ * A device's life: open (new or adopted), size, codec, limit, reset, close.
+ *
+ * The configuration lock guards everything here; the path of a page never
+ * takes it. nr_pages is the gate that requests read: it is set last when the
+ * device becomes ready and cleared first when it goes (io.c).
+ *
+ * States: without a size there is no table, no pool and no codec context;
+ * with one there are all three. Every function leaves one or the other.
+ */
 #include <errno.h>
-#include <uzram/device.h>
-#pragma GCC diagnostic ignored "-Wunused-parameter"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <uzram/util/cleanup.h>
+
+#include "device_priv.h"
+
+/* ---- memory ---- */
+
 int uz_device_mem_create(struct uz_device_mem *mem)
 {
-	return -ENOTSUP;
+	struct uz_device_mem m = { -1, -1, -1 };
+	int err;
+
+	err = m.ctl_fd = uz_shm_memfd("uzram-ctl");
+	if (err >= 0)
+		err = m.table_fd = uz_shm_memfd("uzram-table");
+	if (err >= 0)
+		err = m.arena_fd = uz_shm_memfd("uzram-arena");
+	if (err < 0) {
+		uz_device_mem_close(&m);
+		return err;
+	}
+	*mem = m;
+	return 0;
 }
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
 void uz_device_mem_close(struct uz_device_mem *mem)
 {
+	close_fd(&mem->ctl_fd);
+	close_fd(&mem->table_fd);
+	close_fd(&mem->arena_fd);
 }
+
+/* Table, pool and contexts for a size; the memfds' bytes stay on failure. */
+int uz__device_map_memory(struct uz_device *dev, uint64_t disksize,
+			  const struct uz_pool_config *config)
+{
+	int err;
+
+	err = uz_table_create(&dev->table, dev->mem.table_fd,
+			      disksize / UZ_PAGE_SIZE);
+	if (!err)
+		err = uz_pool_create(&dev->pool, dev->mem.arena_fd, config);
+	if (!err)
+		err = uz__io_make_contexts(dev);
+	if (err) {
+		uz__device_unmap_memory(dev);
+		return err;
+	}
+	dev->ref_end = (config->arena_size - UZ_POOL_MAX_OBJECT) / UZ_REF_UNIT;
+	uz_pool_set_limit(dev->pool, dev->ctl->super.mem_limit);
+	return 0;
+}
+
+void uz__device_unmap_memory(struct uz_device *dev)
+{
+	uz__io_drop_contexts(dev);
+	uz_pool_destroy(dev->pool);
+	uz_table_destroy(dev->table);
+	dev->pool = NULL;
+	dev->table = NULL;
+}
+
+/* Give all of table and arena back. The size is 0, so nobody will read it. */
+static int device_forget_pages(struct uz_device *dev)
+{
+	if (ftruncate(dev->mem.table_fd, 0) < 0 ||
+	    ftruncate(dev->mem.arena_fd, 0) < 0)
+		return -errno;
+	return 0;
+}
+
+/* ---- open and close ---- */
+
+static bool device_name_ok(const char *name)
+{
+	static const char good[] = "abcdefghijklmnopqrstuvwxyz"
+				   "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				   "0123456789._-";
+	size_t len = strlen(name);
+
+	return len && len <= UZ_NAME_MAX && name[0] != '.' && name[0] != '-' &&
+	       strspn(name, good) == len;
+}
+
+static int device_default_codec(struct uz_device *dev)
+{
+	struct uz_codec codec;
+	int err;
+
+	err = uz_codec_parse(uz_codec_known(0), &codec, NULL);
+	if (!err)
+		uz__super_set_codec(dev, &codec);
+	return err;
+}
+
+static int device_begin(struct uz_device *dev, struct uz_err *err)
+{
+	struct stat st;
+	bool is_new;
+	int ret;
+
+	if (fstat(dev->mem.ctl_fd, &st) < 0)
+		return uz_err_set(err, -errno,
+				  "cannot use the memory of %s: %s", dev->name,
+				  strerror(errno));
+	is_new = st.st_size == 0;
+	ret = uz_shm_map(&dev->shm, dev->mem.ctl_fd, UZ__CTL_SIZE);
+	if (ret)
+		return uz_err_set(err, ret, "cannot map the memory of %s: %s",
+				  dev->name, strerror(-ret));
+	dev->ctl = dev->shm.base;
+	if (is_new) {
+		ret = device_default_codec(dev);
+		if (ret)
+			return uz_err_set(err, ret,
+					  "this program knows no codec");
+		uz__super_init(dev);
+		return 0;
+	}
+	ret = uz__super_check(dev, err);
+	if (!ret)
+		ret = uz__super_codecs(dev, err);
+	return ret ? ret : uz__adopt(dev, err);
+}
+
 int uz_device_open(struct uz_device **dev, const char *name,
 		   const struct uz_device_mem *mem, struct uz_err *err)
 {
-	return -ENOTSUP;
-}
-void uz_device_close(struct uz_device *dev)
-{
-}
-const char *uz_device_name(const struct uz_device *dev)
-{
+	struct uz_device *d;
+	int ret;
+
+	if (!device_name_ok(name))
+		return uz_err_set(
+			err, -EINVAL,
+			"\"%.40s\" is no device name: use 1 to %d letters, digits, '.', '_' or '-'",
+			name, UZ_NAME_MAX);
+	d = calloc(1, sizeof(*d));
+	if (!d)
+		return uz_err_set(err, -ENOMEM, "no memory for %s", name);
+	snprintf(d->name, sizeof(d->name), "%s", name);
+	d->mem = *mem;
+	pthread_mutex_init(&d->lock, NULL);
+	ret = device_begin(d, err);
+	if (ret) {
+		uz_device_close(d);
+		return ret;
+	}
+	*dev = d;
 	return 0;
 }
+
+void uz_device_close(struct uz_device *dev)
+{
+	if (!dev)
+		return;
+	uz__device_unmap_memory(dev);
+	uz_shm_unmap(&dev->shm);
+	pthread_mutex_destroy(&dev->lock);
+	free(dev);
+}
+
+/* ---- configuration ---- */
+
+const char *uz_device_name(const struct uz_device *dev)
+{
+	return dev->name;
+}
+
 int uz_device_set_disksize(struct uz_device *dev, uint64_t size,
 			   struct uz_err *err)
 {
-	return -ENOTSUP;
-}
-uint64_t uz_device_disksize(const struct uz_device *dev)
-{
+	uz_scoped_lock(guard, &dev->lock);
+	struct uz_pool_config config;
+	int ret;
+
+	if (dev->table)
+		return uz_err_set(
+			err, -EBUSY,
+			"cannot set disksize of %s: it is set already; reset the device first",
+			dev->name);
+	if (size < UZ_DISKSIZE_MIN || size > UZ_DISKSIZE_MAX)
+		return uz_err_set(
+			err, -EINVAL,
+			"cannot set disksize of %s to %llu bytes: it must be between 1 MiB and 16 TiB",
+			dev->name, (unsigned long long)size);
+	size = (size + UZ_PAGE_SIZE - 1) & ~(uint64_t)(UZ_PAGE_SIZE - 1);
+	uz_pool_config_default(&config, size);
+	ret = device_forget_pages(dev);
+	if (!ret)
+		ret = uz__device_map_memory(dev, size, &config);
+	if (ret)
+		return uz_err_set(err, ret, "cannot set up %s: %s", dev->name,
+				  strerror(-ret));
+	uz__super_set_pool_config(dev, &config);
+	uz__stat_zero(dev);
+	/* release: a successor that finds the size finds the geometry. */
+	atomic_store_explicit(&dev->ctl->super.disksize, size,
+			      memory_order_release);
+	/* seq_cst, the gate: what was set up above is seen by who enters. */
+	atomic_store(&dev->nr_pages, size / UZ_PAGE_SIZE);
 	return 0;
 }
+
+uint64_t uz_device_disksize(const struct uz_device *dev)
+{
+	return atomic_load(&dev->nr_pages) * UZ_PAGE_SIZE;
+}
+
 int uz_device_set_codec(struct uz_device *dev, const char *text,
 			struct uz_err *err)
 {
-	return -ENOTSUP;
+	uz_scoped_lock(guard, &dev->lock);
+	struct uz_codec codec;
+	int ret;
+
+	if (dev->table)
+		return uz_err_set(
+			err, -EBUSY,
+			"cannot change the codec of %s: it has a size already; reset the device first",
+			dev->name);
+	ret = uz_codec_parse(text, &codec, err);
+	if (!ret)
+		uz__super_set_codec(dev, &codec);
+	return ret;
 }
+
 void uz_device_codec(struct uz_device *dev, struct uz_codec *codec)
 {
+	uz_scoped_lock(guard, &dev->lock);
+
+	*codec = dev->codecs[dev->codec];
 }
+
 void uz_device_set_limit(struct uz_device *dev, uint64_t bytes)
 {
+	uz_scoped_lock(guard, &dev->lock);
+
+	if (bytes > UINT64_MAX - UZ_PAGE_SIZE)
+		bytes = UINT64_MAX - UZ_PAGE_SIZE;
+	bytes = (bytes + UZ_PAGE_SIZE - 1) & ~(uint64_t)(UZ_PAGE_SIZE - 1);
+	dev->ctl->super.mem_limit = bytes;
+	if (dev->pool)
+		uz_pool_set_limit(dev->pool, bytes);
 }
-void uz_device_hold(struct uz_device *dev)
-{
-}
-void uz_device_release(struct uz_device *dev)
-{
-}
-unsigned int uz_device_holders(const struct uz_device *dev)
-{
-	return 0;
-}
-int uz_device_reset(struct uz_device *dev, bool force, struct uz_err *err)
-{
-	return -ENOTSUP;
-}
-int uz_io_create(struct uz_device *dev, struct uz_io **io)
-{
-	return -ENOTSUP;
-}
-void uz_io_destroy(struct uz_io *io)
-{
-}
-int uz_device_submit(struct uz_io *io, const struct uz_request *rq)
-{
-	return -ENOTSUP;
-}
-int uz_page_load(struct uz_io *io, uint64_t index, void *buf)
-{
-	return -ENOTSUP;
-}
-int uz_page_store(struct uz_io *io, uint64_t index, const void *buf)
-{
-	return -ENOTSUP;
-}
-int uz_page_store_part(struct uz_io *io, uint64_t index, uint32_t off,
-		       uint32_t len, const void *buf)
-{
-	return -ENOTSUP;
-}
-void uz_page_drop(struct uz_io *io, uint64_t index)
-{
-}
-void uz_device_stat(struct uz_device *dev, struct uz_device_stat *stat)
-{
-}
+
 void uz_device_reset_max(struct uz_device *dev)
 {
+	uz_scoped_lock(guard, &dev->lock);
+
+	if (dev->pool)
+		uz_pool_reset_max(dev->pool);
 }
-int uz_device_next(struct uz_device *dev, uint64_t offset, bool data,
-		   uint64_t *found)
+
+/* ---- holders and reset ---- */
+
+void uz_device_hold(struct uz_device *dev)
 {
-	return -ENOTSUP;
+	atomic_fetch_add(&dev->holders, 1);
 }
-int uz_device_check(struct uz_device *dev, struct uz_err *err)
+
+void uz_device_release(struct uz_device *dev)
 {
-	return -ENOTSUP;
+	atomic_fetch_sub(&dev->holders, 1);
+}
+
+unsigned int uz_device_holders(const struct uz_device *dev)
+{
+	return atomic_load(&dev->holders);
+}
+
+int uz_device_reset(struct uz_device *dev, bool force, struct uz_err *err)
+{
+	uz_scoped_lock(guard, &dev->lock);
+	unsigned int holders = uz_device_holders(dev);
+	int ret;
+
+	if (holders && !force)
+		return uz_err_set(
+			err, -EBUSY,
+			"cannot reset %s: its block file is open %u times; unmount and close it first",
+			dev->name, holders);
+	/* The gate, seq_cst: nobody enters any more; then nobody is inside. */
+	atomic_store(&dev->nr_pages, 0);
+	uz__io_drain(dev);
+	/* From here on a successor finds a device without a size. */
+	atomic_store(&dev->ctl->super.disksize, 0);
+	uz__device_unmap_memory(dev);
+	uz__stat_zero(dev);
+	dev->ctl->super.mem_limit = 0;
+	ret = device_forget_pages(dev);
+	if (!ret)
+		ret = device_default_codec(dev);
+	if (ret)
+		return uz_err_set(err, ret,
+				  "cannot give back the memory of %s: %s",
+				  dev->name, strerror(-ret));
+	return 0;
 }

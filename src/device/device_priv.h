@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef UZRAM_DEVICE_PRIV_H
+#define UZRAM_DEVICE_PRIV_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include <uzram/device.h>
+#include <uzram/pool.h>
+#include <uzram/util/shm.h>
+
+/* ---- superblock: super.c ---- */
+
+#define UZ__MAGIC   UINT64_C(0x6d6172347a753031) /* "10uz4ram", as bytes */
+#define UZ__VERSION 1
+
+/**
+ * struct uz__super - the first page of the control memfd
+ * @magic:       UZ__MAGIC, written last: a device is there
+ * @version:     of this layout and of the slot word
+ * @page_size:   UZ_PAGE_SIZE
+ * @disksize:    0 while the device has none; written last by
+ *               uz_device_set_disksize() and first by uz_device_reset(), so it
+ *               alone says whether table and arena mean anything
+ * @mem_limit:   bytes
+ * @arena_size:  as struct uz_pool_config
+ * @window_size: as struct uz_pool_config
+ * @class_step:  as struct uz_pool_config
+ * @codec:       index into @codecs for new stores
+ * @codecs:      texts that uz_codec_parse() takes, "" where there is none; the
+ *               slot word's codec field indexes it
+ *
+ * Changed under the configuration lock only. Whoever adopts believes it after
+ * uz__super_check().
+ */
+struct uz__super {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t page_size;
+	_Atomic uint64_t disksize;
+	uint64_t mem_limit;
+	uint64_t arena_size;
+	uint32_t window_size;
+	uint32_t class_step;
+	_Atomic uint32_t codec;
+	char codecs[UZ_SLOT_CODECS][UZ_CODEC_TEXT_MAX + 1];
+};
+
+/*
+ * Counters: X(name). The first four follow from the table and are counted
+ * anew at adoption; the others are sums over the device's life.
+ */
+#define UZ__DERIVED_COUNTERS(X) \
+	X(pages_stored)         \
+	X(compr_bytes)          \
+	X(same_pages)           \
+	X(huge_pages)
+
+#define UZ__LASTING_COUNTERS(X) \
+	X(huge_pages_since)     \
+	X(failed_reads)         \
+	X(failed_writes)        \
+	X(invalid_io)           \
+	X(notify_free)          \
+	X(num_reads)            \
+	X(num_writes)           \
+	X(num_discards)         \
+	X(bytes_read)           \
+	X(bytes_written)        \
+	X(limit_rejections)     \
+	X(checksum_errors)      \
+	X(retries)
+
+/**
+ * struct uz__counters - one thread's share of every counter
+ *
+ * In the control memfd, so that they survive the process. Only the owning
+ * thread writes; a share may be "negative" (wrap), only sums mean something.
+ */
+struct uz__counters {
+#define X(name) _Atomic uint64_t name;
+	UZ__DERIVED_COUNTERS(X)
+	UZ__LASTING_COUNTERS(X)
+#undef X
+} __attribute__((aligned(UZ_CACHELINE)));
+
+/* Slot 0 collects what ended threads have counted. */
+#define UZ__COUNTER_SLOTS (UZ_IO_MAX + 1)
+
+/**
+ * struct uz__ctl - the whole control memfd
+ * @super:    the superblock
+ * @counters: one share per thread
+ */
+struct uz__ctl {
+	union {
+		struct uz__super super;
+		unsigned char page[UZ_PAGE_SIZE];
+	};
+	struct uz__counters counters[UZ__COUNTER_SLOTS];
+};
+
+#define UZ__CTL_SIZE \
+	((sizeof(struct uz__ctl) + UZ_PAGE_SIZE - 1) & ~(UZ_PAGE_SIZE - 1ul))
+
+/*
+ * The owning thread alone writes its share, so a plain addition in two relaxed
+ * halves loses nothing; readers want each value whole, not an order.
+ */
+#define uz__count(io, name, n)                                                 \
+	atomic_store_explicit(                                                 \
+		&(io)->cnt->name,                                              \
+		atomic_load_explicit(&(io)->cnt->name, memory_order_relaxed) + \
+			(uint64_t)(n),                                         \
+		memory_order_relaxed)
+
+/* ---- device ---- */
+
+/**
+ * struct uz_device - a device in this process
+ * @name:      for messages
+ * @mem:       borrowed descriptors
+ * @shm:       mapping of the control memfd
+ * @ctl:       what is mapped there
+ * @lock:      configuration lock: guards the superblock, @table, @pool,
+ *             @codecs, @ios against set-up and reset. Never taken on the path
+ *             of a page
+ * @nr_pages:  0: no size, requests are refused. The gate of io.c
+ * @table:     NULL while the device has no size
+ * @pool:      NULL while the device has no size
+ * @ref_end:   refs at or beyond it lie outside the arena
+ * @codecs:    parsed codecs; ops is NULL where the superblock has none
+ * @codec:     index of the codec for new stores
+ * @ios:       contexts of all threads; the index plus one is the counter slot
+ * @holders:   opens of the block file
+ */
+struct uz_device {
+	char name[UZ_NAME_MAX + 1];
+	struct uz_device_mem mem;
+	struct uz_shm shm;
+	struct uz__ctl *ctl;
+	pthread_mutex_t lock;
+	_Atomic uint64_t nr_pages;
+	struct uz_table *table;
+	struct uz_pool *pool;
+	uz_ref_t ref_end;
+	struct uz_codec codecs[UZ_SLOT_CODECS];
+	unsigned int codec;
+	struct uz_io *ios[UZ_IO_MAX];
+	_Atomic unsigned int holders;
+};
+
+/**
+ * struct uz_io - one thread's context
+ * @dev:     the device
+ * @cnt:     this thread's share of the counters
+ * @id:      index in the device's @ios
+ * @busy:    a request is under way (see io.c)
+ * @ctx:     codec contexts, by codec index
+ * @scratch: a compressed page is built here
+ * @page:    a page that is being modified
+ */
+struct uz_io {
+	struct uz_device *dev;
+	struct uz__counters *cnt;
+	unsigned int id;
+	_Atomic bool busy;
+	struct uz_codec_ctx *ctx[UZ_SLOT_CODECS];
+	unsigned char scratch[UZ_PAGE_SIZE];
+	unsigned char page[UZ_PAGE_SIZE];
+} __attribute__((aligned(UZ_CACHELINE)));
+
+/* ---- device.c ---- */
+
+int uz__device_map_memory(struct uz_device *dev, uint64_t disksize,
+			  const struct uz_pool_config *config);
+void uz__device_unmap_memory(struct uz_device *dev);
+
+/* ---- super.c ---- */
+
+void uz__super_init(struct uz_device *dev);
+int uz__super_check(struct uz_device *dev, struct uz_err *err);
+int uz__super_codecs(struct uz_device *dev, struct uz_err *err);
+void uz__super_set_codec(struct uz_device *dev, const struct uz_codec *codec);
+void uz__super_pool_config(const struct uz_device *dev,
+			   struct uz_pool_config *config);
+void uz__super_set_pool_config(struct uz_device *dev,
+			       const struct uz_pool_config *config);
+
+/* ---- io.c ---- */
+
+/*
+ * Enter and leave a request. Enter returns the device's pages, 0 when it has
+ * no size; uz__io_leave() is owed in either case.
+ */
+uint64_t uz__io_enter(struct uz_io *io);
+void uz__io_leave(struct uz_io *io);
+
+/* Wait until no request is under way; nr_pages was set to 0 before. */
+void uz__io_drain(struct uz_device *dev);
+
+/* Codec contexts of every thread; all or none. Configuration lock held. */
+int uz__io_make_contexts(struct uz_device *dev);
+void uz__io_drop_contexts(struct uz_device *dev);
+
+/* ---- object.c ---- */
+
+/**
+ * struct uz__encoded - a page ready to be placed
+ * @kind:    what it became
+ * @codec:   index, for UZ_SLOT_OBJECT
+ * @size:    bytes at @payload; 0 for UZ_SLOT_SAME
+ * @payload: in the caller's page, in io->scratch or at @word
+ * @word:    the repeated word of a same-filled page
+ */
+struct uz__encoded {
+	enum uz_slot_kind kind;
+	unsigned int codec;
+	uint32_t size;
+	const void *payload;
+	uint64_t word;
+};
+
+/* Bytes of checksum behind each object's payload. */
+#define UZ__SUM_SIZE 4u
+
+void uz__object_encode(struct uz_io *io, const void *page,
+		       struct uz__encoded *e);
+uz_slot_t uz__object_place(struct uz_device *dev, const struct uz__encoded *e,
+			   uint64_t index, uz_ref_t ref);
+int uz__object_decode(struct uz_io *io, uz_slot_t slot, const void *bytes,
+		      uint64_t index, void *page);
+bool uz__object_intact(uz_slot_t slot, const void *bytes, uint64_t index);
+void uz__page_fill(void *page, uint64_t word);
+
+/* Bytes that the pool holds for this slot's object. */
+static inline uint32_t uz__object_bytes(uint32_t size)
+{
+	return size + UZ__SUM_SIZE;
+}
+
+/* Can the slot's object lie within the arena? */
+static inline bool uz__slot_in_arena(const struct uz_device *dev, uz_slot_t w)
+{
+	return uz_slot_ref(w) < dev->ref_end;
+}
+
+/* ---- stat.c ---- */
+
+/* Count a slot's page in (sign 1) or out (sign -1). */
+void uz__stat_slot(struct uz__counters *cnt, uz_slot_t slot, int sign);
+
+/* Move a share to slot 0, zeroing it. Configuration lock held. */
+void uz__stat_fold(struct uz_device *dev, struct uz__counters *cnt);
+void uz__stat_zero(struct uz_device *dev);
+
+/* Sum of all shares; configuration lock held. */
+void uz__stat_sum(const struct uz_device *dev, struct uz__counters *sum);
+
+/* ---- adopt.c ---- */
+
+int uz__adopt(struct uz_device *dev, struct uz_err *err);
+
+#endif

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+/*
+ * One thread's way into a device: its scratch pages, codec contexts and
+ * counters, and the gate that lets reset wait for requests under way.
+ *
+ * The gate: a thread sets its own busy flag, then reads nr_pages; reset sets
+ * nr_pages to 0, then reads every busy flag. Both sides store first and load
+ * afterwards, all sequentially consistent: so either the thread sees that the
+ * device is gone, or reset sees the thread and waits. Nothing is shared
+ * between threads on the way in but nr_pages, which hardly ever changes.
+ *
+ * Contexts of all codecs in use are made when the thread joins and when the
+ * device gets its size, both under the configuration lock; nothing is
+ * allocated while requests run.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <uzram/util/cleanup.h>
+
+#include "device_priv.h"
+
+uint64_t uz__io_enter(struct uz_io *io)
+{
+	atomic_store(&io->busy, true);
+	return atomic_load(&io->dev->nr_pages);
+}
+
+void uz__io_leave(struct uz_io *io)
+{
+	/* release: all that the request did is done when reset sees this. */
+	atomic_store_explicit(&io->busy, false, memory_order_release);
+}
+
+void uz__io_drain(struct uz_device *dev)
+{
+	const struct timespec pause = { .tv_nsec = 200000 };
+	unsigned int i;
+
+	for (i = 0; i < UZ_IO_MAX; i++) {
+		while (dev->ios[i] && atomic_load(&dev->ios[i]->busy))
+			nanosleep(&pause, NULL);
+	}
+}
+
+static void io_drop_contexts(struct uz_io *io)
+{
+	unsigned int i;
+
+	for (i = 0; i < UZ_SLOT_CODECS; i++) {
+		uz_codec_ctx_destroy(io->ctx[i]);
+		io->ctx[i] = NULL;
+	}
+}
+
+static int io_make_contexts(struct uz_io *io)
+{
+	const struct uz_device *dev = io->dev;
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < UZ_SLOT_CODECS; i++) {
+		if (!dev->codecs[i].ops || io->ctx[i])
+			continue;
+		err = uz_codec_ctx_create(&dev->codecs[i], &io->ctx[i]);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+int uz__io_make_contexts(struct uz_device *dev)
+{
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < UZ_IO_MAX; i++) {
+		if (!dev->ios[i])
+			continue;
+		err = io_make_contexts(dev->ios[i]);
+		if (err) {
+			uz__io_drop_contexts(dev);
+			return err;
+		}
+	}
+	return 0;
+}
+
+void uz__io_drop_contexts(struct uz_device *dev)
+{
+	unsigned int i;
+
+	for (i = 0; i < UZ_IO_MAX; i++) {
+		if (dev->ios[i])
+			io_drop_contexts(dev->ios[i]);
+	}
+}
+
+int uz_io_create(struct uz_device *dev, struct uz_io **io)
+{
+	uz_scoped_lock(guard, &dev->lock);
+	struct uz_io *n;
+	unsigned int id;
+	int err = 0;
+
+	for (id = 0; id < UZ_IO_MAX && dev->ios[id]; id++)
+		;
+	if (id == UZ_IO_MAX)
+		return -EBUSY;
+	n = aligned_alloc(UZ_CACHELINE, sizeof(*n));
+	if (!n)
+		return -ENOMEM;
+	*n = (struct uz_io){
+		.dev = dev,
+		.cnt = &dev->ctl->counters[id + 1],
+		.id = id,
+	};
+	/* Nobody changes nr_pages while the lock is held. */
+	if (atomic_load(&dev->nr_pages))
+		err = io_make_contexts(n);
+	if (err) {
+		io_drop_contexts(n);
+		free(n);
+		return err;
+	}
+	dev->ios[id] = n;
+	*io = n;
+	return 0;
+}
+
+void uz_io_destroy(struct uz_io *io)
+{
+	if (!io)
+		return;
+	pthread_mutex_lock(&io->dev->lock);
+	uz__stat_fold(io->dev, io->cnt);
+	io->dev->ios[io->id] = NULL;
+	pthread_mutex_unlock(&io->dev->lock);
+	io_drop_contexts(io);
+	free(io);
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A page to an object and back. Pure but for the thread's scratch and the
+ * bytes of an object that nobody else can see yet.
+ *
+ * An object is its payload followed by a checksum of four bytes: the low half
+ * of XXH3 over the payload, mixed with the page's index, so that an object
+ * that belongs to another page is as wrong as a damaged one. The checksum
+ * lies in the object, not beside it: one exchange of the slot publishes both.
+ */
+#include <errno.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "device_priv.h"
+
+/*
+ * A page that compresses to this or more is stored raw: it would save less
+ * than a fortieth, and reading it back would cost a decompression.
+ */
+#define HUGE_SIZE 4000
+
+static uint32_t object_sum(const void *payload, uint32_t size, uint64_t index)
+{
+	/* An odd multiplier, so that every index changes the sum. */
+	return (uint32_t)XXH3_64bits(payload, size) ^
+	       (uint32_t)index * UINT32_C(0x9e3779b1);
+}
+
+void uz__page_fill(void *page, uint64_t word)
+{
+	unsigned char *p = page;
+	size_t at;
+
+	/* By memcpy: the caller's buffer need not be aligned. */
+	for (at = 0; at < UZ_PAGE_SIZE; at += sizeof(word))
+		memcpy(p + at, &word, sizeof(word));
+}
+
+/*
+ * Most pages differ between their first and last word already; a page that
+ * equals itself shifted by one word repeats that word.
+ */
+static bool page_same(const void *page, uint64_t *word)
+{
+	const unsigned char *p = page;
+
+	memcpy(word, p, sizeof(*word));
+	return !memcmp(p + UZ_PAGE_SIZE - sizeof(*word), word, sizeof(*word)) &&
+	       !memcmp(p, p + sizeof(*word), UZ_PAGE_SIZE - sizeof(*word));
+}
+
+void uz__object_encode(struct uz_io *io, const void *page,
+		       struct uz__encoded *e)
+{
+	unsigned int codec = io->dev->codec;
+	uz_slot_t slot;
+	size_t len;
+
+	if (page_same(page, &e->word)) {
+		bool fits = uz_slot_same(e->word, &slot);
+
+		e->kind = fits ? UZ_SLOT_SAME : UZ_SLOT_SAME_OBJ;
+		e->size = fits ? 0 : sizeof(e->word);
+		e->codec = 0;
+		e->payload = &e->word;
+	} else if (!uz_codec_compress(io->ctx[codec], page, io->scratch,
+				      HUGE_SIZE - 1, &len)) {
+		e->kind = UZ_SLOT_OBJECT;
+		e->size = (uint32_t)len;
+		e->codec = codec;
+		e->payload = io->scratch;
+	} else {
+		e->kind = UZ_SLOT_RAW;
+		e->size = UZ_PAGE_SIZE;
+		e->codec = 0;
+		e->payload = page;
+	}
+}
+
+/**
+ * uz__object_place() - fill an object and make its slot
+ * @dev:   the device
+ * @e:     the page, encoded
+ * @index: the page it belongs to
+ * @ref:   room for it, not published; unused for UZ_SLOT_SAME
+ *
+ * Context: any thread.
+ * Return:  the slot word to publish.
+ */
+uz_slot_t uz__object_place(struct uz_device *dev, const struct uz__encoded *e,
+			   uint64_t index, uz_ref_t ref)
+{
+	uz_slot_t slot = 0;
+	unsigned char *bytes;
+	uint32_t sum;
+
+	if (e->kind == UZ_SLOT_SAME) {
+		uz_slot_same(e->word, &slot);
+		return slot;
+	}
+	bytes = uz_pool_bytes(dev->pool, ref);
+	sum = object_sum(e->payload, e->size, index);
+	memcpy(bytes, e->payload, e->size);
+	memcpy(bytes + e->size, &sum, sizeof(sum));
+	return uz_slot_make(e->kind, e->codec, e->size, ref);
+}
+
+bool uz__object_intact(uz_slot_t slot, const void *bytes, uint64_t index)
+{
+	uint32_t size = uz_slot_size(slot);
+	uint32_t sum;
+
+	memcpy(&sum, (const unsigned char *)bytes + size, sizeof(sum));
+	return sum == object_sum(bytes, size, index);
+}
+
+/**
+ * uz__object_decode() - the page back from its object
+ * @io:    this thread's context
+ * @slot:  names the object
+ * @bytes: the object, mapped
+ * @index: the page it must belong to
+ * @page:  UZ_PAGE_SIZE bytes
+ *
+ * Context: the thread of @io.
+ * Return:  0 or -EIO; then @page is undefined.
+ */
+int uz__object_decode(struct uz_io *io, uz_slot_t slot, const void *bytes,
+		      uint64_t index, void *page)
+{
+	unsigned int codec = uz_slot_codec(slot);
+	uint64_t word;
+
+	if (!uz_slot_valid(slot) || !uz__object_intact(slot, bytes, index)) {
+		uz__count(io, checksum_errors, 1);
+		return -EIO;
+	}
+	switch (uz_slot_kind(slot)) {
+	case UZ_SLOT_SAME_OBJ:
+		memcpy(&word, bytes, sizeof(word));
+		uz__page_fill(page, word);
+		return 0;
+	case UZ_SLOT_RAW:
+		memcpy(page, bytes, UZ_PAGE_SIZE);
+		return 0;
+	case UZ_SLOT_OBJECT:
+		if (!io->ctx[codec])
+			return -EIO;
+		return uz_codec_decompress(io->ctx[codec], bytes,
+					   uz_slot_size(slot), page);
+	case UZ_SLOT_EMPTY:
+	case UZ_SLOT_SAME:
+	case UZ_SLOT_BACKED:
+	default:
+		return -EIO;
+	}
+}

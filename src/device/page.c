@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Load, store and drop of one page: the protocol between table and pool.
+ *
+ * A store encodes into scratch, fills a new object that nobody can see, and
+ * publishes it by one exchange of the slot word; whoever takes a word out of
+ * a slot frees what it names. A load pins the object's zspage, reads the slot
+ * again, and decodes only if it still names that place: from then on the
+ * bytes stay until the pin goes. A partial store does both and ends in a swap
+ * that fails if the slot changed; it keeps the old object pinned across the
+ * swap, so the word that it expects cannot meanwhile have come to mean
+ * another object.
+ *
+ * No locks here; the pool takes its own for a moment in alloc and free.
+ * Nothing is held while a codec runs but a pin, which stops nobody.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "device_priv.h"
+
+/**
+ * struct pinned - a slot read in such a way that what it names stays
+ * @slot:   the word
+ * @mapped: @map is held
+ * @map:    pin on the slot's object
+ */
+struct pinned {
+	uz_slot_t slot;
+	bool mapped;
+	struct uz_map map;
+};
+
+/* -EIO: the slot points outside the arena, which only damage can do. */
+static int page_pin(struct uz_io *io, uint64_t index, struct pinned *p)
+{
+	struct uz_device *dev = io->dev;
+	uz_slot_t again;
+
+	p->mapped = false;
+	p->slot = uz_table_load(dev->table, index);
+	while (uz_slot_in_pool(p->slot)) {
+		if (uz_unlikely(!uz__slot_in_arena(dev, p->slot)))
+			return -EIO;
+		uz_pool_map(dev->pool, uz_slot_ref(p->slot), &p->map);
+		again = uz_table_load(dev->table, index);
+		if (uz_likely(uz_slot_same_place(p->slot, again))) {
+			p->slot = again;
+			p->mapped = true;
+			return 0;
+		}
+		uz_pool_unmap(dev->pool, &p->map);
+		p->slot = again;
+		uz__count(io, retries, 1);
+	}
+	return 0;
+}
+
+static void page_unpin(struct uz_io *io, struct pinned *p)
+{
+	if (p->mapped)
+		uz_pool_unmap(io->dev->pool, &p->map);
+	p->mapped = false;
+}
+
+static int page_decode(struct uz_io *io, const struct pinned *p, uint64_t index,
+		       void *buf)
+{
+	switch (uz_slot_kind(p->slot)) {
+	case UZ_SLOT_EMPTY:
+		memset(buf, 0, UZ_PAGE_SIZE);
+		return 0;
+	case UZ_SLOT_SAME:
+		uz__page_fill(buf, uz_slot_same_value(p->slot));
+		return 0;
+	case UZ_SLOT_SAME_OBJ:
+	case UZ_SLOT_OBJECT:
+	case UZ_SLOT_RAW:
+		return uz__object_decode(io, p->slot, p->map.bytes, index, buf);
+	case UZ_SLOT_BACKED:
+	default:
+		return -EIO;
+	}
+}
+
+int uz_page_load(struct uz_io *io, uint64_t index, void *buf)
+{
+	struct pinned p;
+	int err;
+
+	err = page_pin(io, index, &p);
+	if (!err)
+		err = page_decode(io, &p, index, buf);
+	page_unpin(io, &p);
+	if (uz_unlikely(err))
+		uz__count(io, failed_reads, 1);
+	return err;
+}
+
+/* The word was taken out of its slot by this thread: free what it names. */
+static void page_release(struct uz_io *io, uz_slot_t old)
+{
+	uz__stat_slot(io->cnt, old, -1);
+	if (uz_slot_in_pool(old) && uz__slot_in_arena(io->dev, old))
+		uz_pool_free(io->dev->pool, uz_slot_ref(old));
+}
+
+/* Room for an encoded page, filled; *slot is ready to be published. */
+static int page_place(struct uz_io *io, uint64_t index,
+		      const struct uz__encoded *e, unsigned int flags,
+		      uz_slot_t *slot)
+{
+	struct uz_device *dev = io->dev;
+	uz_ref_t ref = 0;
+	int err;
+
+	err = uz_table_prepare(dev->table, index);
+	if (err)
+		return err;
+	if (e->kind != UZ_SLOT_SAME) {
+		err = uz_pool_alloc(dev->pool, uz__object_bytes(e->size),
+				    (uint32_t)index, flags, &ref);
+		if (err)
+			return err;
+	}
+	*slot = uz__object_place(dev, e, index, ref);
+	return 0;
+}
+
+/* A slot that was made but not published. */
+static void page_unplace(struct uz_io *io, uz_slot_t slot)
+{
+	if (uz_slot_in_pool(slot))
+		uz_pool_free(io->dev->pool, uz_slot_ref(slot));
+}
+
+/* Does the new object fit where the old one is given up? */
+static bool page_shrinks(const struct uz_device *dev, uz_slot_t old,
+			 const struct uz__encoded *e)
+{
+	return uz_slot_in_pool(old) &&
+	       uz_pool_class_size(dev->pool, uz__object_bytes(e->size)) <=
+		       uz_pool_class_size(dev->pool,
+					  uz__object_bytes(uz_slot_size(old)));
+}
+
+/*
+ * Swap in what was encoded for a slot held pinned. At the limit, an object
+ * that needs no more room than the old one may pass it until the old one is
+ * freed; that is only right if it really replaces that old one, hence a swap.
+ */
+static int page_swap(struct uz_io *io, uint64_t index,
+		     const struct uz__encoded *e, struct pinned *p)
+{
+	struct uz_device *dev = io->dev;
+	uz_slot_t old = p->slot;
+	uz_slot_t slot;
+	int err;
+
+	err = page_place(io, index, e, 0, &slot);
+	if (err == -ENOSPC && page_shrinks(dev, old, e))
+		err = page_place(io, index, e, UZ_POOL_OVER_LIMIT, &slot);
+	if (err)
+		return err;
+	if (!uz_table_swap(dev->table, index, old, slot)) {
+		page_unplace(io, slot);
+		uz__count(io, retries, 1);
+		return -EAGAIN;
+	}
+	page_unpin(io, p);
+	uz__stat_slot(io->cnt, slot, 1);
+	page_release(io, old);
+	return 0;
+}
+
+/* Store at the limit: replace exactly what is there, or give up. */
+static int page_store_at_limit(struct uz_io *io, uint64_t index,
+			       const struct uz__encoded *e)
+{
+	struct pinned p;
+	int err;
+
+	do {
+		err = page_pin(io, index, &p);
+		if (!err)
+			err = page_swap(io, index, e, &p);
+		page_unpin(io, &p);
+	} while (err == -EAGAIN);
+	return err;
+}
+
+static int page_store_failed(struct uz_io *io, int err)
+{
+	if (err == -ENOSPC)
+		uz__count(io, limit_rejections, 1);
+	uz__count(io, failed_writes, 1);
+	return err;
+}
+
+int uz_page_store(struct uz_io *io, uint64_t index, const void *buf)
+{
+	struct uz__encoded e;
+	uz_slot_t slot;
+	int err;
+
+	uz__object_encode(io, buf, &e);
+	err = page_place(io, index, &e, 0, &slot);
+	if (!err) {
+		uz_slot_t old = uz_table_exchange(io->dev->table, index, slot);
+
+		uz__stat_slot(io->cnt, slot, 1);
+		page_release(io, old);
+		return 0;
+	}
+	if (err == -ENOSPC)
+		err = page_store_at_limit(io, index, &e);
+	return err ? page_store_failed(io, err) : 0;
+}
+
+int uz_page_store_part(struct uz_io *io, uint64_t index, uint32_t off,
+		       uint32_t len, const void *buf)
+{
+	struct uz__encoded e;
+	struct pinned p;
+	int err;
+
+	do {
+		err = page_pin(io, index, &p);
+		if (!err)
+			err = page_decode(io, &p, index, io->page);
+		if (!err) {
+			if (buf)
+				memcpy(io->page + off, buf, len);
+			else
+				memset(io->page + off, 0, len);
+			uz__object_encode(io, io->page, &e);
+			err = page_swap(io, index, &e, &p);
+		}
+		page_unpin(io, &p);
+	} while (err == -EAGAIN);
+	return err ? page_store_failed(io, err) : 0;
+}
+
+void uz_page_drop(struct uz_io *io, uint64_t index)
+{
+	struct uz_table *table = io->dev->table;
+
+	/* An empty slot may have no memory to exchange in. */
+	if (uz_table_load(table, index))
+		page_release(io, uz_table_exchange(table, index, 0));
+}

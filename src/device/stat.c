@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Counters: each thread has a share that it alone writes; a reader adds them
+ * up. Shares lie in the control memfd, so that what is not derivable from the
+ * table survives the process. A process killed while a share is folded may
+ * leave a lasting counter wrong by that share; derived ones are counted anew.
+ */
+#include <string.h>
+
+#include <uzram/util/cleanup.h>
+
+#include "device_priv.h"
+
+static void share_add(_Atomic uint64_t *counter, uint64_t n)
+{
+	/* relaxed: one writer; see uz__count() */
+	atomic_store_explicit(
+		counter,
+		atomic_load_explicit(counter, memory_order_relaxed) + n,
+		memory_order_relaxed);
+}
+
+void uz__stat_slot(struct uz__counters *cnt, uz_slot_t slot, int sign)
+{
+	uint64_t one = (uint64_t)(int64_t)sign;
+
+	switch (uz_slot_kind(slot)) {
+	case UZ_SLOT_SAME:
+		share_add(&cnt->pages_stored, one);
+		share_add(&cnt->same_pages, one);
+		return;
+	case UZ_SLOT_SAME_OBJ:
+		share_add(&cnt->pages_stored, one);
+		share_add(&cnt->same_pages, one);
+		share_add(&cnt->compr_bytes, one * uz_slot_size(slot));
+		return;
+	case UZ_SLOT_RAW:
+		share_add(&cnt->huge_pages, one);
+		if (sign > 0)
+			share_add(&cnt->huge_pages_since, 1);
+		/* fall through */
+	case UZ_SLOT_OBJECT:
+		share_add(&cnt->pages_stored, one);
+		share_add(&cnt->compr_bytes, one * uz_slot_size(slot));
+		return;
+	case UZ_SLOT_EMPTY:
+	case UZ_SLOT_BACKED:
+	default:
+		return;
+	}
+}
+
+static void sum_add(struct uz__counters *sum, const struct uz__counters *cnt)
+{
+	/* relaxed: each value whole, no order between them */
+#define X(name)               \
+	share_add(&sum->name, \
+		  atomic_load_explicit(&cnt->name, memory_order_relaxed));
+	UZ__DERIVED_COUNTERS(X)
+	UZ__LASTING_COUNTERS(X)
+#undef X
+}
+
+void uz__stat_sum(const struct uz_device *dev, struct uz__counters *sum)
+{
+	unsigned int i;
+
+	memset(sum, 0, sizeof(*sum));
+	sum_add(sum, &dev->ctl->counters[0]);
+	for (i = 0; i < UZ_IO_MAX; i++) {
+		if (dev->ios[i])
+			sum_add(sum, dev->ios[i]->cnt);
+	}
+}
+
+/* relaxed: a reader may see some counters cleared and others not yet. */
+static void share_zero(struct uz__counters *cnt)
+{
+#define X(name) atomic_store_explicit(&cnt->name, 0, memory_order_relaxed);
+	UZ__DERIVED_COUNTERS(X)
+	UZ__LASTING_COUNTERS(X)
+#undef X
+}
+
+void uz__stat_fold(struct uz_device *dev, struct uz__counters *cnt)
+{
+	sum_add(&dev->ctl->counters[0], cnt);
+	share_zero(cnt);
+}
+
+void uz__stat_zero(struct uz_device *dev)
+{
+	unsigned int i;
+
+	share_zero(&dev->ctl->counters[0]);
+	for (i = 0; i < UZ_IO_MAX; i++) {
+		if (dev->ios[i])
+			share_zero(dev->ios[i]->cnt);
+	}
+}
+
+static void stat_memory(struct uz_device *dev, struct uz_device_stat *stat)
+{
+	struct uz_pool_stat pool;
+
+	uz_pool_stat(dev->pool, &pool);
+	stat->mem_used_total = pool.used_bytes;
+	stat->mem_used_max = pool.max_used_bytes;
+	stat->deferred_frees = pool.deferred;
+	stat->meta_bytes = pool.meta_bytes + uz_table_resident(dev->table) +
+			   uz_shm_resident(&dev->shm);
+	stat->mem_resident = stat->mem_used_total + stat->meta_bytes;
+}
+
+void uz_device_stat(struct uz_device *dev, struct uz_device_stat *stat)
+{
+	uz_scoped_lock(guard, &dev->lock);
+	struct uz__counters sum;
+
+	memset(stat, 0, sizeof(*stat));
+	stat->mem_limit = dev->ctl->super.mem_limit;
+	if (!dev->table)
+		return;
+	uz__stat_sum(dev, &sum);
+	stat->orig_data_size = sum.pages_stored * UZ_PAGE_SIZE;
+	stat->compr_data_size = sum.compr_bytes;
+	stat->same_pages = sum.same_pages;
+	stat->huge_pages = sum.huge_pages;
+#define X(name) stat->name = sum.name;
+	UZ__LASTING_COUNTERS(X)
+#undef X
+	stat_memory(dev, stat);
+}

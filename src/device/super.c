@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The superblock: what whoever adopts the memory must know before it can read
+ * table and arena.
+ *
+ * A process may die between any two stores here, so each change is arranged
+ * to be complete by its last store: the magic after the rest, the codec index
+ * after the codec's text (which goes to an entry not in use), the disksize
+ * after the geometry. Those last stores are releases; since memory is shared
+ * with nobody but successors of a dead process, that is all the order needed.
+ *
+ * Changed under the configuration lock.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "device_priv.h"
+
+void uz__super_init(struct uz_device *dev)
+{
+	struct uz__super *sb = &dev->ctl->super;
+
+	sb->version = UZ__VERSION;
+	sb->page_size = UZ_PAGE_SIZE;
+	/* Order the magic behind the rest, for a successor that finds it. */
+	atomic_thread_fence(memory_order_release);
+	sb->magic = UZ__MAGIC;
+}
+
+int uz__super_check(struct uz_device *dev, struct uz_err *err)
+{
+	const struct uz__super *sb = &dev->ctl->super;
+	uint64_t size = atomic_load(&sb->disksize);
+
+	if (sb->magic != UZ__MAGIC)
+		return uz_err_set(
+			err, -EUCLEAN,
+			"memory of %s holds no uzram device: it begins with %#llx",
+			dev->name, (unsigned long long)sb->magic);
+	if (sb->version != UZ__VERSION || sb->page_size != UZ_PAGE_SIZE)
+		return uz_err_set(
+			err, -ENOTSUP,
+			"memory of %s is of layout %u with pages of %u bytes, this program knows layout %u with %u: use the program that made it",
+			dev->name, sb->version, sb->page_size, UZ__VERSION,
+			UZ_PAGE_SIZE);
+	if (size % UZ_PAGE_SIZE || size > UZ_DISKSIZE_MAX)
+		return uz_err_set(
+			err, -EUCLEAN,
+			"memory of %s claims an impossible size of %llu bytes",
+			dev->name, (unsigned long long)size);
+	return 0;
+}
+
+int uz__super_codecs(struct uz_device *dev, struct uz_err *err)
+{
+	struct uz__super *sb = &dev->ctl->super;
+	uint32_t current = atomic_load(&sb->codec);
+	unsigned int i;
+
+	for (i = 0; i < UZ_SLOT_CODECS; i++) {
+		char text[UZ_CODEC_TEXT_MAX + 1];
+
+		memcpy(text, sb->codecs[i], sizeof(text));
+		text[UZ_CODEC_TEXT_MAX] = '\0';
+		dev->codecs[i].ops = NULL;
+		if (!text[0] || !uz_codec_parse(text, &dev->codecs[i], err))
+			continue;
+		return uz_err_set(
+			err, -ENOTSUP,
+			"memory of %s needs the codec \"%s\", which this program does not have",
+			dev->name, text);
+	}
+	if (current >= UZ_SLOT_CODECS || !dev->codecs[current].ops)
+		return uz_err_set(
+			err, -EUCLEAN,
+			"memory of %s names codec %u, which it does not describe",
+			dev->name, current);
+	dev->codec = current;
+	return 0;
+}
+
+void uz__super_set_codec(struct uz_device *dev, const struct uz_codec *codec)
+{
+	struct uz__super *sb = &dev->ctl->super;
+	unsigned int old = dev->codec;
+	unsigned int next = dev->codecs[old].ops ? (old + 1) % UZ_SLOT_CODECS
+						 : old;
+
+	uz_codec_format(codec, sb->codecs[next]);
+	atomic_store_explicit(&sb->codec, next, memory_order_release);
+	if (next != old) {
+		sb->codecs[old][0] = '\0';
+		dev->codecs[old].ops = NULL;
+	}
+	dev->codecs[next] = *codec;
+	dev->codec = next;
+}
+
+void uz__super_pool_config(const struct uz_device *dev,
+			   struct uz_pool_config *config)
+{
+	const struct uz__super *sb = &dev->ctl->super;
+
+	config->arena_size = sb->arena_size;
+	config->window_size = sb->window_size;
+	config->class_step = sb->class_step;
+}
+
+void uz__super_set_pool_config(struct uz_device *dev,
+			       const struct uz_pool_config *config)
+{
+	struct uz__super *sb = &dev->ctl->super;
+
+	sb->arena_size = config->arena_size;
+	sb->window_size = config->window_size;
+	sb->class_step = config->class_step;
+}
