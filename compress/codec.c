@@ -1,38 +1,173 @@
 // SPDX-License-Identifier: MIT
-/* A stub until the layer is written. */
+/*
+ * The codecs of this build: the table, the text form, and the way into each.
+ * A new codec is its file and a line in the table here.
+ *
+ * Nothing here has state, so nothing here takes a lock. Whether compressing a
+ * page pays, and what to do when it does not, is for the caller to decide.
+ */
+#include <assert.h>
 #include <errno.h>
-#include <uzram/compress.h>
-#pragma GCC diagnostic ignored "-Wunused-parameter"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "compress_priv.h"
+#include "config.h"
+
+/* The first is the default. */
+static const struct uz_codec_ops *const codecs[] = {
+#if UZ_HAVE_LZ4
+	&uz__codec_lz4,
+	&uz__codec_lz4hc,
+#endif
+#if UZ_HAVE_ZSTD
+	&uz__codec_zstd,
+#endif
+	&uz__codec_store,
+};
+
+#define N_CODECS (sizeof(codecs) / sizeof(codecs[0]))
+
+static const struct uz_codec_ops *codec_find(const char *name)
+{
+	for (size_t i = 0; i < N_CODECS; i++)
+		if (!strcmp(codecs[i]->name, name))
+			return codecs[i];
+	return NULL;
+}
+
+static int codec_unknown(const char *name, struct uz_err *err)
+{
+	char known[N_CODECS * (UZ_CODEC_NAME_MAX + 2)];
+	size_t at = 0;
+
+	for (size_t i = 0; i < N_CODECS; i++)
+		at += (size_t)snprintf(known + at, sizeof(known) - at, "%s%s",
+				       i ? ", " : "", codecs[i]->name);
+	return uz_err_set(err, -EINVAL, "codec '%s' is unknown: use one of %s",
+			  name, known);
+}
+
+/* Decimal only, as it is the rest of the text: "1x", " 1" and "" are no. */
+static int parse_level(const struct uz_codec_ops *ops, const char *value,
+		       int *level, struct uz_err *err)
+{
+	const char *digits = value + (*value == '-');
+	long n;
+
+	if (!*digits || digits[strspn(digits, "0123456789")])
+		return uz_err_set(err, -EINVAL,
+				  "%s: %s '%s' is not a number: use %d ... %d",
+				  ops->name, ops->level_key, value,
+				  ops->level_min, ops->level_max);
+	n = strtol(value, NULL, 10); /* too long a number is LONG_MAX or _MIN */
+	if (n < ops->level_min || n > ops->level_max)
+		return uz_err_set(err, -ERANGE,
+				  "%s: %s %s is out of range: use %d ... %d",
+				  ops->name, ops->level_key, value,
+				  ops->level_min, ops->level_max);
+	*level = (int)n;
+	return 0;
+}
+
+static int parse_param(const struct uz_codec_ops *ops, char *param, int *level,
+		       struct uz_err *err)
+{
+	char *value = strchr(param, '=');
+
+	if (value)
+		*value++ = '\0';
+	if (strcmp(param, "level") && strcmp(param, ops->level_key))
+		return uz_err_set(err, -EINVAL,
+				  "%s: parameter '%s' is unknown: use %s=N",
+				  ops->name, param, ops->level_key);
+	return parse_level(ops, value ? value : "", level, err);
+}
+
 int uz_codec_parse(const char *text, struct uz_codec *codec, struct uz_err *err)
 {
-	return -ENOTSUP;
+	char copy[UZ_CODEC_TEXT_MAX + 1];
+	struct uz_codec parsed;
+	char *params, *param;
+	size_t len;
+	int ret;
+
+	len = strnlen(text, UZ_CODEC_TEXT_MAX + 2);
+	if (len && text[len - 1] == '\n')
+		len--;
+	if (len > UZ_CODEC_TEXT_MAX)
+		return uz_err_set(err, -E2BIG,
+				  "codec '%.20s...' is longer than %d bytes",
+				  text, UZ_CODEC_TEXT_MAX);
+	memcpy(copy, text, len);
+	copy[len] = '\0';
+
+	params = strchr(copy, ':');
+	if (params)
+		*params++ = '\0';
+	parsed.ops = codec_find(copy);
+	if (!parsed.ops)
+		return codec_unknown(copy, err);
+	parsed.level = parsed.ops->level_default;
+	while ((param = strsep(&params, ","))) {
+		ret = parse_param(parsed.ops, param, &parsed.level, err);
+		if (ret)
+			return ret;
+	}
+	*codec = parsed;
+	return 0;
 }
+
 void uz_codec_format(const struct uz_codec *codec,
 		     char text[UZ_CODEC_TEXT_MAX + 1])
 {
+	const struct uz_codec_ops *ops = codec->ops;
+
+	if (codec->level == ops->level_default)
+		snprintf(text, UZ_CODEC_TEXT_MAX + 1, "%s", ops->name);
+	else
+		snprintf(text, UZ_CODEC_TEXT_MAX + 1, "%s:%s=%d", ops->name,
+			 ops->level_key, codec->level);
 }
+
 const char *uz_codec_name(const struct uz_codec *codec)
 {
-	return 0;
+	return codec->ops->name;
 }
+
 const char *uz_codec_known(unsigned int i)
 {
-	return 0;
+	return i < N_CODECS ? codecs[i]->name : NULL;
 }
+
 int uz_codec_ctx_create(const struct uz_codec *codec, struct uz_codec_ctx **ctx)
 {
-	return -ENOTSUP;
+	struct uz_codec_ctx *made = codec->ops->ctx_create(codec->level);
+
+	if (!made)
+		return -ENOMEM;
+	made->ops = codec->ops;
+	*ctx = made;
+	return 0;
 }
+
 void uz_codec_ctx_destroy(struct uz_codec_ctx *ctx)
 {
+	if (ctx)
+		ctx->ops->ctx_destroy(ctx);
 }
+
 int uz_codec_compress(struct uz_codec_ctx *ctx, const void *src, void *dst,
 		      size_t cap, size_t *len)
 {
-	return -ENOTSUP;
+	assert(cap && cap <= UZ_PAGE_SIZE);
+	return ctx->ops->compress(ctx, src, dst, cap, len);
 }
+
 int uz_codec_decompress(struct uz_codec_ctx *ctx, const void *src, size_t len,
 			void *dst)
 {
-	return -ENOTSUP;
+	assert(len && len <= UZ_PAGE_SIZE);
+	return ctx->ops->decompress(ctx, src, len, dst);
 }
