@@ -1,25 +1,193 @@
 // SPDX-License-Identifier: MIT
-/* A stub until the layer is written. */
+/*
+ * One device from its birth to its end: memory, device, place, front end, and
+ * back in reverse order. The main thread waits in the front end; signals are
+ * taken by a thread of their own (signal.c).
+ *
+ * Order matters in two places. The directory is claimed before anything is
+ * made and released last, so that a name is never free while its daemon still
+ * lives. Who waits for us is told only once files can be opened.
+ */
 #include <errno.h>
-#include <uzram/daemon.h>
-#pragma GCC diagnostic ignored "-Wunused-parameter"
-void uz_daemon_config_init(struct uz_daemon_config *config)
+#include <sched.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <uzram/device.h>
+#include <uzram/util/log.h>
+#include <uzram/util/size.h>
+
+#include "daemon_priv.h"
+
+#define THREADS_MIN 2
+#define THREADS_MAX 64
+
+/*
+ * struct daemon - everything that a running device has
+ * @mem:     memory of the device
+ * @dev:     the device, or NULL
+ * @place:   where it is mounted
+ * @ops:     the front end
+ * @fe:      its service, or NULL
+ * @signals: the thread that ends the service
+ */
+struct daemon {
+	struct uz_device_mem mem;
+	struct uz_device *dev;
+	struct uz__place place;
+	const struct uz_frontend_ops *ops;
+	struct uz_frontend *fe;
+	struct uz__signals signals;
+};
+
+static unsigned int daemon_threads(const struct uz_daemon_config *config)
 {
+	cpu_set_t cpus;
+	int n = THREADS_MIN;
+
+	if (config->threads)
+		return config->threads;
+	if (!sched_getaffinity(0, sizeof(cpus), &cpus))
+		n = CPU_COUNT(&cpus);
+	if (n < THREADS_MIN)
+		n = THREADS_MIN;
+	return n > THREADS_MAX ? THREADS_MAX : (unsigned int)n;
 }
-int uz_daemon_config_set(struct uz_daemon_config *config, const char *key,
-			 const char *value, struct uz_err *err)
+
+static void daemon_limit(struct uz_device *dev, uint64_t limit)
 {
-	return -ENOTSUP;
+	uint64_t ceiling = uz__ceiling();
+	char text[UZ_SIZE_TEXT];
+
+	if (ceiling && (!limit || limit > ceiling)) {
+		uz_size_format(ceiling, text);
+		uz_log(UZ_LOG_NOTICE,
+		       "mem_limit set to %s: more would not fit this cgroup",
+		       text);
+		limit = ceiling;
+	}
+	if (limit)
+		uz_device_set_limit(dev, limit);
 }
-int uz_daemon_check_name(const char *name, struct uz_err *err)
+
+static int daemon_make_device(struct daemon *d,
+			      const struct uz_daemon_config *config,
+			      struct uz_err *err)
 {
-	return -ENOTSUP;
+	int rc = uz_device_mem_create(&d->mem);
+
+	if (rc)
+		return uz_err_set(err, rc, "memory of the device: %s",
+				  strerror(-rc));
+	rc = uz_device_open(&d->dev, config->name, &d->mem, err);
+	if (!rc && *config->codec)
+		rc = uz_device_set_codec(d->dev, config->codec, err);
+	if (rc)
+		return rc;
+	daemon_limit(d->dev, config->mem_limit);
+	if (config->size)
+		rc = uz_device_set_disksize(d->dev, config->size, err);
+	return rc;
 }
-int uz_daemon_rundir(char *path, size_t size)
+
+static int daemon_mount(struct daemon *d, const struct uz_daemon_config *config,
+			struct uz_err *err)
 {
-	return -ENOTSUP;
+	struct uz_frontend_config fe = {
+		.dev = d->dev,
+		.dir = d->place.path,
+		.threads = daemon_threads(config),
+		.foreign = geteuid() == 0,
+	};
+	struct stat st;
+	int rc;
+
+	d->ops = uz_frontend_find(config->frontend);
+	if (!d->ops)
+		return uz_err_set(err, -ENOTSUP,
+				  "front end '%s' is not in this build",
+				  config->frontend);
+	rc = d->ops->start(&fe, &d->fe, err);
+	if (rc)
+		return rc;
+	uz__place_settled(&d->place);
+	/* Its number, by which users of the device are found later. */
+	if (stat(d->place.path, &st))
+		return uz_err_set(err, -errno, "%s: %s", d->place.path,
+				  strerror(errno));
+	d->signals.ops = d->ops;
+	d->signals.fe = d->fe;
+	d->signals.fs = st.st_dev;
+	rc = uz__signals_start(&d->signals);
+	if (rc)
+		return uz_err_set(err, rc, "thread for signals: %s",
+				  strerror(-rc));
+	return 0;
 }
+
+static int daemon_serve(struct daemon *d, const struct uz_daemon_config *config,
+			struct uz_err *err)
+{
+	int rc;
+
+	uz_log(UZ_LOG_INFO, "serving %s", d->place.path);
+	uz__notify_manager("READY=1\nSTATUS=Serving %s", d->place.path);
+	uz__notify_starter(config->ready_fd, "READY");
+	rc = d->ops->wait(d->fe);
+	uz__signals_end(&d->signals);
+	uz__notify_manager("STOPPING=1");
+	if (rc)
+		return uz_err_set(err, rc, "service of %s broke: %s",
+				  d->place.path, strerror(-rc));
+	return 0;
+}
+
+static void daemon_end(struct daemon *d)
+{
+	if (d->fe)
+		d->ops->free(d->fe);
+	uz_device_close(d->dev);
+	uz_device_mem_close(&d->mem);
+	uz__place_release(&d->place);
+}
+
+/* Mounted, but something after that failed: take it down again. */
+static void daemon_undo_mount(struct daemon *d)
+{
+	if (d->fe && !d->ops->stop(d->fe))
+		d->ops->wait(d->fe);
+}
+
 int uz_daemon_run(const struct uz_daemon_config *config, struct uz_err *err)
 {
-	return -ENOTSUP;
+	struct daemon d = {
+		.mem = { .ctl_fd = -1, .table_fd = -1, .arena_fd = -1 },
+	};
+	struct uz_err reason = { 0 };
+	bool served = false;
+	int rc;
+
+	uz__signals_block();
+	rc = uz_daemon_check_name(config->name, &reason);
+	if (rc)
+		goto out;
+	rc = uz__place_claim(&d.place, config, &reason);
+	if (!rc)
+		rc = daemon_make_device(&d, config, &reason);
+	if (!rc)
+		rc = daemon_mount(&d, config, &reason);
+	if (rc) {
+		daemon_undo_mount(&d);
+	} else {
+		served = true;
+		rc = daemon_serve(&d, config, &reason);
+	}
+	daemon_end(&d);
+out:
+	if (rc && !served)
+		uz__notify_starter(config->ready_fd, reason.text);
+	if (rc)
+		uz_err_set(err, rc, "%s", reason.text);
+	return rc;
 }

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+/*
+ * How a device is to be served, from the words of a command line. Each value
+ * is checked when it is set, so that the message names the word that is wrong
+ * and not the step that tripped over it later.
+ *
+ * Knows nothing of files or options; the programs in tools/ do.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <uzram/compress.h>
+#include <uzram/util/size.h>
+
+#include "daemon_priv.h"
+
+#define THREADS_MAX 64
+
+void uz_daemon_config_init(struct uz_daemon_config *config)
+{
+	*config = (struct uz_daemon_config){
+		.frontend = "fuse",
+		.ready_fd = -1,
+	};
+}
+
+int uz_daemon_check_name(const char *name, struct uz_err *err)
+{
+	size_t len = strlen(name), i;
+
+	if (!len || len > UZ_NAME_MAX)
+		return uz_err_set(err, -EINVAL,
+				  "name '%.40s': must be 1 to %d characters",
+				  name, UZ_NAME_MAX);
+	if (name[0] == '.' || name[0] == '-')
+		return uz_err_set(err, -EINVAL,
+				  "name '%s': must not begin with '%c'", name,
+				  name[0]);
+	for (i = 0; i < len; i++)
+		if (!isascii(name[i]) ||
+		    (!isalnum(name[i]) && !strchr("._-", name[i])))
+			return uz_err_set(err, -EINVAL,
+					  "name '%s': only letters, digits, "
+					  "'.', '_' and '-' are allowed",
+					  name);
+	return 0;
+}
+
+/* A size from @min to UZ_DISKSIZE_MAX; @range says the same in words. */
+static int config_size(const char *key, const char *value, uint64_t min,
+		       const char *range, uint64_t *size, struct uz_err *err)
+{
+	uint64_t bytes;
+	int rc = uz_size_parse(value, uz_size_ram(), &bytes);
+
+	if (rc == -EINVAL)
+		return uz_err_set(err, rc,
+				  "%s '%.40s' is not a size; write it like "
+				  "512M, 2G, 50%% or ram/2",
+				  key, value);
+	if (!rc && (bytes < min || bytes > UZ_DISKSIZE_MAX))
+		rc = -ERANGE;
+	if (rc == -ERANGE)
+		return uz_err_set(err, rc,
+				  "%s '%.40s' is out of range: it must be %s",
+				  key, value, range);
+	if (rc)
+		return uz_err_set(err, rc, "%s '%.40s': %s", key, value,
+				  strerror(-rc));
+	*size = bytes;
+	return 0;
+}
+
+static int set_size(struct uz_daemon_config *config, const char *key,
+		    const char *value, struct uz_err *err)
+{
+	return config_size(key, value, UZ_DISKSIZE_MIN, "1 MiB to 16 TiB",
+			   &config->size, err);
+}
+
+static int set_mem_limit(struct uz_daemon_config *config, const char *key,
+			 const char *value, struct uz_err *err)
+{
+	return config_size(key, value, 0, "at most 16 TiB", &config->mem_limit,
+			   err);
+}
+
+static int set_codec(struct uz_daemon_config *config, const char *key,
+		     const char *value, struct uz_err *err)
+{
+	struct uz_codec codec;
+	int rc = uz_codec_parse(value, &codec, err);
+
+	(void)key;
+	if (rc)
+		return rc;
+	snprintf(config->codec, sizeof(config->codec), "%s", value);
+	return 0;
+}
+
+static int set_threads(struct uz_daemon_config *config, const char *key,
+		       const char *value, struct uz_err *err)
+{
+	char *end;
+	unsigned long n;
+
+	if (!isdigit((unsigned char)*value))
+		goto bad;
+	n = strtoul(value, &end, 10);
+	if (*end || n < 1 || n > THREADS_MAX)
+		goto bad;
+	config->threads = (unsigned int)n;
+	return 0;
+
+bad:
+	return uz_err_set(err, -EINVAL, "%s '%.40s': must be 1 to %d", key,
+			  value, THREADS_MAX);
+}
+
+static int set_frontend(struct uz_daemon_config *config, const char *key,
+			const char *value, struct uz_err *err)
+{
+	if (!uz_frontend_find(value))
+		return uz_err_set(err, -EINVAL,
+				  "%s '%.40s' is not in this build", key,
+				  value);
+	snprintf(config->frontend, sizeof(config->frontend), "%s", value);
+	return 0;
+}
+
+static int set_dir(struct uz_daemon_config *config, const char *key,
+		   const char *value, struct uz_err *err)
+{
+	if (*value != '/')
+		return uz_err_set(err, -EINVAL,
+				  "%s '%.80s': must begin with '/'", key,
+				  value);
+	if (strlen(value) >= sizeof(config->dir))
+		return uz_err_set(err, -EINVAL, "%s: path too long", key);
+	snprintf(config->dir, sizeof(config->dir), "%s", value);
+	return 0;
+}
+
+static const struct config_key {
+	const char *name;
+	int (*set)(struct uz_daemon_config *config, const char *key,
+		   const char *value, struct uz_err *err);
+} config_keys[] = {
+	{ "size", set_size },
+	{ "codec", set_codec },
+	{ "compression-algorithm", set_codec },
+	{ "mem_limit", set_mem_limit },
+	{ "zram-resident-limit", set_mem_limit },
+	{ "threads", set_threads },
+	{ "frontend", set_frontend },
+	{ "dir", set_dir },
+};
+
+int uz_daemon_config_set(struct uz_daemon_config *config, const char *key,
+			 const char *value, struct uz_err *err)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(config_keys) / sizeof(*config_keys); i++)
+		if (!strcmp(key, config_keys[i].name))
+			return config_keys[i].set(config, key, value, err);
+	return uz_err_set(err, -EINVAL,
+			  "unknown key '%.40s'; known are size, codec, "
+			  "mem_limit, threads, frontend and dir",
+			  key);
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Mount points: is a path one, and does its server still answer? A FUSE mount
+ * whose server died answers every question with ENOTCONN.
+ *
+ * Holds no lock; between two questions anything may have changed. Whoever
+ * needs more takes a lock of its own (place.c).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include <uzram/mountpoint.h>
+#include <uzram/util/spawn.h>
+
+int uz_mountpoint_state(const char *path, enum uz_mountpoint *state)
+{
+	struct statx stx;
+
+	if (statx(AT_FDCWD, path, AT_NO_AUTOMOUNT, STATX_BASIC_STATS, &stx)) {
+		if (errno != ENOTCONN && errno != ECONNABORTED)
+			return -errno;
+		*state = UZ_MOUNTPOINT_STALE;
+		return 0;
+	}
+	/* Linux 5.8 and later always know. */
+	*state = stx.stx_attributes & STATX_ATTR_MOUNT_ROOT
+			 ? UZ_MOUNTPOINT_LIVE
+			 : UZ_MOUNTPOINT_NONE;
+	return 0;
+}
+
+/* fusermount3 says why in words only; what it refuses is nearly always busy. */
+static int mountpoint_fusermount(const char *path, bool lazy)
+{
+	const char *argv[] = { "fusermount3", "-q", lazy ? "-uz" : "-u",
+			       "--",	      path, NULL };
+	enum uz_mountpoint state;
+	int rc = uz_spawn_wait(argv, true);
+
+	if (rc <= 0)
+		return rc;
+	rc = uz_mountpoint_state(path, &state);
+	if (!rc && state == UZ_MOUNTPOINT_NONE)
+		return -EINVAL;
+	return rc == -EACCES ? -EPERM : -EBUSY;
+}
+
+int uz_mountpoint_unmount(const char *path, bool lazy)
+{
+	if (!umount2(path, UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0)))
+		return 0;
+	if (errno != EPERM)
+		return -errno;
+	return mountpoint_fusermount(path, lazy);
+}
