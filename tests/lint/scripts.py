@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: MIT
+"""Shell scripts pass shellcheck, and can be run if they are to be run."""
+
+import os
+import re
+import subprocess
+
+import tree
+
+
+def check(root):
+    tree.requires('shellcheck')
+    paths = list(tree.scripts(root))
+    result = subprocess.run(
+        ['shellcheck', '--external-sources', '--format=gcc', *paths],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    for match in re.finditer(r'^(.*?):(\d+):\d+: (.*)$', result.stdout, re.M):
+        yield root / match[1], int(match[2]), match[3]
+    for path in paths:
+        if not path.suffix and not os.access(path, os.X_OK):
+            yield path, 1, 'a script without suffix must be executable'
+
+
+if __name__ == '__main__':
+    tree.main(check)
