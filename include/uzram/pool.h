@@ -38,7 +38,7 @@ struct uz_pool;
  * struct uz_pool_config - what is fixed for the life of the arena
  * @arena_size:   bytes of address space; a multiple of @window_size, at most
  *                2^44; costs nothing until used
- * @window_size:  bytes, a power of two, 16 ... 256 pages
+ * @window_size:  bytes, a power of two, 16 ... 64 pages
  * @class_step:   bytes between size classes, 8 or 16
  * @keep_empty:   bytes of empty, populated zspages kept for reuse before
  *                memory is given back to the system

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Adoption: a new process takes over an arena. Nothing in the arena but the
+ * objects' bytes is known to be right, and the refs come from a table that a
+ * crashed process wrote, so each is checked against the geometry and against
+ * those that came before; what no object needs goes back to the system.
+ *
+ * One thread works here before any other uses the pool, so no lock is taken.
+ */
+#include <errno.h>
+
+#include "pool_priv.h"
+
+int uz_pool_adopt_object(struct uz_pool *pool, uz_ref_t ref, uint32_t size,
+			 uint32_t owner)
+{
+	unsigned int class, index;
+	struct uz__block *block;
+	struct uz__zspage *z;
+	struct uz__class *c;
+	uint32_t offset;
+
+	if (!size || size > UZ_POOL_MAX_OBJECT ||
+	    ref >= pool->config.arena_size / UZ_REF_UNIT)
+		return -EUCLEAN;
+	class = uz__class_number(pool, size);
+	c = &pool->classes[class];
+	z = &pool->zspages[uz__ref_window(pool, ref)];
+	offset = uz__ref_offset(pool, ref);
+	index = offset / c->size;
+	if (offset % c->size || index >= c->objects)
+		return -EUCLEAN;
+	if (z->block && z->class != class)
+		return -EUCLEAN;
+	if (!z->block) {
+		block = uz__zspage_block(c);
+		if (!block)
+			return -ENOMEM;
+		uz__zspage_open(pool, class, z, block);
+		z->list = UZ__LIST_NONE;
+		if (uz__ref_window(pool, ref) >= pool->store.bump)
+			pool->store.bump = uz__ref_window(pool, ref) + 1;
+	}
+	if (z->block->used[index / 64] & UINT64_C(1) << index % 64)
+		return -EUCLEAN;
+	uz__zspage_take(c, z, index, owner);
+	return 0;
+}
+
+static int give_back(struct uz_pool *pool, uint64_t start, uint64_t end)
+{
+	return start < end ? uz_shm_punch(&pool->arena, start, end - start) : 0;
+}
+
+/*
+ * Note which pages from @start to @end lie in live zspages; the other windows
+ * they cover are given back.
+ */
+static int note_extent(struct uz_pool *pool, uint64_t start, uint64_t end)
+{
+	uint32_t size = pool->config.window_size;
+	uint64_t unused = start; /* from here up to @at nobody needs it */
+	uint64_t at, next;
+	struct uz__zspage *z;
+	int ret;
+
+	for (at = start; at < end; at = next) {
+		next = (at & ~(uint64_t)(size - 1)) + size;
+		if (at / size >= pool->store.bump)
+			break;
+		z = &pool->zspages[at / size];
+		if (!z->block)
+			continue;
+		ret = give_back(pool, unused, at);
+		if (ret)
+			return ret;
+		unused = next;
+		for (; at < next && at < end; at += UZ_PAGE_SIZE)
+			z->held |= UINT64_C(1) << at % size / UZ_PAGE_SIZE;
+	}
+	return give_back(pool, unused, end);
+}
+
+/*
+ * Of a live zspage keep the pages up to its last object: what lies between
+ * its objects will be used again first. What an object needs and is not there
+ * (never filled, or lost) is populated, so that later stores cannot fail.
+ */
+static int settle_pages(struct uz_pool *pool, const struct uz__class *c,
+			struct uz__zspage *z)
+{
+	uint64_t base = uz__window_offset(pool, uz__zspage_window(pool, z));
+	uint64_t needed = uz__zspage_in_use(c, z);
+	uint64_t span = UINT64_MAX >> __builtin_clzll(needed);
+	uint64_t missing = needed & ~z->held;
+	unsigned int page;
+	int ret;
+
+	ret = uz__zspage_punch(pool, z, z->held & ~span);
+	if (ret)
+		return ret;
+	z->held &= span;
+	for (; missing; missing &= missing - 1) {
+		page = (unsigned int)__builtin_ctzll(missing);
+		ret = uz_shm_populate(&pool->arena,
+				      base + (uint64_t)page * UZ_PAGE_SIZE,
+				      UZ_PAGE_SIZE);
+		if (ret)
+			return ret;
+	}
+	z->held |= needed;
+	z->ready = z->held;
+	uz__limit_charge(pool, uz__pages_count(z->held), true);
+	return 0;
+}
+
+int uz_pool_adopt_end(struct uz_pool *pool)
+{
+	size_t start, end = 0;
+	struct uz__class *c;
+	struct uz__zspage *z;
+	uint32_t w;
+	int ret;
+
+	while (!(ret = uz_shm_next_data(&pool->arena, end, &start, &end))) {
+		ret = note_extent(pool, start, end);
+		if (ret)
+			return ret;
+	}
+	if (ret != -ENXIO)
+		return ret;
+	/* Downwards, so that the lowest free window is handed out first. */
+	for (w = pool->store.bump; w-- > 0;) {
+		z = &pool->zspages[w];
+		if (!z->block) {
+			uz__window_put(pool, z);
+			continue;
+		}
+		c = &pool->classes[z->class];
+		ret = settle_pages(pool, c, z);
+		if (ret)
+			return ret;
+		uz__zspage_settle(pool, c, z);
+	}
+	return 0;
+}

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Room for an object: under the class's lock a place is chosen and its pages
+ * are charged, then, without the lock, the pages that are not known to be
+ * there are populated. Nothing that sleeps happens under the lock, so a new
+ * zspage is prepared without it and the choice begun again.
+ *
+ * Two objects may share a page that is still to be populated. Each thread
+ * then populates it for itself (a second time costs little) and nobody has to
+ * wait; @ready tells later ones that it is not needed. If one of them fails,
+ * its object is taken back, and the pages that hold no other object are given
+ * back with it; one that holds another object is that other thread's matter,
+ * who either succeeds and needs it or fails and gives it back. So whatever
+ * fails, what is charged is what the memfd holds once all is quiet.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include <uzram/util/cleanup.h>
+
+#include "pool_priv.h"
+
+/* A zspage prepared without the lock, in case no other has room. */
+struct spare {
+	struct uz__zspage *z;
+	struct uz__block *block;
+};
+
+struct place {
+	struct uz__zspage *z;
+	unsigned int index;
+	uint64_t missing; /* pages to be populated before use */
+};
+
+/* The fullest zspage that need not grow, else one that can; or NULL. */
+static struct uz__zspage *pick(struct uz_pool *pool, const struct uz__class *c)
+{
+	uint32_t groups = c->occupied & ((1u << UZ__GROUPS) - 1);
+	unsigned int list;
+
+	if (groups)
+		list = 31 - (unsigned int)__builtin_clz(groups);
+	else if (c->occupied & 1u << UZ__LIST_GROWING)
+		list = UZ__LIST_GROWING;
+	else
+		return NULL;
+	return &pool->zspages[c->head[list]];
+}
+
+/*
+ * Choose and use a place; the class's lock is held.
+ *
+ * Return: 0; -EAGAIN no zspage has room and there is no spare one; -ENOSPC
+ * the limit is reached.
+ */
+static int take_place(struct uz_pool *pool, unsigned int class,
+		      struct spare *spare, uint32_t owner, bool over,
+		      struct place *place)
+{
+	struct uz__class *c = &pool->classes[class];
+	struct uz__zspage *z = pick(pool, c);
+	bool fresh = !z;
+	unsigned int index;
+	uint64_t pages, grow;
+
+	if (fresh && !spare->z)
+		return -EAGAIN;
+	if (fresh)
+		z = spare->z;
+	index = fresh ? 0 : z->first_free;
+	pages = uz__class_pages(c, index);
+	grow = pages & ~z->held;
+	if (grow && !uz__limit_charge(pool, uz__pages_count(grow), over))
+		return -ENOSPC;
+	z->held |= grow;
+	if (fresh) {
+		uz__zspage_open(pool, class, z, uz_steal_ptr(spare->block));
+		spare->z = NULL;
+	}
+	uz__zspage_take(c, z, index, owner);
+	uz__zspage_settle(pool, c, z);
+	place->z = z;
+	place->index = index;
+	place->missing = pages & ~z->ready;
+	return 0;
+}
+
+/* Have a spare zspage. -ENOSPC when the arena is full or malloc fails. */
+static int prepare(struct uz_pool *pool, const struct uz__class *c,
+		   struct spare *spare)
+{
+	spare->block = uz__zspage_block(c);
+	if (!spare->block)
+		return -ENOSPC;
+	spare->z = uz__window_get(pool, c->pages);
+	return spare->z ? 0 : -ENOSPC;
+}
+
+static void dispose(struct uz_pool *pool, struct spare *spare)
+{
+	free(spare->block);
+	if (spare->z)
+		uz__window_put(pool, spare->z);
+}
+
+/* Find a place, preparing zspages and giving memory back as need be. */
+static int find_place(struct uz_pool *pool, unsigned int class, uint32_t owner,
+		      bool over, struct place *place)
+{
+	struct uz__class *c = &pool->classes[class];
+	struct spare spare = { 0 };
+	bool last = false;
+	int ret;
+
+	for (;;) {
+		pthread_mutex_lock(&c->lock);
+		ret = take_place(pool, class, &spare, owner, over, place);
+		pthread_mutex_unlock(&c->lock);
+		if (ret == -EAGAIN) {
+			ret = prepare(pool, c, &spare);
+			if (ret)
+				break;
+		} else if (ret == -ENOSPC && !last) {
+			/* If it finds none, it has waited for who did. */
+			last = !uz__window_give_back(pool);
+		} else {
+			break;
+		}
+	}
+	if (uz_unlikely(spare.block || spare.z))
+		dispose(pool, &spare);
+	return ret;
+}
+
+/* The pages could not be populated: as if the place was never taken. */
+static void take_back(struct uz_pool *pool, struct uz__class *c,
+		      const struct place *place)
+{
+	struct uz__zspage *z = place->z;
+	struct uz__block *block;
+	uint64_t gone;
+	int ret;
+
+	pthread_mutex_lock(&c->lock);
+	uz__zspage_put(c, z, place->index);
+	uz__zspage_isolate(pool, c, z);
+	gone = uz__class_pages(c, place->index) & ~z->ready &
+	       ~uz__zspage_in_use(c, z);
+	z->held &= ~gone;
+	pthread_mutex_unlock(&c->lock);
+
+	ret = uz__zspage_punch(pool, z, gone);
+
+	pthread_mutex_lock(&c->lock);
+	if (ret)
+		z->held |= gone;
+	else
+		uz__limit_uncharge(pool, uz__pages_count(gone));
+	z->isolated--;
+	block = uz__zspage_settle(pool, c, z);
+	pthread_mutex_unlock(&c->lock);
+	uz__zspage_retire(pool, z, block);
+}
+
+static int populate(struct uz_pool *pool, struct uz__class *c,
+		    const struct place *place)
+{
+	struct uz__zspage *z = place->z;
+	uint64_t base = uz__window_offset(pool, uz__zspage_window(pool, z));
+	unsigned int first = (unsigned int)__builtin_ctzll(place->missing);
+	unsigned int last = 63 - (unsigned int)__builtin_clzll(place->missing);
+
+	if (uz_shm_populate(&pool->arena, base + (uint64_t)first * UZ_PAGE_SIZE,
+			    (size_t)(last - first + 1) * UZ_PAGE_SIZE)) {
+		take_back(pool, c, place);
+		return -ENOSPC;
+	}
+	pthread_mutex_lock(&c->lock);
+	z->ready |= place->missing;
+	pthread_mutex_unlock(&c->lock);
+	return 0;
+}
+
+int uz_pool_alloc(struct uz_pool *pool, uint32_t size, uint32_t owner,
+		  unsigned int flags, uz_ref_t *ref)
+{
+	unsigned int class = uz__class_number(pool, size);
+	struct uz__class *c = &pool->classes[class];
+	struct place place;
+	int ret;
+
+	assert(size && size <= UZ_POOL_MAX_OBJECT);
+	ret = find_place(pool, class, owner, flags & UZ_POOL_OVER_LIMIT,
+			 &place);
+	if (uz_unlikely(ret))
+		return ret;
+	if (uz_unlikely(place.missing)) {
+		ret = populate(pool, c, &place);
+		if (ret)
+			return ret;
+	}
+	*ref = uz__zspage_ref(pool, c, place.z, place.index);
+	return 0;
+}
+
+void *uz_pool_bytes(struct uz_pool *pool, uz_ref_t ref)
+{
+	return (char *)pool->arena.base + ref * UZ_REF_UNIT;
+}

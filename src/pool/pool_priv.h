@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef UZRAM_POOL_PRIV_H
+#define UZRAM_POOL_PRIV_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include <uzram/pool.h>
+#include <uzram/util/shm.h>
+
+/*
+ * What the files of the pool share.
+ *
+ * The life of a window:
+ *
+ *   untouched --> private --> live --> private --> kept or free --> private
+ *   (bump)        (a thread   (has a   (emptied)   (lists of the
+ *                 holds it)   class)                window store)
+ *
+ * Who may touch a descriptor: a live one whoever holds its class's lock, a
+ * kept or free one whoever holds the store's lock, a private one its thread.
+ * Two fields are open to all: @pins, and @class for reading.
+ *
+ * Locks, in order: store.give (long, over system calls), then store.lock
+ * (short). A class lock (short) is taken alone: neither of the others, nor
+ * another class's, nor a system call, page fault or malloc happens under it.
+ */
+
+#define UZ__NONE	UINT32_MAX /* no window */
+#define UZ__NO_INDEX	UINT16_MAX /* end of a list of deferred frees */
+#define UZ__MAX_OBJECTS 512u /* in a zspage, so that its bitmap is 64 bytes */
+#define UZ__MAX_PAGES	64u /* in a window, so that a word has a bit for each */
+
+/*
+ * Which list a descriptor is in. A zspage that is not full is in one of the
+ * groups if its lowest free place lies in pages that it holds already (the
+ * group says how full it is), and otherwise in UZ__LIST_GROWING.
+ */
+#define UZ__GROUPS	 8u
+#define UZ__LIST_GROWING UZ__GROUPS
+#define UZ__LIST_FULL	 (UZ__GROUPS + 1)
+#define UZ__CLASS_LISTS	 (UZ__GROUPS + 2)
+#define UZ__LIST_NONE	 (UZ__GROUPS + 2) /* private, or isolated */
+#define UZ__LIST_FREE	 (UZ__GROUPS + 3) /* no memory */
+#define UZ__LIST_KEPT	 (UZ__GROUPS + 4) /* empty, but with its memory */
+
+/*
+ * The word of pins: two counts of 31 bits, which of them counts new pins, and
+ * whether anybody waits for one of them to become zero (pin.c).
+ */
+#define UZ__PIN_ONE(epoch) (UINT64_C(1) << ((epoch) ? 31 : 0))
+#define UZ__PIN_COUNTS	   ((UINT64_C(1) << 62) - 1)
+#define UZ__PIN_DEFERRED   (UINT64_C(1) << 62)
+#define UZ__PIN_EPOCH	   (UINT64_C(1) << 63)
+
+static inline unsigned int uz__pin_epoch(uint64_t pins)
+{
+	return (unsigned int)(pins >> 63);
+}
+
+static inline uint32_t uz__pin_count(uint64_t pins, unsigned int epoch)
+{
+	return (uint32_t)(pins >> (epoch ? 31 : 0)) & 0x7fffffff;
+}
+
+/**
+ * struct uz__block - what a live zspage knows of its objects
+ * @used:  a bit for each object; set until a deferred free is done, too
+ * @owner: by index; of an object whose free is deferred: the next such index
+ */
+struct uz__block {
+	uint64_t used[UZ__MAX_OBJECTS / 64];
+	uint32_t owner[];
+};
+
+/**
+ * struct uz__zspage - descriptor of a window; never freed, one cache line
+ * @pins:        open to all; outlives every change of class (pin.c)
+ * @held:        pages of the window that count as used memory
+ * @ready:       those of them that are known to be populated
+ * @block:       of a live zspage
+ * @next, @prev: neighbours in the list @list
+ * @class:       0: not live. Written under the class's lock (and by adoption)
+ * @nr_used:     bits set in @block->used
+ * @nr_deferred: how many of these are freed and wait for pins
+ * @first_free:  the lowest clear bit, or the class's number of objects
+ * @waiting:     deferred frees that wait for the old epoch's count
+ * @following:   deferred frees that wait for their turn to become @waiting
+ * @list:        UZ__LIST_*
+ * @isolated:    how many threads keep it off the lists, so that nothing is
+ *               allocated in it while they work on its pages
+ */
+struct uz__zspage {
+	_Alignas(UZ_CACHELINE) _Atomic uint64_t pins;
+	uint64_t held;
+	uint64_t ready;
+	struct uz__block *block;
+	uint32_t next;
+	uint32_t prev;
+	_Atomic uint16_t class;
+	uint16_t nr_used;
+	uint16_t nr_deferred;
+	uint16_t first_free;
+	uint16_t waiting;
+	uint16_t following;
+	uint8_t list;
+	uint8_t isolated;
+};
+
+_Static_assert(sizeof(struct uz__zspage) == UZ_CACHELINE, "one cache line");
+
+/**
+ * struct uz__class - all zspages with objects of one size
+ * @lock:        of everything below @group_scale and of its live zspages
+ * @size:        bytes of an object
+ * @reciprocal:  divides an offset in a zspage by @size
+ * @objects:     in a zspage
+ * @pages:       of a zspage
+ * @group_scale: turns a number of used objects into a group
+ * @occupied:    a bit for each list that is not empty
+ * @head:        of the lists
+ * @nr_zspages:  live
+ * @nr_used:     objects, deferred frees included
+ * @nr_deferred: deferred frees
+ */
+struct uz__class {
+	_Alignas(UZ_CACHELINE) pthread_mutex_t lock;
+	uint32_t size;
+	uint32_t reciprocal;
+	uint16_t objects;
+	uint16_t pages;
+	uint32_t group_scale;
+	uint32_t occupied;
+	uint32_t head[UZ__CLASS_LISTS];
+	uint64_t nr_zspages;
+	uint64_t nr_used;
+	uint64_t nr_deferred;
+};
+
+/**
+ * struct uz__store - the windows that no class has (window.c)
+ * @give:       held by the one thread that gives memory back
+ * @lock:       of all below
+ * @kept_pages: pages held by the kept windows; may be read without the lock
+ * @kept, @free: heads of the lists, last in first out
+ * @nr_kept, @nr_free: their lengths
+ * @bump:       windows from here on were never used
+ */
+struct uz__store {
+	pthread_mutex_t give;
+	pthread_mutex_t lock;
+	_Atomic uint64_t kept_pages;
+	uint32_t kept;
+	uint32_t free;
+	uint32_t nr_kept;
+	uint32_t nr_free;
+	uint32_t bump;
+};
+
+/**
+ * struct uz_pool - a pool
+ * @arena:        all objects
+ * @zspages:      descriptors, by window
+ * @zspages_size: bytes reserved for them
+ * @nr_windows:   of the arena
+ * @ref_shift:    a ref shifted right by this is its window
+ * @step_shift:   of the distance between classes
+ * @nr_classes:   entries of @classes; the first is no class
+ * @config:       as given
+ * @limit_pages:  0: none (limit.c)
+ * @used_pages:   pages held by all windows
+ * @max_pages:    most that this ever was
+ * @store:        spare windows
+ * @classes:      by number, which follows from the size alone (class.c)
+ */
+struct uz_pool {
+	struct uz_shm arena;
+	struct uz__zspage *zspages;
+	size_t zspages_size;
+	uint32_t nr_windows;
+	unsigned int ref_shift;
+	unsigned int step_shift;
+	unsigned int nr_classes;
+	struct uz_pool_config config;
+	_Atomic uint64_t limit_pages;
+	/* Written by every thread that grows; the above is hardly written. */
+	_Alignas(UZ_CACHELINE) _Atomic uint64_t used_pages;
+	_Atomic uint64_t max_pages;
+	_Alignas(UZ_CACHELINE) struct uz__store store;
+	struct uz__class classes[];
+};
+
+static inline uint32_t uz__ref_window(const struct uz_pool *pool, uz_ref_t ref)
+{
+	return (uint32_t)(ref >> pool->ref_shift);
+}
+
+/* The byte offset of an object in its window. */
+static inline uint32_t uz__ref_offset(const struct uz_pool *pool, uz_ref_t ref)
+{
+	return (uint32_t)(ref & ((UINT64_C(1) << pool->ref_shift) - 1)) *
+	       UZ_REF_UNIT;
+}
+
+/* The byte offset of a window in the arena. */
+static inline uint64_t uz__window_offset(const struct uz_pool *pool,
+					 uint32_t window)
+{
+	return (uint64_t)window << pool->ref_shift << 3;
+}
+
+static inline uint32_t uz__zspage_window(const struct uz_pool *pool,
+					 const struct uz__zspage *z)
+{
+	return (uint32_t)(z - pool->zspages);
+}
+
+static inline unsigned int uz__pages_count(uint64_t pages)
+{
+	return (unsigned int)__builtin_popcountll(pages);
+}
+
+/* class.c */
+void uz__class_init(struct uz__class *c, uint32_t size, uint32_t window_size);
+void uz__class_fini(struct uz__class *c);
+
+static inline unsigned int uz__class_number(const struct uz_pool *pool,
+					    uint32_t size)
+{
+	return (size + (1u << pool->step_shift) - 1) >> pool->step_shift;
+}
+
+/* Exact for every offset in a window at which an object begins. */
+static inline unsigned int uz__class_index(const struct uz__class *c,
+					   uint32_t offset)
+{
+	return (unsigned int)((uint64_t)offset * c->reciprocal >> 32);
+}
+
+/* The pages that an object lies in, a bit for each. */
+static inline uint64_t uz__class_pages(const struct uz__class *c,
+				       unsigned int index)
+{
+	uint32_t first = index * c->size / UZ_PAGE_SIZE;
+	uint32_t last = (index * c->size + c->size - 1) / UZ_PAGE_SIZE;
+
+	return (UINT64_C(2) << last) - (UINT64_C(1) << first);
+}
+
+/* The ref of a place. */
+static inline uz_ref_t uz__zspage_ref(const struct uz_pool *pool,
+				      const struct uz__class *c,
+				      const struct uz__zspage *z,
+				      unsigned int index)
+{
+	return (uz__window_offset(pool, uz__zspage_window(pool, z)) +
+		index * c->size) /
+	       UZ_REF_UNIT;
+}
+
+static inline size_t uz__zspage_block_size(const struct uz__class *c)
+{
+	return sizeof(struct uz__block) + c->objects * sizeof(uint32_t);
+}
+
+/* zspage.c; the class's lock is held, but for retire, punch and block */
+struct uz__block *uz__zspage_block(const struct uz__class *c);
+void uz__zspage_open(struct uz_pool *pool, unsigned int class,
+		     struct uz__zspage *z, struct uz__block *block);
+void uz__zspage_take(struct uz__class *c, struct uz__zspage *z,
+		     unsigned int index, uint32_t owner);
+void uz__zspage_put(struct uz__class *c, struct uz__zspage *z,
+		    unsigned int index);
+unsigned int uz__zspage_list(const struct uz__class *c,
+			     const struct uz__zspage *z);
+uint64_t uz__zspage_in_use(const struct uz__class *c,
+			   const struct uz__zspage *z);
+void uz__zspage_isolate(struct uz_pool *pool, struct uz__class *c,
+			struct uz__zspage *z);
+struct uz__block *uz__zspage_settle(struct uz_pool *pool, struct uz__class *c,
+				    struct uz__zspage *z);
+void uz__zspage_retire(struct uz_pool *pool, struct uz__zspage *z,
+		       struct uz__block *block);
+int uz__zspage_punch(struct uz_pool *pool, const struct uz__zspage *z,
+		     uint64_t pages);
+
+/* list.c */
+void uz__list_push(struct uz_pool *pool, uint32_t *head, struct uz__zspage *z);
+void uz__list_remove(struct uz_pool *pool, uint32_t *head,
+		     struct uz__zspage *z);
+
+/* limit.c */
+bool uz__limit_charge(struct uz_pool *pool, unsigned int pages, bool over);
+void uz__limit_uncharge(struct uz_pool *pool, unsigned int pages);
+
+/* free.c; the class's lock is held */
+void uz__free_drain(struct uz__class *c, struct uz__zspage *z);
+
+/* window.c */
+void uz__window_init(struct uz_pool *pool);
+void uz__window_fini(struct uz_pool *pool);
+struct uz__zspage *uz__window_get(struct uz_pool *pool, unsigned int pages);
+void uz__window_put(struct uz_pool *pool, struct uz__zspage *z);
+bool uz__window_give_back(struct uz_pool *pool);
+
+#endif

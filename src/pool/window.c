@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The store of windows that no class has. Some are empty but keep their
+ * memory (kept), because faulting it in again costs as much as compressing a
+ * page does; the others (free) have none. Both lists are last in, first out,
+ * and untouched windows come last, so that the descriptors and page tables in
+ * use stay few.
+ *
+ * More than config.keep_empty is given back, in batches, by whoever brought
+ * the last window. One thread at a time does so, and nobody who frees waits
+ * for it: who finds it at work leaves his window to it. Only who is about to
+ * fail for want of memory waits.
+ *
+ * A window may be pinned while it lies here or is given back: only by maps
+ * that lost a race with a free, and those never read.
+ */
+#include <uzram/util/cleanup.h>
+
+#include "pool_priv.h"
+
+#define BATCH 16u
+
+void uz__window_init(struct uz_pool *pool)
+{
+	pthread_mutex_init(&pool->store.give, NULL);
+	pthread_mutex_init(&pool->store.lock, NULL);
+	pool->store.kept = UZ__NONE;
+	pool->store.free = UZ__NONE;
+}
+
+void uz__window_fini(struct uz_pool *pool)
+{
+	pthread_mutex_destroy(&pool->store.give);
+	pthread_mutex_destroy(&pool->store.lock);
+}
+
+/*
+ * Only changed under the lock; read without it to decide whether there is
+ * work, which is then looked at again under the lock: relaxed suffices.
+ */
+static uint64_t kept_pages(const struct uz_pool *pool)
+{
+	return atomic_load_explicit(&pool->store.kept_pages,
+				    memory_order_relaxed);
+}
+
+static void kept_pages_set(struct uz_pool *pool, uint64_t pages)
+{
+	atomic_store_explicit(&pool->store.kept_pages, pages,
+			      memory_order_relaxed);
+}
+
+/* The store's lock is held. */
+static struct uz__zspage *pop_kept(struct uz_pool *pool)
+{
+	struct uz__store *s = &pool->store;
+	struct uz__zspage *z;
+
+	if (s->kept == UZ__NONE)
+		return NULL;
+	z = &pool->zspages[s->kept];
+	uz__list_remove(pool, &s->kept, z);
+	s->nr_kept--;
+	kept_pages_set(pool, kept_pages(pool) - uz__pages_count(z->held));
+	z->list = UZ__LIST_NONE;
+	return z;
+}
+
+/* The store's lock is held. */
+static void push(struct uz_pool *pool, struct uz__zspage *z)
+{
+	struct uz__store *s = &pool->store;
+
+	if (!z->held) {
+		uz__list_push(pool, &s->free, z);
+		z->list = UZ__LIST_FREE;
+		s->nr_free++;
+		return;
+	}
+	uz__list_push(pool, &s->kept, z);
+	z->list = UZ__LIST_KEPT;
+	s->nr_kept++;
+	kept_pages_set(pool, kept_pages(pool) + uz__pages_count(z->held));
+}
+
+/* Give pages of a private window back. */
+static int drop(struct uz_pool *pool, struct uz__zspage *z, uint64_t pages)
+{
+	int ret;
+
+	z->ready &= ~pages;
+	ret = uz__zspage_punch(pool, z, pages);
+	if (ret)
+		return ret;
+	z->held &= ~pages;
+	uz__limit_uncharge(pool, uz__pages_count(pages));
+	return 0;
+}
+
+static struct uz__zspage *pop(struct uz_pool *pool)
+{
+	struct uz__store *s = &pool->store;
+	uz_scoped_lock(guard, &s->lock);
+	struct uz__zspage *z = pop_kept(pool);
+
+	if (z)
+		return z;
+	if (s->free != UZ__NONE) {
+		z = &pool->zspages[s->free];
+		uz__list_remove(pool, &s->free, z);
+		s->nr_free--;
+	} else if (s->bump < pool->nr_windows) {
+		z = &pool->zspages[s->bump++];
+	} else {
+		return NULL;
+	}
+	z->list = UZ__LIST_NONE;
+	return z;
+}
+
+/*
+ * A private window for a zspage of @pages pages; one with memory if there is
+ * any. NULL when the arena is full.
+ */
+struct uz__zspage *uz__window_get(struct uz_pool *pool, unsigned int pages)
+{
+	struct uz__zspage *z = pop(pool);
+	uint64_t excess;
+
+	if (!z)
+		return NULL;
+	/* Short zspages only: the rest of the window would lie idle. */
+	excess = z->held & ~((UINT64_C(2) << (pages - 1)) - 1);
+	if (excess && drop(pool, z, excess)) {
+		uz__window_put(pool, z);
+		return NULL;
+	}
+	return z;
+}
+
+/* Give up to @max kept windows back, until @keep pages are left. */
+static unsigned int give_back(struct uz_pool *pool, uint64_t keep,
+			      unsigned int max)
+{
+	struct uz__zspage *batch[BATCH];
+	unsigned int nr = 0, done = 0, i;
+
+	pthread_mutex_lock(&pool->store.lock);
+	while (nr < max && kept_pages(pool) > keep)
+		batch[nr++] = pop_kept(pool);
+	pthread_mutex_unlock(&pool->store.lock);
+
+	for (i = 0; i < nr; i++)
+		if (!drop(pool, batch[i], batch[i]->held))
+			done++;
+
+	pthread_mutex_lock(&pool->store.lock);
+	for (i = 0; i < nr; i++)
+		push(pool, batch[i]);
+	pthread_mutex_unlock(&pool->store.lock);
+	return done;
+}
+
+/* A private window that nobody needs. May give memory back. */
+void uz__window_put(struct uz_pool *pool, struct uz__zspage *z)
+{
+	uint64_t keep = pool->config.keep_empty / UZ_PAGE_SIZE;
+	unsigned int done = 1;
+
+	pthread_mutex_lock(&pool->store.lock);
+	push(pool, z);
+	pthread_mutex_unlock(&pool->store.lock);
+
+	/*
+	 * Look again after each batch with the mutex released: a thread that
+	 * found it taken has left its window to this one.
+	 */
+	while (done && kept_pages(pool) > keep &&
+	       !pthread_mutex_trylock(&pool->store.give)) {
+		done = give_back(pool, keep, BATCH);
+		pthread_mutex_unlock(&pool->store.give);
+	}
+}
+
+/*
+ * The limit is reached: give one kept window back, after waiting for whoever
+ * is giving back already. False when there was none.
+ */
+bool uz__window_give_back(struct uz_pool *pool)
+{
+	uz_scoped_lock(guard, &pool->store.give);
+
+	return give_back(pool, 0, 1);
+}
+
+void uz_pool_trim(struct uz_pool *pool)
+{
+	uz_scoped_lock(guard, &pool->store.give);
+
+	while (give_back(pool, 0, BATCH))
+		;
+}

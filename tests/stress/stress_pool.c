@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Threads store, replace, move, drop and read objects of one pool as the
+ * device does: a table of atomic words is the only truth, readers pin and
+ * look again. The bytes of an object are a function of its owner and size, so
+ * a place that is reused or given back while it is pinned is seen at once.
+ * Readers sleep inside maps, hold many, release them out of order and hand
+ * them to other threads; some pin places at random. Memory is short for part
+ * of the run. At the end every counter must be exact.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <uzram/pool.h>
+#include <uzram/util/cleanup.h>
+#include <uzram/util/shm.h>
+
+#define THREADS	  4
+#define SLOTS	  6000
+#define HELD	  8
+#define BOXES	  4
+#define ARENA	  (UINT64_C(512) << 20)
+#define LOW_LIMIT (UINT64_C(4) << 20)
+
+/* A word: size above the ref, 0 for nothing stored. */
+#define WORD(size, ref) ((uint64_t)(size) << UZ_REF_BITS | (ref))
+#define WORD_SIZE(w)	((uint32_t)((w) >> UZ_REF_BITS))
+#define WORD_REF(w)	((w) & ((UINT64_C(1) << UZ_REF_BITS) - 1))
+
+/* A map that was confirmed: its bytes must stay. */
+struct held {
+	struct uz_map map;
+	uint32_t owner;
+	uint32_t size;
+	bool live;
+};
+
+static struct uz_pool *pool;
+static _Atomic uint64_t slots[SLOTS];
+static _Atomic(struct held *) boxes[BOXES];
+static atomic_bool stop;
+static atomic_uint failures;
+static atomic_uint nospace;
+
+struct worker {
+	pthread_t thread;
+	uint64_t random;
+	uint64_t ops;
+	struct held held[HELD];
+};
+
+static uint64_t next_random(uint64_t *state)
+{
+	uint64_t x = *state;
+
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	*state = x;
+	return x * UINT64_C(0x2545f4914f6cdd1d);
+}
+
+static uint8_t pattern(uint32_t owner, uint32_t size, uint32_t at)
+{
+	uint32_t h = owner * 2654435761u ^ size * 40503u;
+
+	return (uint8_t)((h >> (at % 4 * 8)) + at);
+}
+
+static void fill(uint8_t *bytes, uint32_t owner, uint32_t size)
+{
+	uint32_t i;
+
+	for (i = 0; i < size; i++)
+		bytes[i] = pattern(owner, size, i);
+}
+
+static void fail(const char *what, uint32_t owner)
+{
+	fprintf(stderr, "stress_pool: slot %u: %s\n", owner, what);
+	atomic_fetch_add(&failures, 1);
+	atomic_store(&stop, true);
+}
+
+static void verify(const struct held *h)
+{
+	const uint8_t *bytes = h->map.bytes;
+	uint32_t i;
+
+	for (i = 0; i < h->size; i++) {
+		if (bytes[i] != pattern(h->owner, h->size, i)) {
+			fail("bytes changed under a pin", h->owner);
+			return;
+		}
+	}
+}
+
+static void release(struct held *h)
+{
+	if (!h->live)
+		return;
+	verify(h);
+	uz_pool_unmap(pool, &h->map);
+	h->live = false;
+}
+
+/* Most sizes fall into few classes, so that zspages are fought over. */
+static uint32_t random_size(uint64_t r)
+{
+	static const uint32_t few[] = { 8, 700, 704, 1500, 2900, 4096, 4104 };
+
+	if (r % 4)
+		return few[r / 4 % (sizeof(few) / sizeof(few[0]))];
+	return 1 + (uint32_t)(r / 4 % UZ_POOL_MAX_OBJECT);
+}
+
+static bool make(uint32_t owner, uint32_t size, unsigned int flags,
+		 uint64_t *word)
+{
+	uz_ref_t ref;
+	int ret = uz_pool_alloc(pool, size, owner, flags, &ref);
+
+	if (ret == -ENOSPC) {
+		atomic_fetch_add(&nospace, 1);
+		return false;
+	}
+	if (ret) {
+		fail("alloc failed", owner);
+		return false;
+	}
+	fill(uz_pool_bytes(pool, ref), owner, size);
+	*word = WORD(size, ref);
+	return true;
+}
+
+static void store(struct worker *w, uint32_t owner)
+{
+	uint32_t size = random_size(next_random(&w->random));
+	uint64_t word;
+
+	if (!make(owner, size, 0, &word))
+		return;
+	word = atomic_exchange(&slots[owner], word);
+	if (word)
+		uz_pool_free(pool, WORD_REF(word));
+}
+
+static void drop(uint32_t owner)
+{
+	uint64_t word = atomic_exchange(&slots[owner], 0);
+
+	if (word)
+		uz_pool_free(pool, WORD_REF(word));
+}
+
+/* Pin what the slot names; false when it changed meanwhile or is empty. */
+static bool hold(uint32_t owner, struct held *h)
+{
+	uint64_t word = atomic_load(&slots[owner]);
+
+	if (!word)
+		return false;
+	uz_pool_map(pool, WORD_REF(word), &h->map);
+	if (atomic_load(&slots[owner]) != word) {
+		uz_pool_unmap(pool, &h->map);
+		return false;
+	}
+	h->owner = owner;
+	h->size = WORD_SIZE(word);
+	h->live = true;
+	return true;
+}
+
+static void read_slot(struct worker *w, uint32_t owner)
+{
+	uint64_t r = next_random(&w->random);
+	struct held *h = &w->held[r % HELD];
+
+	release(h);
+	if (!hold(owner, h))
+		return;
+	if (r >> 8 & 3) {
+		release(h);
+		return;
+	}
+	verify(h);
+	if (!(r >> 10 & 31))
+		usleep((unsigned int)(r >> 16 & 1023));
+}
+
+/* As compaction and recompression do: copy under a pin, then swap. */
+static void move(uint32_t owner)
+{
+	struct held h;
+	uint64_t old, word;
+
+	if (!hold(owner, &h))
+		return;
+	old = WORD(h.size, ((const char *)h.map.bytes -
+			    (const char *)uz_pool_bytes(pool, 0)) /
+				   UZ_REF_UNIT);
+	if (make(owner, h.size, UZ_POOL_OVER_LIMIT, &word)) {
+		verify(&h);
+		if (atomic_compare_exchange_strong(&slots[owner], &old, word))
+			uz_pool_free(pool, WORD_REF(old));
+		else
+			uz_pool_free(pool, WORD_REF(word));
+	}
+	release(&h);
+}
+
+/* Leave a pin in a box for another thread, and release the one found. */
+static void hand_over(struct worker *w, uint32_t owner)
+{
+	uz_autofree
+	struct held *h = calloc(1, sizeof(*h));
+
+	if (!h || !hold(owner, h))
+		return;
+	h = atomic_exchange(&boxes[next_random(&w->random) % BOXES],
+			    uz_steal_ptr(h));
+	if (h)
+		release(h);
+}
+
+/* A reader that read a word long ago, or nonsense. */
+static void pin_anywhere(struct worker *w)
+{
+	uint64_t r = next_random(&w->random);
+	struct uz_map map;
+
+	uz_pool_map(pool, r % (ARENA / 16 / UZ_REF_UNIT), &map);
+	if (!(r >> 60))
+		usleep(100);
+	uz_pool_unmap(pool, &map);
+}
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	unsigned int i;
+
+	while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
+		uint64_t r = next_random(&w->random);
+		uint32_t owner = (uint32_t)(r >> 32) % SLOTS;
+
+		w->ops++;
+		switch (r % 16) {
+		case 0 ... 5:
+			store(w, owner);
+			break;
+		case 6 ... 11:
+			read_slot(w, owner);
+			break;
+		case 12:
+			move(owner);
+			break;
+		case 13:
+			hand_over(w, owner);
+			break;
+		case 14:
+			pin_anywhere(w);
+			break;
+		default:
+			drop(owner);
+			break;
+		}
+	}
+	for (i = 0; i < HELD; i++)
+		release(&w->held[i]);
+	return NULL;
+}
+
+/* Changes the weather: limits, trims, mass drops. */
+static void govern(unsigned int seconds)
+{
+	struct uz_pool_stat stat;
+	unsigned int step, i;
+
+	for (step = 0; step < seconds * 20 && !atomic_load(&stop); step++) {
+		usleep(50000);
+		uz_pool_stat(pool, &stat);
+		if (stat.used_bytes > ARENA)
+			fail("more used than there is", 0);
+		switch (step % 8) {
+		case 2:
+			uz_pool_set_limit(pool, LOW_LIMIT);
+			break;
+		case 4:
+			uz_pool_trim(pool);
+			break;
+		case 5:
+			for (i = 0; i < SLOTS; i++)
+				drop(i);
+			break;
+		case 6:
+			uz_pool_set_limit(pool, 0);
+			uz_pool_reset_max(pool);
+			break;
+		default:
+			break;
+		}
+	}
+	atomic_store(&stop, true);
+}
+
+static int match_slot(void *arg, uz_ref_t ref, uint32_t class_size,
+		      uint32_t owner)
+{
+	uint64_t word = owner < SLOTS ? atomic_load(&slots[owner]) : 0;
+
+	if (!word || WORD_REF(word) != ref ||
+	    uz_pool_class_size(pool, WORD_SIZE(word)) != class_size)
+		fail("for_each finds an object that no slot names", owner);
+	++*(uint64_t *)arg;
+	return 0;
+}
+
+static void check_quiet(const char *when, uint64_t objects)
+{
+	struct uz_pool_stat stat;
+	struct uz_err err;
+	uint64_t seen = 0;
+
+	if (uz_pool_check(pool, &err)) {
+		fprintf(stderr, "stress_pool: %s: %s\n", when, err.text);
+		atomic_fetch_add(&failures, 1);
+		return;
+	}
+	uz_pool_stat(pool, &stat);
+	uz_pool_for_each(pool, match_slot, &seen);
+	if (stat.objects != objects || seen != objects || stat.deferred) {
+		fprintf(stderr,
+			"stress_pool: %s: %llu objects, %llu seen, %llu "
+			"expected, %llu deferred\n",
+			when, (unsigned long long)stat.objects,
+			(unsigned long long)seen, (unsigned long long)objects,
+			(unsigned long long)stat.deferred);
+		atomic_fetch_add(&failures, 1);
+	}
+}
+
+static uint64_t number_from(const char *name, uint64_t otherwise)
+{
+	const char *text = getenv(name);
+
+	return text ? strtoull(text, NULL, 0) : otherwise;
+}
+
+static void finish(void)
+{
+	struct uz_pool_stat stat;
+	uint64_t live = 0;
+	unsigned int i;
+	struct held *h;
+
+	for (i = 0; i < BOXES; i++) {
+		h = atomic_exchange(&boxes[i], NULL);
+		if (h)
+			release(h);
+		free(h);
+	}
+	for (i = 0; i < SLOTS; i++)
+		live += !!atomic_load(&slots[i]);
+	check_quiet("after the run", live);
+	for (i = 0; i < SLOTS; i++)
+		drop(i);
+	check_quiet("after dropping all", 0);
+	uz_pool_trim(pool);
+	check_quiet("after trimming", 0);
+	uz_pool_stat(pool, &stat);
+	if (stat.used_bytes || stat.zspages)
+		fail("memory is left", 0);
+}
+
+int main(void)
+{
+	uint64_t seed = number_from("UZ_SEED", (uint64_t)time(NULL));
+	uint64_t seconds = number_from("UZ_SECONDS", 3);
+	static struct worker workers[THREADS];
+	struct uz_pool_config config;
+	uint64_t ops = 0;
+	unsigned int i;
+	int fd;
+
+	printf("seed %llu\n", (unsigned long long)seed);
+	uz_pool_config_default(&config, ARENA);
+	config.arena_size = ARENA;
+	fd = uz_shm_memfd("stress_pool");
+	if (fd < 0 || uz_pool_create(&pool, fd, &config)) {
+		perror("stress_pool: no pool");
+		return 1;
+	}
+	for (i = 0; i < THREADS; i++) {
+		workers[i].random = (seed + i + 1) * 0x9e3779b97f4a7c15 | 1;
+		if (pthread_create(&workers[i].thread, NULL, work, &workers[i]))
+			return 1;
+	}
+	govern((unsigned int)seconds);
+	for (i = 0; i < THREADS; i++) {
+		pthread_join(workers[i].thread, NULL);
+		ops += workers[i].ops;
+	}
+	finish();
+	uz_pool_destroy(pool);
+	close(fd);
+	printf("%llu operations, %u stores refused, %u failures\n",
+	       (unsigned long long)ops, atomic_load(&nospace),
+	       atomic_load(&failures));
+	return atomic_load(&failures) != 0;
+}
