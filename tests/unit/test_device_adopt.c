@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Adoption: a device comes back from its memory as it was, and memory that
+ * makes no sense is refused, not believed. What a kill leaves behind is in
+ * stress_adopt.c.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "device_fixture.h"
+
+#define SIZE (16u << 20)
+
+static void store_some(struct fixture *f)
+{
+	unsigned char page[UZ_PAGE_SIZE];
+	uint64_t i;
+
+	for (i = 0; i < 1000; i++) {
+		if (i % 10 == 0)
+			page_noise(page, i);
+		else if (i % 10 == 1)
+			page_same(page, i);
+		else if (i % 10 == 2)
+			page_same(page, UINT64_C(0x0123456789abcdef) + i);
+		else
+			page_text(page, i);
+		assert_int_equal(uz_page_store(f->io, i * 3, page), 0);
+	}
+	for (i = 5; i < 1000; i += 7)
+		uz_page_drop(f->io, i * 3);
+}
+
+static void test_comes_back_as_it_was(void **state)
+{
+	unsigned char *before = malloc(SIZE), *after = malloc(SIZE);
+	struct uz_request rq = { UZ_OP_READ, 0, SIZE, before };
+	struct uz_device_stat was, is;
+	struct uz_codec codec;
+	struct fixture f;
+
+	(void)state;
+	fixture_open(&f, "zstd:level=1", SIZE);
+	uz_device_set_limit(f.dev, 32 << 20);
+	store_some(&f);
+	assert_int_equal(uz_device_submit(f.io, &rq), 0);
+	uz_device_stat(f.dev, &was);
+	fixture_forget(&f);
+
+	fixture_adopt(&f);
+	assert_int_equal(uz_device_disksize(f.dev), SIZE);
+	uz_device_codec(f.dev, &codec);
+	assert_string_equal(uz_codec_name(&codec), "zstd");
+	assert_int_equal(codec.level, 1);
+	uz_device_stat(f.dev, &is);
+	assert_int_equal(is.orig_data_size, was.orig_data_size);
+	assert_int_equal(is.compr_data_size, was.compr_data_size);
+	assert_int_equal(is.same_pages, was.same_pages);
+	assert_int_equal(is.huge_pages, was.huge_pages);
+	assert_int_equal(is.huge_pages_since, was.huge_pages_since);
+	assert_int_equal(is.num_reads, was.num_reads);
+	assert_int_equal(is.mem_limit, was.mem_limit);
+	assert_true(is.mem_used_total <= was.mem_used_total);
+	rq.buf = after;
+	assert_int_equal(uz_device_submit(f.io, &rq), 0);
+	assert_memory_equal(before, after, SIZE);
+	fixture_check(&f);
+	store_some(&f);
+	fixture_close(&f);
+	free(before);
+	free(after);
+}
+
+static void test_without_size(void **state)
+{
+	struct uz_codec codec;
+	struct fixture f;
+
+	(void)state;
+	fixture_open(&f, "store", 0);
+	fixture_forget(&f);
+	fixture_adopt(&f);
+	assert_int_equal(uz_device_disksize(f.dev), 0);
+	uz_device_codec(f.dev, &codec);
+	assert_string_equal(uz_codec_name(&codec), "store");
+	assert_int_equal(uz_device_set_disksize(f.dev, SIZE, NULL), 0);
+	store_some(&f);
+	fixture_close(&f);
+}
+
+/* One word of a memfd is changed; opening it must fail with this code. */
+static void refuse(int fd, off_t off, uint64_t word, struct fixture *f,
+		   int code)
+{
+	struct uz_device *dev = NULL;
+	struct uz_err err = { 0 };
+	uint64_t saved;
+
+	assert_int_equal(pread(fd, &saved, 8, off), 8);
+	assert_int_equal(pwrite(fd, &word, 8, off), 8);
+	assert_int_equal(uz_device_open(&dev, "test", &f->mem, &err), code);
+	assert_null(dev);
+	assert_true(err.text[0]);
+	assert_int_equal(pwrite(fd, &saved, 8, off), 8);
+}
+
+static uint64_t slot_of(const struct fixture *f, uint64_t index)
+{
+	uint64_t w;
+
+	assert_int_equal(pread(f->mem.table_fd, &w, 8, (off_t)index * 8), 8);
+	return w;
+}
+
+static void test_refuses_nonsense(void **state)
+{
+	struct fixture f;
+	uint64_t a, b;
+
+	(void)state;
+	fixture_open(&f, NULL, SIZE);
+	store_some(&f);
+	fixture_forget(&f);
+	a = slot_of(&f, 3 * 3);
+	b = slot_of(&f, 4 * 3);
+	/* superblock: magic, version, size */
+	refuse(f.mem.ctl_fd, 0, 1234, &f, -EUCLEAN);
+	refuse(f.mem.ctl_fd, 8, 77, &f, -ENOTSUP);
+	refuse(f.mem.ctl_fd, 16, SIZE + 1, &f, -EUCLEAN);
+	/* slots: unknown kind, another's object, beyond the arena, size */
+	refuse(f.mem.table_fd, 3 * 3 * 8, 7, &f, -EUCLEAN);
+	refuse(f.mem.table_fd, 3 * 3 * 8, b, &f, -EUCLEAN);
+	refuse(f.mem.table_fd, 3 * 3 * 8, a | ~UINT64_C(0) << 23, &f, -EUCLEAN);
+	refuse(f.mem.table_fd, 3 * 3 * 8, a ^ UINT64_C(64) << 8, &f, -EUCLEAN);
+	refuse(f.mem.table_fd, 3 * 3 * 8, a ^ UINT64_C(1) << 23, &f, -EUCLEAN);
+	/* a codec that the superblock does not describe */
+	refuse(f.mem.table_fd, 3 * 3 * 8, a ^ 3 << 5, &f, -EUCLEAN);
+	/* all put back: it opens, nothing was lost on the way */
+	fixture_adopt(&f);
+	fixture_close(&f);
+}
+
+static void test_refuses_foreign_memory(void **state)
+{
+	struct uz_device *dev = NULL;
+	struct uz_device_mem mem;
+	struct uz_err err;
+
+	(void)state;
+	assert_int_equal(uz_device_mem_create(&mem), 0);
+	assert_int_equal(ftruncate(mem.ctl_fd, 1 << 20), 0);
+	assert_int_equal(uz_device_open(&dev, "test", &mem, &err), -EUCLEAN);
+	assert_null(dev);
+	uz_device_mem_close(&mem);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_comes_back_as_it_was),
+		cmocka_unit_test(test_without_size),
+		cmocka_unit_test(test_refuses_nonsense),
+		cmocka_unit_test(test_refuses_foreign_memory),
+	};
+
+	return cmocka_run_group_tests_name("device adopt", tests, NULL, NULL);
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The memory limit: never passed by growth, no obstacle to what shrinks, and
+ * what was stored before stays as it was.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "device_fixture.h"
+
+#define SIZE  (64u << 20)
+#define LIMIT (4u << 20)
+
+static uint64_t used(struct fixture *f)
+{
+	struct uz_device_stat stat;
+
+	uz_device_stat(f->dev, &stat);
+	return stat.mem_used_total;
+}
+
+/* Fill with what does not compress; returns the pages that fitted. */
+static uint64_t fill(struct fixture *f)
+{
+	unsigned char page[UZ_PAGE_SIZE];
+	uint64_t i;
+	int err = 0;
+
+	for (i = 0; !err; i++) {
+		page_noise(page, i);
+		err = uz_page_store(f->io, i, page);
+		assert_true(used(f) <= LIMIT);
+	}
+	assert_int_equal(err, -ENOSPC);
+	return i - 1;
+}
+
+static void test_growth_stops_at_the_limit(void **state)
+{
+	unsigned char page[UZ_PAGE_SIZE];
+	struct uz_device_stat stat;
+	struct fixture f;
+	uint64_t n, i;
+
+	(void)state;
+	fixture_open(&f, NULL, SIZE);
+	uz_device_set_limit(f.dev, LIMIT);
+	n = fill(&f);
+	assert_true(n * UZ_PAGE_SIZE > LIMIT - LIMIT / 16);
+	uz_device_stat(f.dev, &stat);
+	assert_int_equal(stat.limit_rejections, 1);
+	assert_int_equal(stat.failed_writes, 1);
+	assert_true(stat.mem_used_max <= LIMIT);
+	for (i = 0; i < n; i++) {
+		page_noise(page, i);
+		expect_page(&f, i, page);
+	}
+	page_same(page, 0);
+	expect_page(&f, n, page);
+	fixture_close(&f);
+}
+
+static void test_overwrites_succeed_at_the_limit(void **state)
+{
+	unsigned char page[UZ_PAGE_SIZE];
+	struct fixture f;
+	uint64_t n, i, round;
+
+	(void)state;
+	fixture_open(&f, NULL, SIZE);
+	uz_device_set_limit(f.dev, LIMIT);
+	n = fill(&f);
+	for (round = 1; round < 4; round++) {
+		for (i = 0; i < n; i++) {
+			page_noise(page, i + round * 100000);
+			assert_int_equal(uz_page_store(f.io, i, page), 0);
+		}
+		/* No more than the room for one object, over and over. */
+		assert_true(used(&f) <= LIMIT + 2 * UZ_PAGE_SIZE);
+	}
+	/* Part of a page, too. */
+	assert_int_equal(uz_page_store_part(f.io, 0, 1, 2, "ab"), 0);
+	for (i = 1; i < n; i++) {
+		page_noise(page, i + 300000);
+		expect_page(&f, i, page);
+	}
+	/* Smaller ones: the rest of what was there goes free. */
+	for (i = 0; i < n; i++) {
+		page_text(page, i);
+		assert_int_equal(uz_page_store(f.io, i, page), 0);
+	}
+	for (i = 0; i < n; i++) {
+		page_text(page, i);
+		expect_page(&f, i, page);
+	}
+	assert_true(used(&f) <= LIMIT);
+	fixture_close(&f);
+}
+
+static void test_growing_overwrite_leaves_the_old(void **state)
+{
+	unsigned char page[UZ_PAGE_SIZE], small[UZ_PAGE_SIZE];
+	struct fixture f;
+	uint64_t i;
+
+	(void)state;
+	fixture_open(&f, NULL, SIZE);
+	uz_device_set_limit(f.dev, LIMIT);
+	page_text(small, 7);
+	assert_int_equal(uz_page_store(f.io, 10000, small), 0);
+	page_same(page, 5);
+	assert_int_equal(uz_page_store(f.io, 10001, page), 0);
+	fill(&f);
+	/* Places in zspages that are there already may take a few more. */
+	for (i = 0; i < 64; i++) {
+		page_noise(page, i);
+		if (uz_page_store(f.io, 10000, page) == -ENOSPC)
+			break;
+		assert_int_equal(uz_page_store(f.io, 20000 + i, page), 0);
+		page_text(small, i);
+		assert_int_equal(uz_page_store(f.io, 10000, small), 0);
+	}
+	assert_true(i < 64);
+	expect_page(&f, 10000, small);
+	assert_int_equal(uz_page_store(f.io, 10001, page), -ENOSPC);
+	assert_int_equal(uz_page_store_part(f.io, 10000, 0, 4000, page),
+			 -ENOSPC);
+	expect_page(&f, 10000, small);
+	page_same(page, 5);
+	expect_page(&f, 10001, page);
+	fixture_close(&f);
+}
+
+static void test_dropping_makes_room(void **state)
+{
+	unsigned char page[UZ_PAGE_SIZE];
+	struct fixture f;
+	uint64_t n;
+
+	(void)state;
+	fixture_open(&f, NULL, SIZE);
+	uz_device_set_limit(f.dev, LIMIT);
+	n = fill(&f);
+	page_same(page, 1);
+	assert_int_equal(uz_page_store(f.io, 0, page), 0); /* needs none */
+	uz_page_drop(f.io, 1);
+	page_noise(page, n);
+	assert_int_equal(uz_page_store(f.io, n, page), 0);
+	expect_page(&f, n, page);
+	uz_device_set_limit(f.dev, 0);
+	assert_int_equal(uz_page_store(f.io, n + 1, page), 0);
+	assert_int_equal(uz_page_store(f.io, n + 2, page), 0);
+	fixture_close(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_growth_stops_at_the_limit),
+		cmocka_unit_test(test_overwrites_succeed_at_the_limit),
+		cmocka_unit_test(test_growing_overwrite_leaves_the_old),
+		cmocka_unit_test(test_dropping_makes_room),
+	};
+
+	return cmocka_run_group_tests_name("device limit", tests, NULL, NULL);
+}
