@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Many threads on one device.
+ *
+ * Two kinds of pages. *Whole* pages are stored and dropped as a whole by any
+ * thread; a page's contents follow from a number in its first bytes, so a
+ * reader sees at once if it got a mix, or another page's bytes. *Striped*
+ * pages are written in part: each thread owns every THREADS-th stripe of 64
+ * bytes and remembers what it put there; no other thread's partial store may
+ * undo it. A low memory limit is set now and then, so that stores fail and
+ * overwrites go through the path at the limit.
+ *
+ * At the end the device's check must pass and dropping everything must leave
+ * nothing. UZ_SEED and UZ_SECONDS as everywhere.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <uzram/device.h>
+
+#define THREADS 4
+#define WHOLE	300u
+#define STRIPED 40u
+#define STRIPE	64u
+#define STRIPES (UZ_PAGE_SIZE / STRIPE)
+#define SIZE	(4u << 20)
+
+static struct uz_device *dev;
+static uint64_t seed;
+static _Atomic bool stop;
+static _Atomic uint64_t operations, refused;
+
+static uint64_t mix(uint64_t x)
+{
+	x ^= x >> 33;
+	x *= UINT64_C(0xff51afd7ed558ccd);
+	x ^= x >> 33;
+	x *= UINT64_C(0xc4ceb9fe1a85ec53);
+	return x ^ x >> 33;
+}
+
+static _Noreturn void die(const char *what, uint64_t page)
+{
+	fprintf(stderr, "stress_device: page %llu: %s\n",
+		(unsigned long long)page, what);
+	exit(1);
+}
+
+/* ---- whole pages ---- */
+
+static void make_whole(unsigned char *buf, uint64_t page, uint64_t number)
+{
+	uint64_t word = mix(page << 32 ^ number);
+	unsigned int i, noise = (unsigned int)(number % 3) * 2048;
+
+	memcpy(buf, &number, 8);
+	for (i = 8; i < UZ_PAGE_SIZE; i += 8) {
+		if (i < noise)
+			word = mix(word + i);
+		memcpy(buf + i, &word, 8);
+	}
+}
+
+static void check_whole(const unsigned char *got, uint64_t page)
+{
+	unsigned char want[UZ_PAGE_SIZE] = { 0 };
+	uint64_t number;
+
+	memcpy(&number, got, 8);
+	if (number)
+		make_whole(want, page, number);
+	if (memcmp(got, want, UZ_PAGE_SIZE))
+		die("its bytes do not belong together", page);
+}
+
+static void whole(struct uz_io *io, uint64_t x)
+{
+	uint64_t page = x % WHOLE;
+	unsigned char buf[UZ_PAGE_SIZE];
+	int err = 0;
+
+	switch (x >> 20 & 7) {
+	case 0:
+		uz_page_drop(io, page);
+		break;
+	case 1:
+	case 2:
+	case 3:
+		make_whole(buf, page, x | 1);
+		err = uz_page_store(io, page, buf);
+		if (err && err != -ENOSPC)
+			die("store failed", page);
+		break;
+	default:
+		if (uz_page_load(io, page, buf))
+			die("load failed", page);
+		check_whole(buf, page);
+	}
+	if (err)
+		atomic_fetch_add(&refused, 1);
+}
+
+/* ---- striped pages ---- */
+
+struct worker {
+	unsigned int id;
+	uint64_t mine[STRIPED][STRIPES];
+};
+
+static void check_stripes(const struct worker *w, const unsigned char *got,
+			  unsigned int p)
+{
+	unsigned int s, i;
+
+	for (s = w->id; s < STRIPES; s += THREADS) {
+		for (i = 0; i < STRIPE; i += 8) {
+			if (memcmp(got + s * STRIPE + i, &w->mine[p][s], 8))
+				die("a stripe was undone", WHOLE + p);
+		}
+	}
+}
+
+static void striped(struct worker *w, struct uz_io *io, uint64_t x)
+{
+	unsigned int p = (unsigned int)(x % STRIPED);
+	unsigned int s =
+		(unsigned int)(x >> 32) % STRIPES / THREADS * THREADS + w->id;
+	unsigned char buf[UZ_PAGE_SIZE];
+	unsigned int i;
+	int err;
+
+	if (x >> 24 & 1) {
+		for (i = 0; i < STRIPE; i += 8)
+			memcpy(buf + i, &x, 8);
+		err = uz_page_store_part(io, WHOLE + p, s * STRIPE, STRIPE,
+					 buf);
+		if (!err)
+			w->mine[p][s] = x;
+		else if (err == -ENOSPC)
+			atomic_fetch_add(&refused, 1);
+		else
+			die("partial store failed", WHOLE + p);
+	}
+	if (uz_page_load(io, WHOLE + p, buf))
+		die("load failed", WHOLE + p);
+	check_stripes(w, buf, p);
+}
+
+/* ---- threads ---- */
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	struct uz_io *io;
+	uint64_t x = mix(seed + w->id);
+
+	if (uz_io_create(dev, &io))
+		die("uz_io_create failed", 0);
+	while (!atomic_load(&stop)) {
+		x = mix(x + 1);
+		if (x >> 60 & 1)
+			whole(io, x);
+		else
+			striped(w, io, x);
+		atomic_fetch_add(&operations, 1);
+	}
+	uz_io_destroy(io);
+	return NULL;
+}
+
+static void run(unsigned int seconds)
+{
+	struct worker *w = calloc(THREADS, sizeof(*w));
+	pthread_t t[THREADS];
+	unsigned int i;
+
+	for (i = 0; i < THREADS; i++) {
+		w[i].id = i;
+		if (pthread_create(&t[i], NULL, work, &w[i]))
+			die("pthread_create failed", 0);
+	}
+	for (i = 0; i < seconds * 20; i++) {
+		struct uz_device_stat stat;
+		uint64_t at;
+
+		uz_device_stat(dev, &stat);
+		uz_device_set_limit(dev, i % 4 ? 0 : stat.mem_used_total);
+		if (uz_device_next(dev, 0, false, &at))
+			die("uz_device_next failed", 0);
+		usleep(50000);
+	}
+	atomic_store(&stop, true);
+	for (i = 0; i < THREADS; i++)
+		pthread_join(t[i], NULL);
+	free(w);
+}
+
+static void look(void)
+{
+	struct uz_device_stat stat;
+	struct uz_err err = { 0 };
+	struct uz_io *io;
+	uint64_t i;
+
+	if (uz_device_check(dev, &err)) {
+		fprintf(stderr, "stress_device: %s\n", err.text);
+		exit(1);
+	}
+	uz_device_stat(dev, &stat);
+	if (stat.deferred_frees)
+		die("frees are deferred although nothing is mapped", 0);
+	if (uz_io_create(dev, &io))
+		die("uz_io_create failed", 0);
+	for (i = 0; i < WHOLE + STRIPED; i++)
+		uz_page_drop(io, i);
+	uz_io_destroy(io);
+	uz_device_stat(dev, &stat);
+	if (stat.orig_data_size || stat.compr_data_size || stat.same_pages ||
+	    stat.huge_pages || uz_device_check(dev, NULL))
+		die("something is left after all was dropped", 0);
+}
+
+int main(void)
+{
+	const char *env = getenv("UZ_SEED"), *seconds = getenv("UZ_SECONDS");
+	struct uz_device_mem mem;
+
+	seed = env ? strtoull(env, NULL, 0)
+		   : (uint64_t)time(NULL) ^ (uint64_t)getpid() << 20;
+	printf("seed %llu\n", (unsigned long long)seed);
+	fflush(stdout);
+	if (uz_device_mem_create(&mem) ||
+	    uz_device_open(&dev, "stress", &mem, NULL) ||
+	    uz_device_set_disksize(dev, SIZE, NULL))
+		die("cannot make a device", 0);
+	run(seconds ? (unsigned int)atoi(seconds) : 5);
+	look();
+	uz_device_close(dev);
+	uz_device_mem_close(&mem);
+	printf("%llu operations, %llu refused at the limit\n",
+	       (unsigned long long)operations, (unsigned long long)refused);
+	return 0;
+}
