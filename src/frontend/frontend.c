@@ -1,9 +1,26 @@
 // SPDX-License-Identifier: MIT
-/* A stub until the layer is written. */
-#include <errno.h>
-#include <uzram/frontend.h>
-#pragma GCC diagnostic ignored "-Wunused-parameter"
+/*
+ * The front ends of this build, by name. A new one is a directory beside this
+ * file and a line in the table.
+ */
+#include <string.h>
+
+#include "config.h"
+#include "frontend_priv.h"
+
+static const struct uz_frontend_ops *const frontends[] = {
+#if UZ_HAVE_FUSE
+	&uz__frontend_fuse,
+#endif
+	NULL,
+};
+
 const struct uz_frontend_ops *uz_frontend_find(const char *name)
 {
-	return 0;
+	unsigned int i;
+
+	for (i = 0; frontends[i]; i++)
+		if (!strcmp(frontends[i]->name, name))
+			return frontends[i];
+	return NULL;
 }

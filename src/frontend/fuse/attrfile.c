@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The files of the attributes. As in sysfs, a read is one show and a write is
+ * one store. Nothing is kept from one read to the next: each makes the text
+ * anew and gives the part that was asked for, so an open file has no state
+ * that a new process would have to take over. A write's offset means nothing,
+ * so that appending works too.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "fuse_priv.h"
+
+/* The mode is checked by the kernel; but root passes any mode. */
+int uz__fuse_attrfile_open(struct uz__fuse_call *call)
+{
+	const struct uz__fuse_msg *msg = &call->msg;
+	const struct uz_attr *attr = uz__fuse_attr_of(msg->hdr.nodeid);
+	const int access = (int)(msg->in.open.flags & O_ACCMODE);
+
+	if (access != O_WRONLY && !attr->show)
+		return -EACCES;
+	if (access != O_RDONLY && !attr->store)
+		return -EACCES;
+	call->reply.out.open = (struct fuse_open_out){
+		.open_flags = FOPEN_DIRECT_IO,
+	};
+	uz__fuse_answer(&call->reply, open);
+	return 0;
+}
+
+int uz__fuse_attrfile_read(struct uz__fuse_call *call)
+{
+	const struct uz__fuse_msg *msg = &call->msg;
+	struct uz__fuse_reply *reply = &call->reply;
+	const struct uz_attr *attr = uz__fuse_attr_of(msg->hdr.nodeid);
+	const struct fuse_read_in *in = &msg->in.read;
+	struct uz_strbuf text = { 0 };
+	size_t len = in->size < reply->cap ? in->size : reply->cap;
+	int ret = uz_attr_show(call->fuse->attrs, attr, &text);
+
+	if (!ret && in->offset < text.len) {
+		if (len > text.len - in->offset)
+			len = text.len - in->offset;
+		memcpy(reply->room, text.data + in->offset, len);
+		reply->data = reply->room;
+		reply->len = len;
+	}
+	uz_strbuf_free(&text);
+	return ret;
+}
+
+int uz__fuse_attrfile_write(struct uz__fuse_call *call)
+{
+	const struct uz__fuse_msg *msg = &call->msg;
+	struct uz__fuse_reply *reply = &call->reply;
+	const struct uz_attr *attr = uz__fuse_attr_of(msg->hdr.nodeid);
+
+	reply->out.write = (struct fuse_write_out){
+		.size = (uint32_t)msg->payload_len,
+	};
+	uz__fuse_answer(reply, write);
+	return uz_attr_store(call->fuse->attrs, attr, msg->payload,
+			     msg->payload_len);
+}

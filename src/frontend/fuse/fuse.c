@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The life of the FUSE front end: attributes, threads, mount, greeting; then
+ * it serves until the kernel ends the connection, whoever unmounted.
+ *
+ * stop() may come from any thread and more than once, so a lock is around the
+ * unmounting; requests are served meanwhile and never take it.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <uzram/util/cleanup.h>
+
+#include "../frontend_priv.h"
+#include "fuse_priv.h"
+
+/*
+ * One thread more than was asked for. A store into an attribute may take its
+ * time, or wait for a close that another thread has to be told of; there is
+ * always a thread for the block file.
+ */
+#define SPARE_THREADS 1
+
+struct uz_frontend {
+	struct uz__fuse fuse;
+	struct uz__fuse_mount mount;
+	struct uz__fuse_dev *dev;
+	pthread_mutex_t stop_lock;
+};
+
+static void fuse_resized(void *arg)
+{
+	struct uz_frontend *fe = arg;
+
+	uz__fuse_dev_forget_attr(fe->dev, UZ__FUSE_BLOCK);
+}
+
+static void fuse_free(struct uz_frontend *fe)
+{
+	if (!fe)
+		return;
+	if (fe->mount.session) {
+		uz__fuse_dev_join(fe->dev);
+		uz__fuse_mount_end(&fe->mount);
+	}
+	uz__fuse_dev_destroy(fe->dev);
+	uz_attr_ctx_destroy(fe->fuse.attrs);
+	pthread_mutex_destroy(&fe->stop_lock);
+	free(fe);
+}
+
+static int fuse_stop(struct uz_frontend *fe)
+{
+	uz_scoped_lock(guard, &fe->stop_lock);
+
+	return uz__fuse_unmount(&fe->mount);
+}
+
+static int fuse_wait(struct uz_frontend *fe)
+{
+	return uz__fuse_dev_join(fe->dev);
+}
+
+static int fuse_start(const struct uz_frontend_config *config,
+		      struct uz_frontend **out, struct uz_err *err)
+{
+	struct uz_frontend *fe = calloc(1, sizeof(*fe));
+	int ret;
+
+	if (!fe)
+		return uz_err_set(err, -ENOMEM, "no memory");
+	pthread_mutex_init(&fe->stop_lock, NULL);
+	fe->fuse.dev = config->dev;
+	fe->fuse.uid = geteuid();
+	fe->fuse.gid = getegid();
+	clock_gettime(CLOCK_REALTIME, &fe->fuse.born);
+	ret = uz_attr_ctx_create(&fe->fuse.attrs, config->dev, config->threads,
+				 fuse_resized, fe);
+	if (!ret)
+		ret = uz__fuse_dev_create(&fe->dev, &fe->fuse,
+					  config->threads + SPARE_THREADS);
+	if (ret) {
+		uz_err_set(err, ret, "%u threads: no memory for them",
+			   config->threads);
+		goto fail;
+	}
+	ret = uz__fuse_mount(&fe->mount, config->dir,
+			     uz_device_name(config->dev), config->foreign, err);
+	if (ret)
+		goto fail;
+	ret = uz__fuse_dev_start(fe->dev, fe->mount.fd, err);
+	if (ret) {
+		fuse_stop(fe);
+		goto fail;
+	}
+	*out = fe;
+	return 0;
+
+fail:
+	fuse_free(fe);
+	return ret;
+}
+
+const struct uz_frontend_ops uz__frontend_fuse = {
+	.name = "fuse",
+	.start = fuse_start,
+	.wait = fuse_wait,
+	.stop = fuse_stop,
+	.free = fuse_free,
+};

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Mounting and unmounting. libfuse3 mounts, because it knows when and how to
+ * go through fusermount3 for an ordinary user; of its session we use nothing
+ * but the descriptor. Its messages do not go to stderr: the last one becomes
+ * part of our one line.
+ *
+ * Unmounting is ours, since libfuse closes the descriptor first and then
+ * detaches: here the mount is asked to go while it is still being served, and
+ * only when it is in use it is detached.
+ *
+ * No locks: the caller sees to it that one thread at a time is here.
+ */
+#define FUSE_USE_VERSION 31
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fuse_log.h>
+#include <fuse_lowlevel.h>
+#include <poll.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <uzram/util/cleanup.h>
+
+#include "fuse_priv.h"
+
+extern char **environ;
+
+static char libfuse_said[128];
+
+static void keep_message(enum fuse_log_level level, const char *fmt, va_list ap)
+	__attribute__((format(printf, 2, 0)));
+
+static void keep_message(enum fuse_log_level level, const char *fmt, va_list ap)
+{
+	(void)level;
+	vsnprintf(libfuse_said, sizeof(libfuse_said), fmt, ap);
+	libfuse_said[strcspn(libfuse_said, "\n")] = 0;
+}
+
+/* Runs fusermount3 without a word from it: its exit status, or -errno. */
+static int fusermount(const char *const argv[])
+{
+	posix_spawn_file_actions_t quiet;
+	int status, ret;
+	pid_t pid;
+
+	ret = posix_spawn_file_actions_init(&quiet);
+	if (ret)
+		return -ret;
+	posix_spawn_file_actions_addopen(&quiet, STDOUT_FILENO, "/dev/null",
+					 O_WRONLY, 0);
+	posix_spawn_file_actions_addopen(&quiet, STDERR_FILENO, "/dev/null",
+					 O_WRONLY, 0);
+	ret = posix_spawnp(&pid, argv[0], &quiet, NULL, (char *const *)argv,
+			   environ);
+	posix_spawn_file_actions_destroy(&quiet);
+	if (ret)
+		return -ret;
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -EINTR;
+}
+
+static int check_device(struct uz_err *err)
+{
+	uz_autoclose
+	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+
+	if (fd >= 0)
+		return 0;
+	if (errno == EACCES || errno == EPERM)
+		return uz_err_set(err, -EPERM,
+				  "/dev/fuse: %s; be root, or let root make it "
+				  "mode 0666",
+				  strerror(errno));
+	return uz_err_set(err, -ENODEV,
+			  "/dev/fuse: %s; load the module (modprobe fuse), or "
+			  "give the container the device",
+			  strerror(errno));
+}
+
+static int check_dir(const char *dir, struct uz_err *err)
+{
+	DIR *d = opendir(dir);
+	const struct dirent *ent;
+	int entries = 0;
+
+	if (!d && errno == ENOTCONN)
+		return uz_err_set(err, -EBUSY,
+				  "%s: a dead mount is in the way; remove it "
+				  "(fusermount3 -u, or umount)",
+				  dir);
+	if (!d)
+		return uz_err_set(err, -errno, "%s: %s; name a directory", dir,
+				  strerror(errno));
+	while ((ent = readdir(d)))
+		if (strcmp(ent->d_name, ".") && strcmp(ent->d_name, ".."))
+			entries++;
+	closedir(d);
+	if (entries)
+		return uz_err_set(err, -ENOTEMPTY,
+				  "%s: not empty; name an empty directory",
+				  dir);
+	if (geteuid() && access(dir, W_OK))
+		return uz_err_set(err, -EPERM,
+				  "%s: not writable; name a directory of yours",
+				  dir);
+	return 0;
+}
+
+/* libfuse says that it failed, but not with which error. */
+static int why_not(const char *dir, struct uz_err *err)
+{
+	const char *const version[] = { "fusermount3", "-V", NULL };
+
+	if (geteuid() && fusermount(version))
+		return uz_err_set(
+			err, -EPERM,
+			"%s: a user mounts through fusermount3, which "
+			"does not run; install the package fuse3",
+			dir);
+	return uz_err_set(err, -EPERM, "%s: cannot mount: %s", dir,
+			  libfuse_said[0] ? libfuse_said
+					  : "the system refused");
+}
+
+static struct fuse_session *session_mount(const char *dir, const char *name,
+					  bool foreign)
+{
+	static const struct fuse_lowlevel_ops ops;
+	char program[] = "uzramd", dash_o[] = "-o", options[256];
+	char *argv[] = { program, dash_o, options, NULL };
+	struct fuse_args args = FUSE_ARGS_INIT(3, argv);
+	struct fuse_session *session;
+
+	snprintf(options, sizeof(options),
+		 "fsname=%s,subtype=uzram,default_permissions,max_read=%u,"
+		 "nosuid,nodev,noexec%s",
+		 name, UZ__FUSE_IO_MAX, foreign ? ",allow_other" : "");
+	libfuse_said[0] = 0;
+	fuse_set_log_func(keep_message);
+	session = fuse_session_new(&args, &ops, sizeof(ops), NULL);
+	fuse_opt_free_args(&args);
+	if (session && fuse_session_mount(session, dir)) {
+		fuse_session_destroy(session);
+		return NULL;
+	}
+	return session;
+}
+
+int uz__fuse_mount(struct uz__fuse_mount *mnt, const char *dir,
+		   const char *name, bool foreign, struct uz_err *err)
+{
+	struct fuse_session *session;
+	uz_autofree
+	char *path = NULL;
+	int ret;
+
+	ret = check_device(err);
+	if (ret)
+		return ret;
+	ret = check_dir(dir, err);
+	if (ret)
+		return ret;
+	path = realpath(dir, NULL);
+	if (!path)
+		return uz_err_set(err, -errno, "%s: %s", dir, strerror(errno));
+	session = session_mount(path, name, foreign);
+	if (!session)
+		return why_not(dir, err);
+	*mnt = (struct uz__fuse_mount){
+		.dir = uz_steal_ptr(path),
+		.session = session,
+		.fd = fuse_session_fd(session),
+	};
+	fcntl(mnt->fd, F_SETFD, FD_CLOEXEC);
+	return 0;
+}
+
+static bool has_ended(const struct uz__fuse_mount *mnt)
+{
+	struct pollfd p = { .fd = mnt->fd };
+
+	return poll(&p, 1, 0) == 1 && (p.revents & POLLERR);
+}
+
+static int unmount(const char *dir, bool detach)
+{
+	const char *const argv[] = { "fusermount3", detach ? "-uqz" : "-uq",
+				     "--", dir, NULL };
+	int ret;
+
+	if (!umount2(dir, UMOUNT_NOFOLLOW | (detach ? MNT_DETACH : 0)))
+		return 0;
+	if (errno != EPERM)
+		return -errno;
+	ret = fusermount(argv);
+	/* It does not say why; in use is what happens. */
+	return ret > 0 ? -EBUSY : ret;
+}
+
+int uz__fuse_unmount(struct uz__fuse_mount *mnt)
+{
+	int ret;
+
+	if (has_ended(mnt))
+		return 0;
+	if (mnt->detached)
+		return -EBUSY;
+	ret = unmount(mnt->dir, false);
+	if (ret == -EBUSY) {
+		ret = unmount(mnt->dir, true);
+		mnt->detached = !ret;
+		if (!ret)
+			ret = has_ended(mnt) ? 0 : -EBUSY;
+	}
+	/* Somebody else was faster. */
+	if (ret == -EINVAL || ret == -ENOENT)
+		ret = 0;
+	return ret;
+}
+
+void uz__fuse_mount_end(struct uz__fuse_mount *mnt)
+{
+	if (mnt->session) {
+		fuse_session_unmount(mnt->session);
+		fuse_session_destroy(mnt->session);
+	}
+	free(mnt->dir);
+	*mnt = (struct uz__fuse_mount){ 0 };
+}
