@@ -10,9 +10,10 @@
  * @ram:  bytes of memory that "ram" and "%" refer to; 0: refuse those forms
  * @size: bytes, on success
  *
- * Suffixes as in util-linux: K, M, G, T, P and KiB... are powers of 1024, KB...
- * powers of 1000; the case of the letters does not matter. White space around
- * is allowed, anything else after the size is not.
+ * Suffixes as in util-linux: K, M, G, T, P, E and KiB... are powers of 1024,
+ * KB... powers of 1000; the case of the letters does not matter. White space
+ * around is allowed (around the slash as well), anything else after the size
+ * is not. What does not come out whole is rounded down.
  *
  * Context: any thread; allocates nothing.
  * Return:  0; -EINVAL not a size, or negative; -ERANGE more than 2^64 - 1. On
@@ -36,12 +37,23 @@ uz_must_check int uz_size_memparse(const char *text, uint64_t *size);
 /**
  * uz_size_ram() - how much memory this process may hope for
  *
- * The machine's memory, or the cgroup's limit (v1 or v2) when it is lower.
+ * The machine's memory, or the lowest limit of the process's own cgroup and
+ * those around it (v1 and v2) when that is lower.
  *
  * Context: any thread; reads files.
  * Return:  bytes, never 0.
  */
 uint64_t uz_size_ram(void);
+
+/**
+ * uz_size_ram_at() - the same with another root directory, for tests
+ * @root: directory whose proc/self/cgroup and sys/fs/cgroup are read; the
+ *        machine's own memory is the real one whatever this is
+ *
+ * Context: any thread; reads files.
+ * Return:  bytes, never 0.
+ */
+uint64_t uz_size_ram_at(const char *root);
 
 #define UZ_SIZE_TEXT 16
 
