@@ -190,7 +190,7 @@ static void run(unsigned int seconds)
 		uint64_t at;
 
 		uz_device_stat(dev, &stat);
-		uz_device_set_limit(dev, i % 4 ? 0 : stat.mem_used_total);
+		uz_device_set_limit(dev, i % 4 ? 0 : stat.mem_used_total / 2);
 		if (uz_device_next(dev, 0, false, &at))
 			die("uz_device_next failed", 0);
 		usleep(50000);
