@@ -16,16 +16,19 @@
 
 enum {
 	OPT_DIR = 256,
+	OPT_FRONTEND,
 	OPT_READY_FD,
 };
 
-static const char short_options[] = "s:a:o:vqhV";
+static const char short_options[] = "s:a:t:o:vqhV";
 
 static const struct option long_options[] = {
 	{ "size", required_argument, NULL, 's' },
 	{ "algorithm", required_argument, NULL, 'a' },
+	{ "threads", required_argument, NULL, 't' },
 	{ "option", required_argument, NULL, 'o' },
 	{ "dir", required_argument, NULL, OPT_DIR },
+	{ "frontend", required_argument, NULL, OPT_FRONTEND },
 	{ "ready-fd", required_argument, NULL, OPT_READY_FD },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "quiet", no_argument, NULL, 'q' },
@@ -41,9 +44,11 @@ static void help(void)
 	      "\n"
 	      "  -s, --size SIZE         disksize: 512M, 2G, 50%, ram/2\n"
 	      "  -a, --algorithm CODEC   lz4, lz4hc, zstd, zstd:level=3 ...\n"
+	      "  -t, --threads N         threads that serve requests, 1 to 64\n"
 	      "  -o, --option KEY=VALUE  size, codec, mem_limit, threads,\n"
 	      "                          frontend, dir\n"
 	      "      --dir DIR           mount there, not on RUNDIR/NAME\n"
+	      "      --frontend fuse     how the block file is offered\n"
 	      "      --ready-fd N        write READY, or what is wrong, to N\n"
 	      "  -v, --verbose           say more\n"
 	      "  -q, --quiet             say only what is wrong\n"
@@ -88,6 +93,10 @@ static int set_option(struct uz_daemon_config *config, int c, char *arg,
 		return uz_daemon_config_set(config, "size", arg, err);
 	case 'a':
 		return uz_daemon_config_set(config, "codec", arg, err);
+	case 't':
+		return uz_daemon_config_set(config, "threads", arg, err);
+	case OPT_FRONTEND:
+		return uz_daemon_config_set(config, "frontend", arg, err);
 	case OPT_DIR:
 		return uz_daemon_config_set(config, "dir", arg, err);
 	case OPT_READY_FD:

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef UZRAM_CTL_H
+#define UZRAM_CTL_H
+
+#include <sys/types.h>
+
+#include "../exit.h"
+#include <uzram/types.h>
+#include <uzram/util/err.h>
+
+/*
+ * What the verbs of uzramctl share. Below the verbs, functions return 0 or
+ * -errno and say why in an uz_err; a verb ends by returning how the program
+ * ends, and has said everything by then.
+ */
+
+/*
+ * struct ctl_verb - one verb
+ * @name: as typed
+ * @args: what follows it, for the usage line
+ * @what: one line for the help text
+ * @run:  argv[0] is the verb itself
+ */
+struct ctl_verb {
+	const char *name;
+	const char *args;
+	const char *what;
+	enum uz_exit (*run)(int argc, char **argv);
+};
+
+/* ---- uzramctl.c ---- */
+
+/* "uzramctl: " and the reason on stderr; returns the status for it. */
+enum uz_exit ctl_fail(const struct uz_err *err);
+
+/* A command line that makes no sense; names the usage of @verb. */
+enum uz_exit ctl_usage(const char *verb);
+
+/* Prints the usage of @verb on stdout. */
+enum uz_exit ctl_help(const char *verb);
+
+/* A remark on stderr. */
+void ctl_note(const char *fmt, ...) uz_printf(1, 2);
+
+/* ---- device.c ---- */
+
+#define CTL_PATH_MAX 4096
+
+/*
+ * struct ctl_device - a device that is mounted
+ * @name: its name
+ * @dir:  its directory
+ * @fs:   st_dev of that
+ */
+struct ctl_device {
+	char name[256];
+	char dir[CTL_PATH_MAX];
+	dev_t fs;
+};
+
+/* The run directory; fails with a sentence. */
+uz_must_check int ctl_rundir(char path[CTL_PATH_MAX], struct uz_err *err);
+
+/*
+ * Finds a device by its name, its directory or its block file. -ENOENT: no
+ * such device; -ENOTCONN: its daemon has died, and @dev is filled but for @fs.
+ */
+uz_must_check int ctl_device_open(struct ctl_device *dev, const char *arg,
+				  struct uz_err *err);
+
+/* The path of a file of the device; fails by cutting it. */
+void ctl_device_path(const struct ctl_device *dev, const char *file,
+		     char path[CTL_PATH_MAX]);
+
+/* An attribute's text, from malloc, without its last line feed. */
+uz_must_check int ctl_device_read(const struct ctl_device *dev,
+				  const char *attr, char **text,
+				  struct uz_err *err);
+
+/* Writes an attribute; when refused, @err is the daemon's own sentence. */
+uz_must_check int ctl_device_write(const struct ctl_device *dev,
+				   const char *attr, const char *text,
+				   struct uz_err *err);
+
+/* The codec in use, without the others; from malloc. */
+uz_must_check int ctl_device_codec(const struct ctl_device *dev, char **codec,
+				   struct uz_err *err);
+
+/* A number out of the text of the attribute "stat"; 0 when it is not there. */
+uint64_t ctl_stat_number(const char *stat, const char *name);
+
+/* Calls @each for every device in the run directory, sorted by name. */
+uz_must_check int ctl_device_each(int (*each)(const struct ctl_device *dev,
+					      void *arg, struct uz_err *err),
+				  void *arg, struct uz_err *err);
+
+/* ---- release.c ---- */
+
+/* -EBUSY and a line that names the users, when there are any. */
+uz_must_check int ctl_refuse_used(const struct ctl_device *dev,
+				  struct uz_err *err);
+
+/*
+ * Unmounts what stands on the device's loop devices, ends swapping to them and
+ * detaches them; with @dir, only what is mounted exactly there.
+ */
+uz_must_check int ctl_release(const struct ctl_device *dev, const char *dir,
+			      struct uz_err *err);
+
+/* ---- add.c ---- */
+
+/*
+ * struct ctl_add - a device to be added
+ * @name:   its name, or NULL: the first free uzN
+ * @codec:  "" for the default
+ * @params: codec parameters given apart, "" for none
+ * @dir:    where to mount it; "": RUNDIR/NAME
+ * @args:   further words for uzramd
+ * @nargs:  how many
+ */
+struct ctl_add {
+	const char *name;
+	const char *codec;
+	const char *params;
+	const char *dir;
+	const char *args[64];
+	size_t nargs;
+};
+
+/* Adds an option and its value for uzramd. */
+uz_must_check int ctl_add_option(struct ctl_add *add, const char *option,
+				 const char *value, struct uz_err *err);
+
+/* Starts a daemon and prints the path of its block file. */
+enum uz_exit ctl_add_run(const struct ctl_add *add);
+
+/* ---- list.c ---- */
+
+/*
+ * struct ctl_list - how to print the table
+ * @columns: numbers of columns
+ * @ncolumns: how many; 0: the default ones
+ * @bytes: sizes in bytes
+ * @raw, @json, @noheadings: as libsmartcols means them
+ */
+struct ctl_list {
+	int columns[32];
+	size_t ncolumns;
+	bool bytes;
+	bool raw;
+	bool json;
+	bool noheadings;
+};
+
+enum {
+	CTL_OPT_JSON = 512,
+	CTL_OPT_RAW,
+	CTL_OPT_ALL,
+};
+
+/* clang-format off */
+#define CTL_LIST_SHORT "o:nb"
+#define CTL_LIST_LONG                                                  \
+	{ "output", required_argument, NULL, 'o' },                    \
+	{ "output-all", no_argument, NULL, CTL_OPT_ALL },              \
+	{ "noheadings", no_argument, NULL, 'n' },                      \
+	{ "bytes", no_argument, NULL, 'b' },                           \
+	{ "raw", no_argument, NULL, CTL_OPT_RAW },                     \
+	{ "json", no_argument, NULL, CTL_OPT_JSON }
+/* clang-format on */
+
+/* Takes one of the options above; -EINVAL: not one of them, or wrong. */
+uz_must_check int ctl_list_option(struct ctl_list *list, int c, const char *arg,
+				  struct uz_err *err);
+enum uz_exit ctl_list_print(const struct ctl_list *list, char **names,
+			    int count);
+
+/* ---- the verbs, each in the file of its name ---- */
+
+enum uz_exit ctl_verb_add(int argc, char **argv);
+enum uz_exit ctl_verb_list(int argc, char **argv);
+enum uz_exit ctl_verb_stat(int argc, char **argv);
+enum uz_exit ctl_verb_get(int argc, char **argv);
+enum uz_exit ctl_verb_set(int argc, char **argv);
+enum uz_exit ctl_verb_reset(int argc, char **argv);
+enum uz_exit ctl_verb_remove(int argc, char **argv);
+enum uz_exit ctl_verb_mount(int argc, char **argv);
+enum uz_exit ctl_verb_umount(int argc, char **argv);
+
+/* No verb: list, add or reset, as zramctl(8) spells them. */
+enum uz_exit ctl_zramctl(int argc, char **argv);
+
+/* Resets one device; used by the verb and by zramctl's -r. */
+uz_must_check int ctl_reset_device(const char *name, bool force,
+				   struct uz_err *err);
+
+#endif

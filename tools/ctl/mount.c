@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: MIT
+/*
+ * mount: a loop device on the block file, a file system on that if the device
+ * is empty, and a mount. The loop device does direct I/O, or the page cache
+ * would hold uncompressed what the device holds compressed; it has sectors of
+ * one page, or every small write would be two; and it detaches itself when it
+ * is unmounted, by whomever.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <linux/loop.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ctl.h"
+#include <uzram/users.h>
+#include <uzram/util/cleanup.h>
+#include <uzram/util/spawn.h>
+
+#define FSTYPE_DEFAULT "ext4"
+
+/* How often somebody else may be faster to the same free loop device. */
+#define LOOP_TRIES 64
+
+/*
+ * struct loop - a loop device that is ours as long as @fd is open
+ * @path: "/dev/loopN"
+ * @fd:   it
+ */
+struct loop {
+	char path[32];
+	int fd;
+};
+
+static int loop_configure(struct loop *loop, int control, int block)
+{
+	struct loop_config config = {
+		.fd = (uint32_t)block,
+		.block_size = UZ_PAGE_SIZE,
+		.info.lo_flags = LO_FLAGS_AUTOCLEAR | LO_FLAGS_DIRECT_IO,
+	};
+	int n = ioctl(control, LOOP_CTL_GET_FREE);
+
+	if (n < 0)
+		return -errno;
+	snprintf(loop->path, sizeof(loop->path), "/dev/loop%d", n);
+	loop->fd = open(loop->path, O_RDWR | O_CLOEXEC);
+	if (loop->fd < 0)
+		return -errno;
+	if (!ioctl(loop->fd, LOOP_CONFIGURE, &config))
+		return 0;
+	n = -errno;
+	close(uz_steal_fd(&loop->fd));
+	return n;
+}
+
+static int loop_attach(struct loop *loop, const struct ctl_device *dev,
+		       struct uz_err *err)
+{
+	uz_autoclose
+	int control = -1, block = -1;
+	char path[CTL_PATH_MAX];
+	int rc, tries;
+
+	ctl_device_path(dev, "block", path);
+	block = open(path, O_RDWR | O_CLOEXEC);
+	if (block < 0)
+		return uz_err_set(err, -errno, "%s: %s", path, strerror(errno));
+	control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+	if (control < 0)
+		return uz_err_set(err, -errno,
+				  "/dev/loop-control: %s; a file system needs "
+				  "loop devices",
+				  strerror(errno));
+	for (tries = 0; tries < LOOP_TRIES; tries++) {
+		rc = loop_configure(loop, control, block);
+		if (!rc)
+			return 0;
+		if (rc != -EBUSY)
+			break;
+	}
+	return uz_err_set(err, rc, "%s: cannot attach a loop device: %s",
+			  dev->name, strerror(-rc));
+}
+
+/* Nothing was ever stored, or everything was dropped again. */
+static int device_is_empty(const struct ctl_device *dev, bool *empty,
+			   struct uz_err *err)
+{
+	uz_autofree
+	char *stat = NULL;
+	int rc = ctl_device_read(dev, "stat", &stat, err);
+
+	if (!rc)
+		*empty = !ctl_stat_number(stat, "orig_data_size");
+	return rc;
+}
+
+static int run_mkfs(const struct ctl_device *dev, const struct loop *loop,
+		    const char *fstype, struct uz_err *err)
+{
+	char program[64];
+	const char *argv[] = { program, loop->path, NULL };
+	int rc;
+
+	if (strchr(fstype, '/'))
+		return uz_err_set(err, -EINVAL, "-t '%.40s' is no file system",
+				  fstype);
+	snprintf(program, sizeof(program), "mkfs.%s", fstype);
+	/* Some report progress on stderr; their status says enough. */
+	rc = uz_spawn_wait(argv, true);
+	if (rc == -ENOENT)
+		return uz_err_set(err, -ENOTSUP, "%s: %s is not installed",
+				  dev->name, program);
+	if (rc)
+		return uz_err_set(err, rc < 0 ? rc : -EIO,
+				  "%s: %s failed; is the device too small for "
+				  "it, or its mem_limit?",
+				  dev->name, program);
+	return 0;
+}
+
+/* With discard where the file system can, so that freed space becomes RAM. */
+static int run_mount(const struct ctl_device *dev, const struct loop *loop,
+		     const char *fstype, const char *dir, struct uz_err *err)
+{
+	const char *argv[] = { "mount", "-o",	    "discard", "-t", fstype,
+			       "--",	loop->path, dir,       NULL };
+	int rc = uz_spawn_wait(argv, true);
+
+	if (!rc)
+		return 0;
+	argv[2] = "rw";
+	rc = uz_spawn_wait(argv, false); /* if it fails, mount says why */
+	if (rc)
+		return uz_err_set(err, rc < 0 ? rc : -EIO,
+				  "%s: mount on %s failed", dev->name, dir);
+	return 0;
+}
+
+static int check_target(const struct ctl_device *dev, const char *dir,
+			struct uz_err *err)
+{
+	uz_autofree
+	char *state = NULL;
+	struct uz_users users = { 0 };
+	struct stat st;
+	char text[160];
+	int rc;
+
+	if (geteuid())
+		return uz_err_set(err, -EPERM,
+				  "mount needs root; an ordinary user can use "
+				  "%s/block itself",
+				  dev->dir);
+	if (stat(dir, &st) || !S_ISDIR(st.st_mode))
+		return uz_err_set(err, -ENOENT, "%s is not a directory", dir);
+	rc = ctl_device_read(dev, "initstate", &state, err);
+	if (rc)
+		return rc;
+	if (strcmp(state, "1"))
+		return uz_err_set(err, -EINVAL,
+				  "%s has no size; 'uzramctl set %s disksize "
+				  "SIZE' gives it one",
+				  dev->name, dev->name);
+	/* Two loop devices on one block file would ruin each other. */
+	rc = uz_users_find(&users, dev->fs, false);
+	if (!rc && users.count) {
+		uz_users_text(&users, text, sizeof(text));
+		rc = uz_err_set(err, -EBUSY, "%s is in use: %s", dev->name,
+				text);
+	}
+	uz_users_free(&users);
+	return rc;
+}
+
+static int mount_device(const char *name, const char *dir, const char *fstype,
+			struct uz_err *err)
+{
+	struct loop loop = { .fd = -1 };
+	struct ctl_device dev;
+	bool empty;
+	int rc;
+
+	rc = ctl_device_open(&dev, name, err);
+	if (!rc)
+		rc = check_target(&dev, dir, err);
+	if (!rc)
+		rc = device_is_empty(&dev, &empty, err);
+	if (!rc)
+		rc = loop_attach(&loop, &dev, err);
+	if (!rc && empty)
+		rc = run_mkfs(&dev, &loop, fstype ? fstype : FSTYPE_DEFAULT,
+			      err);
+	if (!rc)
+		rc = run_mount(&dev, &loop, fstype ? fstype : "auto", dir, err);
+	/* Mounted, it stays; otherwise the last close detaches it. */
+	if (loop.fd >= 0)
+		close(loop.fd);
+	return rc;
+}
+
+enum uz_exit ctl_verb_mount(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "types", required_argument, NULL, 't' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	const char *fstype = NULL;
+	struct uz_err err;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "t:h", options, NULL)) >= 0) {
+		if (c == 'h')
+			return ctl_help("mount");
+		if (c == '?')
+			return UZ_EXIT_USAGE;
+		fstype = optarg;
+	}
+	if (argc - optind != 2)
+		return ctl_usage("mount");
+	if (mount_device(argv[optind], argv[optind + 1], fstype, &err))
+		return ctl_fail(&err);
+	return UZ_EXIT_OK;
+}

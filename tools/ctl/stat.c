@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: MIT
+/*
+ * stat: what a device holds. First in words, because the columns of a table
+ * mislead (disksize is not memory, the peak is not the present), then every
+ * statistic with its unit. --json gives the numbers alone, under names that do
+ * not change as long as "version" does not.
+ */
+#include <getopt.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl.h"
+#include <uzram/users.h>
+#include <uzram/util/cleanup.h>
+
+#define JSON_VERSION 1
+
+static const struct {
+	const char *name;
+	const char *unit;
+	const char *what;
+} statistics[] = {
+	{ "orig_data_size", "bytes", "stored, before compression" },
+	{ "compr_data_size", "bytes", "the same, compressed" },
+	{ "mem_used_total", "bytes", "used for that, gaps included" },
+	{ "mem_limit", "bytes", "most that may be used for it; 0: no limit" },
+	{ "mem_used_max", "bytes", "most that was used for it" },
+	{ "same_pages", "pages", "filled with one word, kept without memory" },
+	{ "pages_compacted", "pages", "freed by compaction" },
+	{ "huge_pages", "pages", "stored as they are: they do not compress" },
+	{ "huge_pages_since", "pages", "ever stored as they are" },
+	{ "failed_reads", "pages", "could not be read" },
+	{ "failed_writes", "pages", "could not be written" },
+	{ "invalid_io", "requests", "out of range or misaligned" },
+	{ "notify_free", "pages", "dropped by discards" },
+	{ "miss_free", "pages", "could not be dropped" },
+	{ "num_reads", "requests", "" },
+	{ "num_writes", "requests", "" },
+	{ "num_discards", "requests", "" },
+	{ "bytes_read", "bytes", "asked for by reads" },
+	{ "bytes_written", "bytes", "given by writes" },
+	{ "limit_rejections", "pages", "refused for lack of memory" },
+	{ "checksum_errors", "pages", "were not what was stored" },
+	{ "retries", "times", "a page changed under a partial write" },
+	{ "deferred_frees", "objects", "freed, but still being read" },
+	{ "meta_bytes", "bytes", "of memory for tables" },
+	{ "mem_resident", "bytes", "of memory, everything together" },
+};
+
+/*
+ * struct report - what is told about a device
+ * @dev:      the device
+ * @stat:     text of the attribute "stat"
+ * @codec:    the codec
+ * @disksize: bytes, 0 for none
+ */
+struct report {
+	struct ctl_device dev;
+	char *stat;
+	char *codec;
+	uint64_t disksize;
+};
+
+static uint64_t number(const struct report *r, const char *name)
+{
+	return ctl_stat_number(r->stat, name);
+}
+
+static int report_read(struct report *r, const char *name, struct uz_err *err)
+{
+	uz_autofree
+	char *disksize = NULL;
+	int rc = ctl_device_open(&r->dev, name, err);
+
+	if (!rc)
+		rc = ctl_device_read(&r->dev, "stat", &r->stat, err);
+	if (!rc)
+		rc = ctl_device_codec(&r->dev, &r->codec, err);
+	if (!rc)
+		rc = ctl_device_read(&r->dev, "disksize", &disksize, err);
+	if (!rc)
+		r->disksize = strtoull(disksize, NULL, 10);
+	return rc;
+}
+
+static void report_free(struct report *r)
+{
+	free(r->stat);
+	free(r->codec);
+}
+
+/* ---- in words ---- */
+
+struct size_text {
+	char text[24];
+};
+
+/* "1.6 GiB": two digits that matter are enough for a sentence */
+static struct size_text size_words(uint64_t bytes)
+{
+	static const char *const units[] = { "bytes", "KiB", "MiB",
+					     "GiB",   "TiB", "PiB" };
+	double value = (double)bytes;
+	struct size_text t;
+	size_t unit = 0;
+
+	while (value >= 1024 && unit + 1 < sizeof(units) / sizeof(*units)) {
+		value /= 1024;
+		unit++;
+	}
+	snprintf(t.text, sizeof(t.text), "%.*f %s", unit && value < 10 ? 1 : 0,
+		 value, units[unit]);
+	return t;
+}
+
+static unsigned int percent(uint64_t part, uint64_t whole)
+{
+	return whole ? (unsigned int)(100.0 * (double)part / (double)whole +
+				      0.5)
+		     : 0;
+}
+
+static void print_limit(const struct report *r)
+{
+	uint64_t limit = number(r, "mem_limit");
+	uint64_t used = number(r, "mem_used_total");
+	uint64_t data = number(r, "orig_data_size");
+	double full;
+
+	if (!limit) {
+		puts("No memory limit is set.");
+		return;
+	}
+	printf("Of the limit of %s, %u %% are used", size_words(limit).text,
+	       percent(used, limit));
+	full = used ? (double)data / (double)used * (double)limit : 0;
+	if (full > 0 && full < (double)r->disksize)
+		printf("; filling at this ratio it is reached at %s of %s",
+		       size_words((uint64_t)full).text,
+		       size_words(r->disksize).text);
+	puts(".");
+}
+
+static void print_words(const struct report *r)
+{
+	uint64_t data = number(r, "orig_data_size");
+	uint64_t memory = number(r, "mem_resident");
+
+	if (!r->disksize) {
+		printf("%s has no size yet; its codec is %s.\n", r->dev.name,
+		       r->codec);
+		print_limit(r);
+		return;
+	}
+	printf("%s: %s stored in %s of RAM", r->dev.name, size_words(data).text,
+	       size_words(memory).text);
+	if (data && memory)
+		printf(" (%.1f:1)", (double)data / (double)memory);
+	printf(", of a size of %s; new pages are compressed by %s.\n",
+	       size_words(r->disksize).text, r->codec);
+	print_limit(r);
+	if (data)
+		printf("%u %% of the pages do not compress, %u %% are filled "
+		       "with one word.\n",
+		       percent(number(r, "huge_pages") * UZ_PAGE_SIZE, data),
+		       percent(number(r, "same_pages") * UZ_PAGE_SIZE, data));
+	if (number(r, "checksum_errors"))
+		printf("%" PRIu64 " pages were damaged: the machine's memory "
+		       "may be faulty.\n",
+		       number(r, "checksum_errors"));
+}
+
+static void print_users(const struct report *r)
+{
+	struct uz_users users = { 0 };
+	char text[512];
+
+	if (!uz_users_find(&users, r->dev.fs, true) && users.count) {
+		uz_users_text(&users, text, sizeof(text));
+		printf("It is in use: %s.\n", text);
+	}
+	uz_users_free(&users);
+}
+
+static void print_report(const struct report *r)
+{
+	size_t i;
+
+	print_words(r);
+	print_users(r);
+	puts("");
+	for (i = 0; i < sizeof(statistics) / sizeof(*statistics); i++)
+		printf("%-17s %16" PRIu64 " %-8s  %s\n", statistics[i].name,
+		       number(r, statistics[i].name), statistics[i].unit,
+		       statistics[i].what);
+}
+
+/* ---- for programs ---- */
+
+static json_t *json_uint(uint64_t value)
+{
+	return json_integer((json_int_t)value);
+}
+
+static int print_json(const struct report *r, struct uz_err *err)
+{
+	json_t *root = json_object(), *stat = json_object();
+	char path[CTL_PATH_MAX];
+	int failed = 0;
+	size_t i;
+
+	ctl_device_path(&r->dev, "block", path);
+	failed |= json_object_set_new(root, "version", json_uint(JSON_VERSION));
+	failed |= json_object_set_new(root, "name", json_string(r->dev.name));
+	failed |= json_object_set_new(root, "path", json_string(path));
+	failed |= json_object_set_new(root, "algorithm", json_string(r->codec));
+	failed |= json_object_set_new(root, "disksize", json_uint(r->disksize));
+	for (i = 0; i < sizeof(statistics) / sizeof(*statistics); i++)
+		failed |= json_object_set_new(
+			stat, statistics[i].name,
+			json_uint(number(r, statistics[i].name)));
+	failed |= json_object_set_new(root, "statistics", stat);
+	if (!failed)
+		failed = json_dumpf(root, stdout, JSON_INDENT(2));
+	json_decref(root);
+	if (failed)
+		return uz_err_set(err, -ENOMEM, "%s: cannot print JSON",
+				  r->dev.name);
+	puts("");
+	return 0;
+}
+
+enum uz_exit ctl_verb_stat(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	struct report r = { 0 };
+	struct uz_err err;
+	bool json = false;
+	int c, rc;
+
+	while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0) {
+		if (c == 'h')
+			return ctl_help("stat");
+		if (c == '?')
+			return UZ_EXIT_USAGE;
+		json = true;
+	}
+	if (argc - optind != 1)
+		return ctl_usage("stat");
+	rc = report_read(&r, argv[optind], &err);
+	if (!rc && json)
+		rc = print_json(&r, &err);
+	else if (!rc)
+		print_report(&r);
+	report_free(&r);
+	return rc ? ctl_fail(&err) : UZ_EXIT_OK;
+}

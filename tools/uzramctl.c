@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT
+/*
+ * uzramctl: a convenient client of the files in a device's directory. Here are
+ * the table of verbs and what is said to people; each verb has a file of its
+ * own in ctl/. A command line that begins with an option and not with a verb
+ * is taken as zramctl(8) would take it.
+ *
+ * stdout is for data, stderr for messages.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "ctl/ctl.h"
+
+static const struct ctl_verb verbs[] = {
+	{ "add",
+	  "[NAME] [-s SIZE] [-a CODEC] [-p PARAMETERS] [-t THREADS] "
+	  "[-o KEY=VALUE]... [--frontend fuse]",
+	  "start a device and print the path of its block file", ctl_verb_add },
+	{ "list", "[-nb] [-o LIST|--output-all] [--raw|--json] [NAME]...",
+	  "one row per device; also without any verb", ctl_verb_list },
+	{ "stat", "[--json] NAME", "what a device holds, in words and numbers",
+	  ctl_verb_stat },
+	{ "get", "NAME ATTRIBUTE", "print an attribute", ctl_verb_get },
+	{ "set", "NAME ATTRIBUTE VALUE", "write an attribute", ctl_verb_set },
+	{ "reset", "[--force] NAME...", "drop the data, size and settings",
+	  ctl_verb_reset },
+	{ "remove", "[--force] NAME...", "end a device", ctl_verb_remove },
+	{ "mount", "[-t FSTYPE] NAME DIR",
+	  "mount it through a loop device, with a new file system if empty",
+	  ctl_verb_mount },
+	{ "umount", "NAME|DIR", "unmount, and detach the loop device",
+	  ctl_verb_umount },
+};
+
+static const struct ctl_verb *find_verb(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
+		if (!strcmp(verbs[i].name, name))
+			return &verbs[i];
+	return NULL;
+}
+
+enum uz_exit ctl_fail(const struct uz_err *err)
+{
+	fprintf(stderr, "uzramctl: %s\n", err->text);
+	return uz_exit_status(err->code);
+}
+
+void ctl_note(const char *fmt, ...)
+{
+	va_list ap;
+
+	fputs("uzramctl: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+enum uz_exit ctl_usage(const char *name)
+{
+	const struct ctl_verb *verb = find_verb(name);
+
+	if (verb)
+		ctl_note("usage: uzramctl %s %s", verb->name, verb->args);
+	else
+		ctl_note("%s: no such verb; see uzramctl --help", name);
+	return UZ_EXIT_USAGE;
+}
+
+enum uz_exit ctl_help(const char *name)
+{
+	const struct ctl_verb *verb = find_verb(name);
+
+	if (verb)
+		printf("Usage: uzramctl %s %s\n%s\n", verb->name, verb->args,
+		       verb->what);
+	return UZ_EXIT_OK;
+}
+
+static enum uz_exit help(void)
+{
+	size_t i;
+
+	fputs("Usage: uzramctl [--rundir DIR] [VERB ...]\n"
+	      "Control compressed RAM devices. Without a verb: list them.\n\n",
+	      stdout);
+	for (i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
+		printf("  %-8s%s\n", verbs[i].name, verbs[i].what);
+	fputs("\n'uzramctl VERB --help' shows what follows a verb. zramctl's "
+	      "own spellings work:\n"
+	      "  uzramctl -f -s SIZE [-a CODEC] [-t THREADS]     add\n"
+	      "  uzramctl -r NAME...                             reset\n"
+	      "  uzramctl [-nb] [-o LIST] [--raw|--json] [NAME]  list\n"
+	      "\n"
+	      "A NAME may be the path of the device's block file, too.\n"
+	      "See uzramctl(8) and uzram(7).\n",
+	      stdout);
+	return UZ_EXIT_OK;
+}
+
+/* The daemon runs in the root directory, so its run directory is absolute. */
+static int set_rundir(const char *path)
+{
+	char here[CTL_PATH_MAX], full[2 * CTL_PATH_MAX + 1];
+
+	if (*path == '/')
+		return setenv("UZRAM_RUNDIR", path, 1);
+	if (!getcwd(here, sizeof(here)))
+		return -1;
+	snprintf(full, sizeof(full), "%s/%s", here, path);
+	return setenv("UZRAM_RUNDIR", full, 1);
+}
+
+int main(int argc, char **argv)
+{
+	const char *rundir = getenv("UZRAM_RUNDIR");
+	const struct ctl_verb *verb;
+
+	if (argc > 1 && !strcmp(argv[1], "--rundir")) {
+		if (argc < 3) {
+			ctl_note("--rundir needs a directory");
+			return UZ_EXIT_USAGE;
+		}
+		rundir = argv[2];
+		argv += 2;
+		argc -= 2;
+	}
+	if (rundir && *rundir && set_rundir(rundir)) {
+		ctl_note("%s: cannot be made the run directory", rundir);
+		return UZ_EXIT_FAILED;
+	}
+	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")))
+		return help();
+	if (argc > 1 &&
+	    (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))) {
+		puts("uzramctl " UZ_VERSION);
+		return UZ_EXIT_OK;
+	}
+	if (argc < 2 || argv[1][0] == '-')
+		return ctl_zramctl(argc, argv);
+	verb = find_verb(argv[1]);
+	if (!verb)
+		return ctl_usage(argv[1]);
+	return verb->run(argc - 1, argv + 1);
+}
