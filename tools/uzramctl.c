@@ -47,21 +47,25 @@ static const struct ctl_verb *find_verb(const char *name)
 	return NULL;
 }
 
-enum uz_exit ctl_fail(const struct uz_err *err)
-{
-	fprintf(stderr, "uzramctl: %s\n", err->text);
-	return uz_exit_status(err->code);
-}
-
 void ctl_note(const char *fmt, ...)
 {
+	char line[1024], *p;
 	va_list ap;
 
-	fputs("uzramctl: ", stderr);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
+	/* Names come from people: one message stays one line. */
+	for (p = line; *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = '?';
+	fprintf(stderr, "uzramctl: %s\n", line);
+}
+
+enum uz_exit ctl_fail(const struct uz_err *err)
+{
+	ctl_note("%s", err->text);
+	return uz_exit_status(err->code);
 }
 
 enum uz_exit ctl_usage(const char *name)

@@ -4,9 +4,10 @@
  * of its mounted file system (st_dev), which stays right after the mount was
  * detached and its paths mean nothing any more.
  *
- * Asks no question that the device's own daemon would have to answer, so it
- * can neither hang on one that is stuck nor fail on one that died: statx(2)
- * with an empty mask gives st_dev and nothing else.
+ * Asks nothing of the device's own daemon, so that it can neither hang on one
+ * that is stuck nor fail on one that died: statx(2) with an empty mask gives
+ * st_dev and nothing else. The exception is a loop device whose file has lost
+ * its path: there the loop driver asks for us.
  *
  * What it finds may be outdated by the time it is read; use it for messages
  * and early refusals, never instead of the kernel's own EBUSY.
