@@ -6,11 +6,11 @@
 #include <string.h>
 
 #include "config.h"
-#include "frontend_priv.h"
+#include "fuse/fuse_frontend.h"
 
 static const struct uz_frontend_ops *const frontends[] = {
 #if UZ_HAVE_FUSE
-	&uz__frontend_fuse,
+	&uz__fuse_frontend,
 #endif
 	NULL,
 };

@@ -13,7 +13,7 @@
 
 #include <uzram/util/cleanup.h>
 
-#include "../frontend_priv.h"
+#include "fuse_frontend.h"
 #include "fuse_priv.h"
 
 /*
@@ -43,7 +43,10 @@ static void fuse_free(struct uz_frontend *fe)
 		return;
 	if (fe->mount.session) {
 		uz__fuse_dev_join(fe->dev);
+		/* A stop() that made the end come may not have returned yet. */
+		pthread_mutex_lock(&fe->stop_lock);
 		uz__fuse_mount_end(&fe->mount);
+		pthread_mutex_unlock(&fe->stop_lock);
 	}
 	uz__fuse_dev_destroy(fe->dev);
 	uz_attr_ctx_destroy(fe->fuse.attrs);
@@ -103,7 +106,7 @@ fail:
 	return ret;
 }
 
-const struct uz_frontend_ops uz__frontend_fuse = {
+const struct uz_frontend_ops uz__fuse_frontend = {
 	.name = "fuse",
 	.start = fuse_start,
 	.wait = fuse_wait,

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The fake of fake_device.h. It keeps the promises of device.h that its users
+ * rely on, in the simplest way, for one thread.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fake_device.h"
+
+void fake_device_init(struct uz_device *dev)
+{
+	memset(dev, 0, sizeof(*dev));
+	if (uz_codec_parse(uz_codec_known(0), &dev->codec, NULL))
+		abort();
+}
+
+void fake_device_end(struct uz_device *dev)
+{
+	free(dev->data);
+	dev->data = NULL;
+}
+
+const char *uz_device_name(const struct uz_device *dev)
+{
+	(void)dev;
+	return "fake";
+}
+
+int uz_device_set_disksize(struct uz_device *dev, uint64_t size,
+			   struct uz_err *err)
+{
+	if (dev->size)
+		return uz_err_set(err, -EBUSY, "it has a size");
+	if (size < UZ_DISKSIZE_MIN || size > UZ_DISKSIZE_MAX)
+		return uz_err_set(err, -EINVAL, "out of range");
+	size = (size + UZ_PAGE_SIZE - 1) / UZ_PAGE_SIZE * UZ_PAGE_SIZE;
+	dev->data = calloc(1, size);
+	if (!dev->data)
+		return uz_err_set(err, -ENOMEM, "no memory");
+	dev->size = size;
+	return 0;
+}
+
+uint64_t uz_device_disksize(const struct uz_device *dev)
+{
+	return dev->size;
+}
+
+int uz_device_set_codec(struct uz_device *dev, const char *text,
+			struct uz_err *err)
+{
+	if (dev->size)
+		return uz_err_set(err, -EBUSY, "it has a size");
+	return uz_codec_parse(text, &dev->codec, err);
+}
+
+void uz_device_codec(struct uz_device *dev, struct uz_codec *codec)
+{
+	*codec = dev->codec;
+}
+
+void uz_device_set_limit(struct uz_device *dev, uint64_t bytes)
+{
+	dev->limit = bytes;
+}
+
+void uz_device_hold(struct uz_device *dev)
+{
+	dev->holders++;
+}
+
+void uz_device_release(struct uz_device *dev)
+{
+	dev->holders--;
+}
+
+unsigned int uz_device_holders(const struct uz_device *dev)
+{
+	struct uz_device *d = (struct uz_device *)dev;
+
+	if (d->release_after && !--d->release_after)
+		d->holders--;
+	return d->holders;
+}
+
+int uz_device_reset(struct uz_device *dev, bool force, struct uz_err *err)
+{
+	if (dev->holders && !force)
+		return uz_err_set(err, -EBUSY, "it is open");
+	free(dev->data);
+	dev->data = NULL;
+	dev->size = 0;
+	return 0;
+}
+
+int uz_io_create(struct uz_device *dev, struct uz_io **io)
+{
+	struct uz_io *o = malloc(sizeof(*o));
+
+	if (!o)
+		return -ENOMEM;
+	o->dev = dev;
+	*io = o;
+	return 0;
+}
+
+void uz_io_destroy(struct uz_io *io)
+{
+	free(io);
+}
+
+int uz_device_submit(struct uz_io *io, const struct uz_request *rq)
+{
+	struct uz_device *dev = io->dev;
+	unsigned char *at = dev->data + rq->offset;
+	int error = dev->submit_error;
+
+	dev->last = *rq;
+	dev->submits++;
+	dev->submit_error = 0;
+	if (error)
+		return error;
+	/* Whoever calls has promised this. */
+	if (rq->offset > dev->size || rq->length > dev->size - rq->offset)
+		abort();
+	switch (rq->op) {
+	case UZ_OP_READ:
+		memcpy(rq->buf, at, rq->length);
+		break;
+	case UZ_OP_WRITE:
+		memcpy(at, rq->buf, rq->length);
+		break;
+	case UZ_OP_DISCARD:
+	case UZ_OP_ZERO:
+		memset(at, 0, rq->length);
+		break;
+	case UZ_OP_FLUSH:
+		break;
+	}
+	return 0;
+}
+
+void uz_device_stat(struct uz_device *dev, struct uz_device_stat *stat)
+{
+	*stat = dev->stat;
+}
+
+void uz_device_reset_max(struct uz_device *dev)
+{
+	dev->resets_of_max++;
+}
+
+/* A page is data when its first byte is not 0. */
+int uz_device_next(struct uz_device *dev, uint64_t offset, bool data,
+		   uint64_t *found)
+{
+	uint64_t at = offset;
+
+	if (offset >= dev->size)
+		return -ENXIO;
+	for (; at < dev->size; at = (at / UZ_PAGE_SIZE + 1) * UZ_PAGE_SIZE) {
+		uint64_t page = at / UZ_PAGE_SIZE * UZ_PAGE_SIZE;
+
+		if (data == (dev->data[page] != 0)) {
+			*found = at;
+			return 0;
+		}
+	}
+	if (data)
+		return -ENXIO;
+	*found = dev->size;
+	return 0;
+}

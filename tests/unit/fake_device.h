@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FAKE_DEVICE_H
+#define FAKE_DEVICE_H
+
+#include <uzram/device.h>
+
+/*
+ * A device of plain memory in place of src/device/, for tests of what stands
+ * on top of it: what it was asked can be seen, what it answers can be chosen.
+ */
+struct uz_device {
+	unsigned char *data;
+	uint64_t size;
+	uint64_t limit;
+	unsigned int holders;
+	struct uz_codec codec;
+	struct uz_device_stat stat;
+	/* The answer of the next submit; then 0 again. */
+	int submit_error;
+	/* The last request, and how many there were. */
+	struct uz_request last;
+	unsigned int submits;
+	unsigned int resets_of_max;
+	/* Releases one holder when it is asked for the n-th time. */
+	unsigned int release_after;
+};
+
+struct uz_io {
+	struct uz_device *dev;
+};
+
+/* All zeroes but the default codec. */
+void fake_device_init(struct uz_device *dev);
+void fake_device_end(struct uz_device *dev);
+
+#endif
