@@ -245,6 +245,11 @@ static inline bool uz__slot_in_arena(const struct uz_device *dev, uz_slot_t w)
 	return uz_slot_ref(w) < dev->ref_end;
 }
 
+/* ---- page.c ---- */
+
+/* The page will be loaded soon: have its object on the way to the cache. */
+void uz__page_prefetch(struct uz_io *io, uint64_t index);
+
 /* ---- stat.c ---- */
 
 /* Count a slot's page in (sign 1) or out (sign -1). */

@@ -10,9 +10,9 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "device_priv.h"
+#include "sum.h"
 
 /*
  * A page that compresses to this or more is stored raw: it would save less
@@ -23,7 +23,7 @@
 static uint32_t object_sum(const void *payload, uint32_t size, uint64_t index)
 {
 	/* An odd multiplier, so that every index changes the sum. */
-	return (uint32_t)XXH3_64bits(payload, size) ^
+	return (uint32_t)uz__sum(payload, size) ^
 	       (uint32_t)index * UINT32_C(0x9e3779b1);
 }
 

@@ -31,6 +31,28 @@ struct pinned {
 	struct uz_map map;
 };
 
+/*
+ * The pin is a locked instruction, which no later load may overtake; so what
+ * will be read after it is asked for before.
+ */
+static void slot_prefetch(const struct uz_device *dev, uz_slot_t slot)
+{
+	const char *at = uz_pool_bytes(dev->pool, uz_slot_ref(slot));
+	const char *end = at + uz_slot_size(slot);
+
+	for (; at < end; at += UZ_CACHELINE)
+		__builtin_prefetch(at);
+	__builtin_prefetch(end);
+}
+
+void uz__page_prefetch(struct uz_io *io, uint64_t index)
+{
+	uz_slot_t slot = uz_table_load(io->dev->table, index);
+
+	if (uz_slot_in_pool(slot) && uz__slot_in_arena(io->dev, slot))
+		slot_prefetch(io->dev, slot);
+}
+
 /* -EIO: the slot points outside the arena, which only damage can do. */
 static int page_pin(struct uz_io *io, uint64_t index, struct pinned *p)
 {
@@ -42,6 +64,7 @@ static int page_pin(struct uz_io *io, uint64_t index, struct pinned *p)
 	while (uz_slot_in_pool(p->slot)) {
 		if (uz_unlikely(!uz__slot_in_arena(dev, p->slot)))
 			return -EIO;
+		slot_prefetch(dev, p->slot);
 		uz_pool_map(dev->pool, uz_slot_ref(p->slot), &p->map);
 		again = uz_table_load(dev->table, index);
 		if (uz_likely(uz_slot_same_place(p->slot, again))) {

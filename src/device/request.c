@@ -57,9 +57,13 @@ static int request_pages(struct uz_io *io, enum uz_op op, uint64_t offset,
 	while (length) {
 		uint32_t off = offset % UZ_PAGE_SIZE;
 		uint32_t len = min_u32(length, UZ_PAGE_SIZE - off);
-		int err = request_one(io, op, offset / UZ_PAGE_SIZE, off, len,
-				      buf);
+		uint64_t index = offset / UZ_PAGE_SIZE;
+		int err;
 
+		/* Memory is a tenth of a load; let it overlap with decoding. */
+		if (op == UZ_OP_READ && length > len)
+			uz__page_prefetch(io, index + 1);
+		err = request_one(io, op, index, off, len, buf);
 		if (err && !first)
 			first = err;
 		if (err && op == UZ_OP_READ)
