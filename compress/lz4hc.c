@@ -2,11 +2,16 @@
 /*
  * lz4hc: lz4's format, made with far more effort. Decodes as fast as lz4.
  *
- * Clearing the 256 KiB state takes a good part of the time that compressing a
- * page takes, so each page begins with the fast reset, which only moves the
- * positions of the new page past all that the tables remember. It is safe
- * because the state was initialised once and never passed through any other
- * function; after a page that did not fit, liblz4 itself clears all.
+ * Clearing the 256 KiB state would take 7 % of the time of a page, so each page
+ * begins with the fast reset, which only moves the positions of the new page
+ * past all that the tables remember. It is safe because the state was
+ * initialised once and never passed through any other function; after a page
+ * that did not fit, liblz4 itself clears all.
+ *
+ * At levels 10 to 12 liblz4 allocates 64 KiB for each page, in most builds of
+ * it, and no interface lets us bring them. Without memory the page is reported
+ * as one that does not fit. On system libraries these levels win at most 0.2 %
+ * over level 9; they are offered because kernel zram takes them.
  */
 #include <errno.h>
 #include <lz4hc.h>

@@ -108,7 +108,9 @@ void uz_codec_ctx_destroy(struct uz_codec_ctx *ctx);
  * @cap: bytes at @dst, 1 ... UZ_PAGE_SIZE
  * @len: bytes written, 1 ... @cap, on success
  *
- * Context: the one thread that uses @ctx; takes no lock, allocates nothing.
+ * Context: the one thread that uses @ctx; takes no lock, allocates nothing
+ *          (liblz4 does at lz4hc levels 10 to 12, and may then answer -E2BIG
+ *          for want of memory).
  * Return:  0; -E2BIG the result does not fit @cap. On failure @dst is
  *          undefined and @len untouched.
  */

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Pages through every codec and back: all kinds of pages, all room for the
+ * result, contexts used again after a page that did not fit, contexts of one
+ * codec with different levels. Input and output lie between guard pages.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <tests/pages.h>
+#include <uzram/compress.h>
+
+#include "config.h"
+
+/* The bounds of each range, the defaults, and where the method changes. */
+static const char *const codecs[] = {
+#if UZ_HAVE_LZ4
+	"lz4",
+	"lz4:acceleration=4",
+	"lz4:acceleration=32",
+	"lz4hc:level=1",
+	"lz4hc:level=3",
+	"lz4hc",
+	"lz4hc:level=10",
+	"lz4hc:level=12",
+#endif
+#if UZ_HAVE_ZSTD
+	"zstd:level=-100",
+	"zstd:level=-5",
+	"zstd:level=0",
+	"zstd:level=1",
+	"zstd",
+	"zstd:level=22",
+#endif
+	"store",
+};
+
+#define N_CODECS (sizeof(codecs) / sizeof(codecs[0]))
+
+struct room {
+	uint64_t random;
+	unsigned char *page;
+	unsigned char *out;
+	unsigned char *back;
+};
+
+static struct uz_codec_ctx *open_codec(const char *text)
+{
+	struct uz_codec_ctx *ctx = NULL;
+	struct uz_codec codec;
+
+	assert_int_equal(uz_codec_parse(text, &codec, NULL), 0);
+	assert_int_equal(uz_codec_ctx_create(&codec, &ctx), 0);
+	assert_non_null(ctx);
+	return ctx;
+}
+
+/* The result lies against the guard page, so @cap is kept to the byte. */
+static int squeeze(struct uz_codec_ctx *ctx, const struct room *r, size_t cap,
+		   unsigned char **out, size_t *len)
+{
+	*out = r->out + UZ_PAGE_SIZE - cap;
+	return uz_codec_compress(ctx, r->page, *out, cap, len);
+}
+
+static void unsqueeze(struct uz_codec_ctx *ctx, const struct room *r,
+		      const unsigned char *out, size_t len)
+{
+	memset(r->back, 0x55, UZ_PAGE_SIZE);
+	assert_int_equal(uz_codec_decompress(ctx, out, len, r->back), 0);
+	assert_memory_equal(r->back, r->page, UZ_PAGE_SIZE);
+}
+
+/* Compress with one, decompress with the other; the length, 0 if too big. */
+static size_t round_trip(struct uz_codec_ctx *to, struct uz_codec_ctx *from,
+			 const struct room *r, size_t cap)
+{
+	unsigned char *out;
+	size_t len = 4711;
+	int ret = squeeze(to, r, cap, &out, &len);
+
+	if (ret) {
+		assert_int_equal(ret, -E2BIG);
+		assert_int_equal(len, 4711);
+		return 0;
+	}
+	assert_in_range(len, 1, cap);
+	/* The compressed bytes alone must do, again against the guard. */
+	memmove(r->out + UZ_PAGE_SIZE - len, out, len);
+	unsqueeze(from, r, r->out + UZ_PAGE_SIZE - len, len);
+	return len;
+}
+
+static void test_kinds(void **state)
+{
+	struct room *r = *state;
+
+	for (size_t i = 0; i < N_CODECS; i++) {
+		struct uz_codec_ctx *ctx = open_codec(codecs[i]);
+
+		for (int n = 0; n < 20 * PAGE_KINDS; n++) {
+			enum page_kind kind = (enum page_kind)(n % PAGE_KINDS);
+			size_t len;
+
+			page_fill(r->page, kind, &r->random);
+			len = round_trip(ctx, ctx, r, UZ_PAGE_SIZE);
+			if (!strcmp(codecs[i], "store"))
+				assert_int_equal(len, UZ_PAGE_SIZE);
+			else if (kind == PAGE_ZERO || kind == PAGE_WORD)
+				assert_in_range(len, 1, UZ_PAGE_SIZE / 8);
+			else if (kind == PAGE_RANDOM)
+				assert_int_equal(len, 0);
+		}
+		uz_codec_ctx_destroy(ctx);
+	}
+}
+
+static void test_every_byte(void **state)
+{
+	struct room *r = *state;
+
+	for (unsigned int i = 0; uz_codec_known(i); i++) {
+		struct uz_codec_ctx *ctx = open_codec(uz_codec_known(i));
+
+		page_fill(r->page, PAGE_TEXT, &r->random);
+		for (size_t at = 0; at < UZ_PAGE_SIZE; at++) {
+			unsigned char was = r->page[at];
+
+			r->page[at] ^= (unsigned char)(1 + at % 255);
+			assert_true(round_trip(ctx, ctx, r, UZ_PAGE_SIZE));
+			r->page[at] = was;
+		}
+		uz_codec_ctx_destroy(ctx);
+	}
+}
+
+/* Each cap is kept; and after each refusal the context still works. */
+static void test_every_cap(void **state)
+{
+	static const enum page_kind kinds[] = { PAGE_TEXT, PAGE_HALF,
+						PAGE_RANDOM };
+	struct room *r = *state;
+
+	for (size_t i = 0; i < N_CODECS * 3; i++) {
+		struct uz_codec_ctx *ctx = open_codec(codecs[i / 3]);
+		size_t len, whole;
+
+		page_fill(r->page, kinds[i % 3], &r->random);
+		whole = round_trip(ctx, ctx, r, UZ_PAGE_SIZE);
+		for (size_t cap = 1; cap < UZ_PAGE_SIZE; cap++) {
+			len = round_trip(ctx, ctx, r, cap);
+			if (!whole) {
+				assert_int_equal(len, 0);
+			} else if (cap > whole + 64) {
+				/* Room to spare changes nothing. */
+				assert_int_equal(len, whole);
+				cap += 50;
+			}
+		}
+		assert_int_equal(round_trip(ctx, ctx, r, 1), 0);
+		uz_codec_ctx_destroy(ctx);
+	}
+}
+
+static void test_levels_read_each_other(void **state)
+{
+	struct uz_codec_ctx *ctx[N_CODECS];
+	struct room *r = *state;
+	unsigned int pairs = 0;
+
+	for (size_t i = 0; i < N_CODECS; i++)
+		ctx[i] = open_codec(codecs[i]);
+	for (size_t i = 0; i < N_CODECS * N_CODECS; i++) {
+		const char *a = codecs[i / N_CODECS], *b = codecs[i % N_CODECS];
+
+		if (strcspn(a, ":") != strcspn(b, ":") ||
+		    strncmp(a, b, strcspn(a, ":")))
+			continue;
+		pairs++;
+		/* The kinds that the weakest level compresses too. */
+		for (int kind = 0; kind <= PAGE_TEXT; kind++) {
+			page_fill(r->page, (enum page_kind)kind, &r->random);
+			assert_true(round_trip(ctx[i / N_CODECS],
+					       ctx[i % N_CODECS], r,
+					       UZ_PAGE_SIZE));
+		}
+	}
+	assert_int_equal(pairs, 1 + UZ_HAVE_LZ4 * (3 * 3 + 5 * 5) +
+					UZ_HAVE_ZSTD * 6 * 6);
+	for (size_t i = 0; i < N_CODECS; i++)
+		uz_codec_ctx_destroy(ctx[i]);
+}
+
+/* What one page leaves behind in a context must not show in the next. */
+static void test_history(void **state)
+{
+	struct room *r = *state;
+
+	for (size_t i = 0; i < N_CODECS; i++) {
+		struct uz_codec_ctx *used = open_codec(codecs[i]);
+
+		for (int n = 0; n < 200; n++) {
+			struct uz_codec_ctx *fresh = open_codec(codecs[i]);
+			size_t kind = page_random(&r->random) % PAGE_KINDS;
+			size_t cap = 1 + page_random(&r->random) % UZ_PAGE_SIZE;
+
+			page_fill(r->page, (enum page_kind)kind, &r->random);
+			assert_int_equal(round_trip(used, fresh, r, cap),
+					 round_trip(fresh, used, r, cap));
+			uz_codec_ctx_destroy(fresh);
+		}
+		uz_codec_ctx_destroy(used);
+	}
+}
+
+static int set_up(void **state)
+{
+	static struct room room;
+
+	room.random = page_seed("# ");
+	room.page = page_guarded();
+	room.out = page_guarded();
+	room.back = page_guarded();
+	*state = &room;
+	return room.page && room.out && room.back ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+	struct room *r = *state;
+
+	page_unguard(r->page);
+	page_unguard(r->out);
+	page_unguard(r->back);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_kinds),
+		cmocka_unit_test(test_every_byte),
+		cmocka_unit_test(test_every_cap),
+		cmocka_unit_test(test_levels_read_each_other),
+		cmocka_unit_test(test_history),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
