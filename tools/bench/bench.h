@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef UZRAM_BENCH_H
+#define UZRAM_BENCH_H
+
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include <jansson.h>
+
+#include <uzram/types.h>
+#include <uzram/util/err.h>
+
+/* What the files of uzram-bench share, one section for each. */
+
+/* ---- stats.c: the same thing measured several times ---- */
+
+#define STATS_MAX 64
+
+/* One value a round. Rounds of two things that are compared are paired. */
+struct stats {
+	unsigned int n;
+	double v[STATS_MAX];
+};
+
+void stats_add(struct stats *s, double value);
+/* 0 when there is no value. */
+double stats_median(const struct stats *s);
+/* Median of a/b of each round, so that drift between rounds cancels. */
+double stats_ratio(const struct stats *a, const struct stats *b);
+json_t *stats_json(const struct stats *s);
+
+/* ---- hist.c: latencies ---- */
+
+#define HIST_SUB_BITS 6
+#define HIST_MAX_BITS 40
+#define HIST_BUCKETS  ((HIST_MAX_BITS - HIST_SUB_BITS + 1) << HIST_SUB_BITS)
+
+/* 64 buckets for each power of two: values are right to 1.6 %. */
+struct hist {
+	uint64_t n;
+	uint64_t count[HIST_BUCKETS];
+};
+
+void hist_add(struct hist *h, uint64_t ns);
+void hist_merge(struct hist *to, const struct hist *from);
+/* The value that @percent of all do not exceed; 0 when there is none. */
+uint64_t hist_percentile(const struct hist *h, double percent);
+
+/* ---- machine.c: where and of what a figure was taken ---- */
+
+struct machine {
+	char cpu[128];
+	unsigned int cpus;
+	uint64_t ram;
+	char kernel[200];
+	char date[32];
+	char commit[64];
+};
+
+extern const char machine_commit[]; /* commit.c.in */
+
+void machine_read(struct machine *m);
+/* Two lines without the last line feed. */
+void machine_text(const struct machine *m, char *text, size_t size);
+json_t *machine_json(const struct machine *m);
+
+/* ---- corpus.c: the data that is stored ---- */
+
+/* Bytes that repeat the start after the end: any block up to this size can
+ * be taken at any page of the corpus.
+ */
+#define CORPUS_WRAP (1u << 20)
+
+struct corpus {
+	char name[64];
+	uint8_t *data; /* page-aligned, size + CORPUS_WRAP bytes */
+	size_t size; /* whole pages */
+	size_t mapped;
+};
+
+/* @path: a file, or a directory whose files are taken in order of name. */
+int corpus_load(struct corpus *c, const char *path, size_t max,
+		struct uz_err *err);
+void corpus_free(struct corpus *c);
+
+static inline size_t corpus_pages(const struct corpus *c)
+{
+	return c->size / UZ_PAGE_SIZE;
+}
+
+static inline const uint8_t *corpus_page(const struct corpus *c, uint64_t i)
+{
+	return c->data + i % corpus_pages(c) * UZ_PAGE_SIZE;
+}
+
+/* ---- chart.c: bars as SVG ---- */
+
+#define CHART_SERIES_MAX 8
+
+/* One small picture: a bar for each series. A value of 0 is left out. */
+struct chart_panel {
+	char title[160];
+	char unit[16];
+	double value[CHART_SERIES_MAX];
+};
+
+struct chart {
+	char title[128];
+	char note[640]; /* what and where; lines end in '\n' */
+	unsigned int columns; /* panels in a row */
+	unsigned int nr_series;
+	char series[CHART_SERIES_MAX][48];
+	unsigned int nr_panels;
+	struct chart_panel *panel;
+};
+
+struct chart_panel *chart_add(struct chart *c);
+int chart_write(const struct chart *c, FILE *out);
+int chart_save(const struct chart *c, const char *path, struct uz_err *err);
+void chart_free(struct chart *c);
+
+/* ---- output.c: where results go ---- */
+
+/* How both verbs report; text goes to stdout unless JSON does. */
+struct output {
+	bool json; /* asked for */
+	const char *json_path; /* NULL: stdout */
+	const char *svg_path; /* NULL: none */
+};
+
+static inline bool output_text(const struct output *o)
+{
+	return !o->json || o->json_path;
+}
+
+/* Takes over @root. */
+int output_json(const struct output *o, json_t *root, struct uz_err *err);
+/* Names come from the file system; what is written out is plain ASCII. */
+void output_printable(char *text);
+/* @text has @min ... @max, or -EINVAL and a sentence about @what. */
+int output_number(const char *what, const char *text, unsigned int min,
+		  unsigned int max, unsigned int *value, struct uz_err *err);
+
+/* ---- undo.c: what must be taken down, whatever happens ---- */
+
+/* Set by SIGINT, SIGTERM and SIGHUP; loops look at it and end early. */
+extern atomic_bool undo_stop;
+
+void undo_catch_signals(void);
+/* Have @fn(@arg) called by undo_all(), last pushed first. */
+void undo_push(void (*fn)(void *arg), void *arg);
+void undo_all(void);
+
+/* ---- the verbs ---- */
+
+int engine_main(int argc, char **argv);
+int device_main(int argc, char **argv);
+
+/* Exit status, as in the man page. */
+enum {
+	EXIT_DONE = 0,
+	EXIT_FAILED = 1,
+	EXIT_USAGE = 2,
+	EXIT_UNSUPPORTED = 5,
+	EXIT_INTERRUPTED = 130,
+};
+
+int bench_exit(const struct uz_err *err);
+
+#endif

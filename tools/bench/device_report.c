@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Results of "device" as text, as JSON and as a chart.
+ *
+ * Every median that the text shows stands in the JSON with the rounds that it
+ * is the median of.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <uzram/util/size.h>
+
+#include "device.h"
+
+void device_work_name(const struct load *l, char *text, size_t size)
+{
+	snprintf(text, size, "%s%s %s, depth %u, %u job%s",
+		 l->random ? "random " : "", l->write ? "write" : "read",
+		 l->block == UZ_PAGE_SIZE ? "4 KiB" : "1 MiB", l->depth,
+		 l->jobs, l->jobs == 1 ? "" : "s");
+}
+
+static double mb_per_second(const struct load *l, const struct stats *rate)
+{
+	return stats_median(rate) * (double)l->block / 1e6;
+}
+
+static double micro(const struct device_value *v, double percent)
+{
+	return (double)hist_percentile(v->latency, percent) / 1e3;
+}
+
+static void text_memory(const struct device_run *run, FILE *out)
+{
+	char stored[UZ_SIZE_TEXT], used[UZ_SIZE_TEXT];
+
+	uz_size_format(run->size, stored);
+	fprintf(out, "\nmemory in use once all %s were written\n", stored);
+	for (unsigned int i = 0; i < run->nr_targets; i++) {
+		fprintf(out, "  %-24s ", run->target[i].name);
+		if (!run->memory[i]) {
+			fprintf(out, "not known\n");
+			continue;
+		}
+		uz_size_format(run->memory[i], used);
+		fprintf(out, "%7s  %.3f bytes a byte\n", used,
+			(double)run->memory[i] / (double)run->size);
+	}
+}
+
+void device_text(const struct device_run *run, FILE *out)
+{
+	char machine[640], size[UZ_SIZE_TEXT], name[64];
+
+	machine_text(&run->machine, machine, sizeof(machine));
+	uz_size_format(run->size, size);
+	fprintf(out,
+		"uzram-bench device: direct I/O on %s filled from %s, medians "
+		"of %u rounds of %g s;\neach ratio is the median of the "
+		"rounds' ratios to %s\n%s\n",
+		size, run->corpus.name, run->rounds, run->seconds,
+		run->target[0].name, machine);
+	for (unsigned int w = 0; w < run->nr_works; w++) {
+		const struct device_work *work = &run->work[w];
+
+		device_work_name(&work->load, name, sizeof(name));
+		fprintf(out, "\n%-36s %8s %10s %9s %9s %7s\n", name, "MB/s",
+			"requests/s", "p50 us", "p99 us", "ratio");
+		for (unsigned int i = 0; i < run->nr_targets; i++) {
+			const struct device_value *v = &work->value[i];
+
+			fprintf(out, "  %-34s %8.0f %10.0f %9.1f %9.1f %7.2f\n",
+				run->target[i].name,
+				mb_per_second(&work->load, &v->rate),
+				stats_median(&v->rate), micro(v, 50),
+				micro(v, 99),
+				stats_ratio(&v->rate, &work->value[0].rate));
+		}
+	}
+	text_memory(run, out);
+	fflush(out);
+}
+
+static json_t *json_value(const struct device_run *run,
+			  const struct device_work *work, unsigned int i)
+{
+	const struct device_value *v = &work->value[i];
+
+	return json_pack("{s:s, s:o, s:f, s:f, s:f, s:f}", "target",
+			 run->target[i].name, "requests_per_second",
+			 stats_json(&v->rate), "mb_per_second",
+			 mb_per_second(&work->load, &v->rate), "p50_us",
+			 micro(v, 50), "p99_us", micro(v, 99), "ratio_to_first",
+			 stats_ratio(&v->rate, &work->value[0].rate));
+}
+
+static json_t *json_targets(const struct device_run *run)
+{
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < run->nr_targets; i++)
+		json_array_append_new(
+			list,
+			json_pack("{s:s, s:I}", "target", run->target[i].name,
+				  "memory_bytes", (json_int_t)run->memory[i]));
+	return list;
+}
+
+json_t *device_json(const struct device_run *run)
+{
+	json_t *works = json_array();
+
+	for (unsigned int w = 0; w < run->nr_works; w++) {
+		const struct device_work *work = &run->work[w];
+		const struct load *l = &work->load;
+		json_t *values = json_array();
+
+		for (unsigned int i = 0; i < run->nr_targets; i++)
+			json_array_append_new(values, json_value(run, work, i));
+		json_array_append_new(
+			works,
+			json_pack("{s:b, s:b, s:i, s:i, s:i, s:o}", "write",
+				  l->write, "random", l->random, "block",
+				  (int)l->block, "depth", (int)l->depth, "jobs",
+				  (int)l->jobs, "targets", values));
+	}
+	return json_pack("{s:s, s:i, s:o, s:s, s:I, s:i, s:f, s:o, s:o}",
+			 "benchmark", "device", "version", 1, "machine",
+			 machine_json(&run->machine), "corpus",
+			 run->corpus.name, "bytes", (json_int_t)run->size,
+			 "rounds", (int)run->rounds, "seconds", run->seconds,
+			 "memory", json_targets(run), "results", works);
+}
+
+int device_chart(const struct device_run *run, struct chart *c)
+{
+	char size[UZ_SIZE_TEXT];
+	size_t len;
+
+	uz_size_format(run->size, size);
+	snprintf(c->title, sizeof(c->title),
+		 "Direct I/O on compressed RAM: more is better");
+	machine_text(&run->machine, c->note, sizeof(c->note));
+	len = strlen(c->note);
+	snprintf(c->note + len, sizeof(c->note) - len,
+		 "\n%s filled from %s, medians of %u rounds of %g s", size,
+		 run->corpus.name, run->rounds, run->seconds);
+	c->columns = 4;
+	c->nr_series = run->nr_targets;
+	for (unsigned int i = 0; i < run->nr_targets; i++)
+		snprintf(c->series[i], sizeof(c->series[i]), "%s",
+			 run->target[i].name);
+	for (unsigned int w = 0; w < run->nr_works; w++) {
+		const struct device_work *work = &run->work[w];
+		struct chart_panel *p = chart_add(c);
+		bool small = work->load.block == UZ_PAGE_SIZE;
+
+		if (!p)
+			return -ENOMEM;
+		device_work_name(&work->load, p->title, sizeof(p->title));
+		snprintf(p->unit, sizeof(p->unit), small ? "K IOPS" : "MB/s");
+		for (unsigned int i = 0; i < run->nr_targets; i++)
+			p->value[i] =
+				small ? stats_median(&work->value[i].rate) / 1e3
+				      : mb_per_second(&work->load,
+						      &work->value[i].rate);
+	}
+	return 0;
+}

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The rounds of "engine": the device and the bare codec over the same pages.
+ *
+ * A round makes a new device and goes through the operations; before each the
+ * bare codec does the same work on the same pages with the same number of
+ * threads, so what drifts on the machine hits both. After each store all is
+ * compared with the corpus: a fast device that loses data is no result.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <uzram/util/cleanup.h>
+
+#include "engine.h"
+
+/* Overwriting gives page i what page i + SHIFT had: a prime, so that the new
+ * content has nothing to do with the old one's place.
+ */
+#define SHIFT 1009
+
+static int run_ops(struct engine_result *r, struct engine_setup *s,
+		   struct uz_device *dev, struct engine_worker *w,
+		   unsigned int n, struct engine_cell *cell)
+{
+	for (int op = 0; op < ENGINE_NR_OPS; op++) {
+		double bare, device;
+		int ret;
+
+		s->shift = op == ENGINE_FILL ? 0 : SHIFT;
+		if (engine_pass_bare[op]) {
+			ret = engine_pass_run(w, n, engine_pass_bare[op],
+					      &bare);
+			if (ret)
+				return ret;
+			stats_add(&cell[op].bare, bare);
+		}
+		ret = engine_pass_run(w, n, engine_pass_device[op], &device);
+		if (ret)
+			return ret;
+		stats_add(&cell[op].device, device);
+		if (op != ENGINE_FILL && op != ENGINE_OVERWRITE)
+			continue;
+		ret = engine_pass_run(w, n, engine_pass_verify, NULL);
+		if (ret)
+			return ret;
+		if (n == 1)
+			uz_device_stat(dev, op == ENGINE_FILL
+						    ? &r->filled
+						    : &r->overwritten);
+	}
+	return 0;
+}
+
+static int run_workers(struct engine_result *r, struct engine_setup *s,
+		       struct uz_device *dev, unsigned int n,
+		       struct engine_cell *cell)
+{
+	struct engine_worker *w = aligned_alloc(UZ_PAGE_SIZE, n * sizeof(*w));
+	int ret = w ? 0 : -ENOMEM;
+
+	if (w)
+		memset(w, 0, n * sizeof(*w));
+	for (unsigned int i = 0; i < n && !ret; i++) {
+		w[i].s = s;
+		w[i].first = s->pages * i / n;
+		w[i].end = s->pages * (i + 1) / n;
+		ret = uz_codec_ctx_create(&r->codec, &w[i].ctx);
+		if (!ret)
+			ret = uz_io_create(dev, &w[i].io);
+	}
+	if (!ret)
+		ret = run_ops(r, s, dev, w, n, cell);
+	for (unsigned int i = 0; w && i < n; i++) {
+		uz_io_destroy(w[i].io);
+		uz_codec_ctx_destroy(w[i].ctx);
+	}
+	free(w);
+	return ret;
+}
+
+static int run_round(struct engine_result *r, struct engine_setup *s,
+		     unsigned int n, struct engine_cell *cell,
+		     struct uz_err *err)
+{
+	struct uz_device *dev = NULL;
+	struct uz_device_mem mem;
+	int ret = uz_device_mem_create(&mem);
+
+	if (ret)
+		return uz_err_set(err, ret, "no memory for a device: %s",
+				  strerror(-ret));
+	ret = uz_device_open(&dev, "bench", &mem, err);
+	if (!ret)
+		ret = uz_device_set_codec(dev, r->codec_text, err);
+	if (!ret)
+		ret = uz_device_set_disksize(dev, s->pages << UZ_PAGE_SHIFT,
+					     err);
+	if (!ret) {
+		ret = run_workers(r, s, dev, n, cell);
+		if (ret == -EUCLEAN)
+			uz_err_set(err, ret,
+				   "%s on %s: the device returned other bytes "
+				   "than were stored",
+				   r->codec_text, r->corpus->name);
+		else if (ret)
+			uz_err_set(err, ret, "%s on %s: %s", r->codec_text,
+				   r->corpus->name, strerror(-ret));
+	}
+	uz_device_close(dev);
+	uz_device_mem_close(&mem);
+	return ret;
+}
+
+/* Compress every page once into the array that bare loads read. */
+static int fill_objects(struct engine_setup *s, const struct uz_codec *codec)
+{
+	struct uz_codec_ctx *ctx;
+	uint64_t at = 0;
+	int ret = uz_codec_ctx_create(codec, &ctx);
+
+	if (ret)
+		return ret;
+	for (uint64_t i = 0; i < s->pages; i++) {
+		const uint8_t *page = corpus_page(s->corpus, i);
+		size_t len;
+
+		s->place[i] = at;
+		ret = uz_codec_compress(ctx, page, s->objects + at,
+					UZ_PAGE_SIZE - 1, &len);
+		if (ret) {
+			memcpy(s->objects + at, page, UZ_PAGE_SIZE);
+			len = UZ_PAGE_SIZE;
+		}
+		at += len;
+	}
+	s->place[s->pages] = at;
+	uz_codec_ctx_destroy(ctx);
+	return 0;
+}
+
+static void shuffle(uint32_t *order, uint64_t n)
+{
+	uint64_t x = UINT64_C(0x9e3779b97f4a7c15);
+
+	for (uint64_t i = 0; i < n; i++)
+		order[i] = (uint32_t)i;
+	for (uint64_t i = n - 1; i > 0; i--) {
+		uint64_t j;
+		uint32_t t;
+
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		j = x % (i + 1);
+		t = order[i];
+		order[i] = order[j];
+		order[j] = t;
+	}
+}
+
+int engine_run(struct engine_result *r, unsigned int rounds, struct uz_err *err)
+{
+	uz_autofree
+	uint8_t *objects = malloc(r->pages * UZ_PAGE_SIZE);
+	uz_autofree
+	uint64_t *place = calloc(r->pages + 1, sizeof(*place));
+	uz_autofree
+	uint32_t *order = calloc(r->pages, sizeof(*order));
+	struct engine_setup s = {
+		.corpus = r->corpus,
+		.pages = r->pages,
+		.order = order,
+		.objects = objects,
+		.place = place,
+	};
+	int ret = -ENOMEM;
+
+	if (objects && place && order) {
+		shuffle(order, r->pages);
+		ret = fill_objects(&s, &r->codec);
+	}
+	if (ret)
+		return uz_err_set(err, ret, "%s: %s", r->codec_text,
+				  strerror(-ret));
+	for (unsigned int i = 0; i < rounds && !ret; i++) {
+		ret = run_round(r, &s, 1, r->one, err);
+		if (!ret && r->threads > 1)
+			ret = run_round(r, &s, r->threads, r->many, err);
+	}
+	return ret;
+}

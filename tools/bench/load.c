@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The load generator: direct I/O with data from a corpus, for a time.
+ *
+ * Each job is a thread with its own descriptor. Jobs that go in order share
+ * the target out and begin again at their start; jobs that jump use all of
+ * it. Written blocks are taken from the corpus where they lie, at a place that
+ * changes from request to request, so nothing is copied and no constant data
+ * is ever written. Jobs start together; the rate is what they did by the time
+ * from the start to the end of the last.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+
+#include <uzram/util/cleanup.h>
+
+#include "device.h"
+
+struct thread {
+	struct load_job job;
+	pthread_t id;
+	pthread_barrier_t *start;
+	uint64_t began, ended;
+	int ret;
+};
+
+uint64_t load_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+bool load_goes_on(const struct load_job *j, uint64_t now)
+{
+	return now < j->deadline &&
+	       !atomic_load_explicit(&undo_stop, memory_order_relaxed);
+}
+
+static uint64_t random_below(struct load_job *j, uint64_t n)
+{
+	/* xorshift64*; the high bits are the good ones. */
+	j->rng ^= j->rng >> 12;
+	j->rng ^= j->rng << 25;
+	j->rng ^= j->rng >> 27;
+	return ((j->rng * UINT64_C(0x2545f4914f6cdd1d)) >> 16) % n;
+}
+
+void load_next(struct load_job *j, unsigned int slot, void **buf, off_t *at)
+{
+	const struct load *l = j->l;
+	uint64_t block, page;
+
+	if (l->random) {
+		block = j->first + random_below(j, j->end - j->first);
+		page = l->write ? random_below(j, corpus_pages(l->corpus)) : 0;
+	} else {
+		block = j->next++;
+		if (j->next == j->end)
+			j->next = j->first;
+		page = block * (l->block / UZ_PAGE_SIZE) + j->shift;
+	}
+	*at = (off_t)(block * l->block);
+	if (l->write)
+		*buf = (void *)corpus_page(l->corpus, page);
+	else
+		*buf = j->buf + slot * l->block;
+}
+
+/* One request; a short one is an error: nothing here is near the end. */
+static int transfer(const struct load_job *j, void *buf, off_t at)
+{
+	ssize_t n;
+
+	do {
+		n = j->l->write ? pwrite(j->fd, buf, j->l->block, at)
+				: pread(j->fd, buf, j->l->block, at);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	return (size_t)n == j->l->block ? 0 : -EIO;
+}
+
+static int run_sync(struct load_job *j)
+{
+	uint64_t now = load_now();
+
+	while (load_goes_on(j, now)) {
+		uint64_t begin = now;
+		void *buf;
+		off_t at;
+		int ret;
+
+		load_next(j, 0, &buf, &at);
+		ret = transfer(j, buf, at);
+		if (ret)
+			return ret;
+		now = load_now();
+		hist_add(&j->hist, now - begin);
+		j->done++;
+	}
+	return 0;
+}
+
+static void *thread_main(void *arg)
+{
+	struct thread *t = arg;
+
+	pthread_barrier_wait(t->start);
+	t->began = load_now();
+	t->job.deadline = t->began + (uint64_t)(t->job.l->seconds * 1e9);
+	t->ret = t->job.l->depth > 1 ? ring_run(&t->job) : run_sync(&t->job);
+	t->ended = load_now();
+	return NULL;
+}
+
+static int thread_init(struct thread *t, const struct load *l, unsigned int i)
+{
+	uint64_t blocks = l->size / l->block;
+	struct load_job *j = &t->job;
+
+	j->l = l;
+	j->rng = (l->seed + 1) * UINT64_C(0x9e3779b97f4a7c15) + i;
+	j->first = l->random ? 0 : blocks * i / l->jobs;
+	j->end = l->random ? blocks : blocks * (i + 1) / l->jobs;
+	j->next = j->first;
+	j->shift = random_below(j, corpus_pages(l->corpus));
+	j->fd = open(l->path, O_RDWR | O_DIRECT | O_CLOEXEC);
+	if (j->fd < 0)
+		return -errno;
+	if (l->write)
+		return 0;
+	j->buf = aligned_alloc(UZ_PAGE_SIZE, l->depth * l->block);
+	if (!j->buf)
+		return -ENOMEM;
+	/* Faults on first touch are not the target's. */
+	memset(j->buf, 0, l->depth * l->block);
+	return 0;
+}
+
+static void thread_destroy(struct thread *t)
+{
+	free(t->job.buf);
+	if (t->job.fd >= 0)
+		close(t->job.fd);
+}
+
+static int run_threads(struct thread *t, const struct load *l)
+{
+	pthread_barrier_t start;
+	int ret = 0;
+
+	pthread_barrier_init(&start, NULL, l->jobs);
+	for (unsigned int i = 0; i < l->jobs; i++) {
+		t[i].start = &start;
+		/* The others wait at the barrier for good: give up at once. */
+		if (pthread_create(&t[i].id, NULL, thread_main, &t[i]))
+			abort();
+	}
+	for (unsigned int i = 0; i < l->jobs; i++) {
+		pthread_join(t[i].id, NULL);
+		ret = ret ? ret : t[i].ret;
+	}
+	pthread_barrier_destroy(&start);
+	if (atomic_load_explicit(&undo_stop, memory_order_relaxed))
+		ret = -EINTR;
+	return ret;
+}
+
+static int fail(const struct load *l, int ret, struct uz_err *err)
+{
+	return uz_err_set(err, ret, "%s: cannot %s: %s", l->path,
+			  l->write ? "write" : "read", strerror(-ret));
+}
+
+int load_run(const struct load *l, double *rate, struct hist *hist,
+	     struct uz_err *err)
+{
+	struct thread *t = calloc(l->jobs, sizeof(*t));
+	uint64_t began = UINT64_MAX, ended = 0, done = 0;
+	int ret = t ? 0 : -ENOMEM;
+
+	for (unsigned int i = 0; t && i < l->jobs; i++)
+		t[i].job.fd = -1;
+	for (unsigned int i = 0; i < l->jobs && !ret; i++)
+		ret = thread_init(&t[i], l, i);
+	if (!ret)
+		ret = run_threads(t, l);
+	for (unsigned int i = 0; t && i < l->jobs; i++) {
+		if (!ret) {
+			began = t[i].began < began ? t[i].began : began;
+			ended = t[i].ended > ended ? t[i].ended : ended;
+			done += t[i].job.done;
+			hist_merge(hist, &t[i].job.hist);
+		}
+		thread_destroy(&t[i]);
+	}
+	free(t);
+	if (ret)
+		return fail(l, ret, err);
+	*rate = (double)done * 1e9 / (double)(ended - began);
+	return 0;
+}
+
+int load_fill(const struct load *l, struct uz_err *err)
+{
+	struct load_job j = { .l = l, .end = l->size / l->block };
+	uz_autoclose
+	int fd = open(l->path, O_RDWR | O_DIRECT | O_CLOEXEC);
+	int ret = fd < 0 ? -errno : 0;
+
+	j.fd = fd;
+	for (uint64_t i = 0; i < j.end && !ret; i++) {
+		void *buf;
+		off_t at;
+
+		load_next(&j, 0, &buf, &at);
+		ret = transfer(&j, buf, at);
+		if (atomic_load_explicit(&undo_stop, memory_order_relaxed))
+			ret = -EINTR;
+	}
+	return ret ? fail(l, ret, err) : 0;
+}
