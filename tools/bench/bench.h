@@ -141,6 +141,16 @@ void output_printable(char *text);
 int output_number(const char *what, const char *text, unsigned int min,
 		  unsigned int max, unsigned int *value, struct uz_err *err);
 
+/* ---- threads.c ---- */
+
+/* Run @fn once for each of @n arguments that lie in a row, all at the same
+ * time, and wait for them. @pinned: each on a CPU of its own while there are
+ * enough; threads that start together are otherwise often left on one CPU for
+ * longer than a short run lasts. On failure none has run.
+ */
+int threads_run(unsigned int n, bool pinned, void (*fn)(void *arg), void *args,
+		size_t arg_size);
+
 /* ---- undo.c: what must be taken down, whatever happens ---- */
 
 /* Set by SIGINT, SIGTERM and SIGHUP; loops look at it and end early. */

@@ -2,7 +2,6 @@
 #ifndef UZRAM_BENCH_ENGINE_H
 #define UZRAM_BENCH_ENGINE_H
 
-#include <pthread.h>
 #include <time.h>
 
 #include <uzram/compress.h>
@@ -57,7 +56,6 @@ struct engine_setup {
 struct engine_worker {
 	const struct engine_setup *s;
 	int (*pass)(struct engine_worker *w);
-	pthread_barrier_t *start;
 	struct uz_codec_ctx *ctx;
 	struct uz_io *io;
 	uint64_t first, end;

@@ -11,7 +11,6 @@
  * first start to the last end.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "engine.h"
@@ -140,15 +139,13 @@ engine_pass *const engine_pass_device[ENGINE_NR_OPS] = {
 	[ENGINE_DISCARD] = device_discard,
 };
 
-static void *worker_thread(void *arg)
+static void run_worker(void *arg)
 {
 	struct engine_worker *w = arg;
 
-	pthread_barrier_wait(w->start);
 	clock_gettime(CLOCK_MONOTONIC, &w->began);
 	w->ret = w->pass(w);
 	clock_gettime(CLOCK_MONOTONIC, &w->ended);
-	return NULL;
 }
 
 static double seconds(const struct timespec *t)
@@ -159,26 +156,16 @@ static double seconds(const struct timespec *t)
 int engine_pass_run(struct engine_worker *w, unsigned int n, engine_pass *pass,
 		    double *mbs)
 {
-	pthread_t thread[UZ_IO_MAX];
-	pthread_barrier_t start;
 	double began, ended;
-	int ret = 0;
+	int ret;
 
 	if (atomic_load_explicit(&undo_stop, memory_order_relaxed))
 		return -EINTR;
-	pthread_barrier_init(&start, NULL, n);
-	for (unsigned int i = 0; i < n; i++) {
+	for (unsigned int i = 0; i < n; i++)
 		w[i].pass = pass;
-		w[i].start = &start;
-		/* The others wait at the barrier for good: give up at once. */
-		if (pthread_create(&thread[i], NULL, worker_thread, &w[i]))
-			abort();
-	}
-	for (unsigned int i = 0; i < n; i++) {
-		pthread_join(thread[i], NULL);
-		ret = ret ? ret : w[i].ret;
-	}
-	pthread_barrier_destroy(&start);
+	ret = threads_run(n, n > 1, run_worker, w, sizeof(*w));
+	for (unsigned int i = 0; i < n && !ret; i++)
+		ret = w[i].ret;
 	if (ret)
 		return ret;
 	began = seconds(&w[0].began);

@@ -10,7 +10,6 @@
  * from the start to the end of the last.
  */
 #include <fcntl.h>
-#include <pthread.h>
 #include <string.h>
 #include <time.h>
 
@@ -20,8 +19,6 @@
 
 struct thread {
 	struct load_job job;
-	pthread_t id;
-	pthread_barrier_t *start;
 	uint64_t began, ended;
 	int ret;
 };
@@ -105,16 +102,14 @@ static int run_sync(struct load_job *j)
 	return 0;
 }
 
-static void *thread_main(void *arg)
+static void run_thread(void *arg)
 {
 	struct thread *t = arg;
 
-	pthread_barrier_wait(t->start);
 	t->began = load_now();
 	t->job.deadline = t->began + (uint64_t)(t->job.l->seconds * 1e9);
 	t->ret = t->job.l->depth > 1 ? ring_run(&t->job) : run_sync(&t->job);
 	t->ended = load_now();
-	return NULL;
 }
 
 static int thread_init(struct thread *t, const struct load *l, unsigned int i)
@@ -150,21 +145,10 @@ static void thread_destroy(struct thread *t)
 
 static int run_threads(struct thread *t, const struct load *l)
 {
-	pthread_barrier_t start;
-	int ret = 0;
+	int ret = threads_run(l->jobs, false, run_thread, t, sizeof(*t));
 
-	pthread_barrier_init(&start, NULL, l->jobs);
-	for (unsigned int i = 0; i < l->jobs; i++) {
-		t[i].start = &start;
-		/* The others wait at the barrier for good: give up at once. */
-		if (pthread_create(&t[i].id, NULL, thread_main, &t[i]))
-			abort();
-	}
-	for (unsigned int i = 0; i < l->jobs; i++) {
-		pthread_join(t[i].id, NULL);
-		ret = ret ? ret : t[i].ret;
-	}
-	pthread_barrier_destroy(&start);
+	for (unsigned int i = 0; i < l->jobs && !ret; i++)
+		ret = t[i].ret;
 	if (atomic_load_explicit(&undo_stop, memory_order_relaxed))
 		ret = -EINTR;
 	return ret;
