@@ -15,7 +15,7 @@
  * @path:   its name
  * @parent: the directory above, locked while a claim is being made; or -1
  * @fd:     the directory below the mount, locked for the daemon's life; or -1
- * @made:   we made it, so we remove it
+ * @made:   ours to remove: we made it, or it lies in the run directory
  */
 struct uz__place {
 	char path[4096];

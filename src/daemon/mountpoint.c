@@ -18,7 +18,9 @@ int uz_mountpoint_state(const char *path, enum uz_mountpoint *state)
 {
 	struct statx stx;
 
-	if (statx(AT_FDCWD, path, AT_NO_AUTOMOUNT, STATX_BASIC_STATS, &stx)) {
+	/* Forced: what the kernel remembers does not tell who is alive. */
+	if (statx(AT_FDCWD, path, AT_NO_AUTOMOUNT | AT_STATX_FORCE_SYNC,
+		  STATX_BASIC_STATS, &stx)) {
 		if (errno != ENOTCONN && errno != ECONNABORTED)
 			return -errno;
 		*state = UZ_MOUNTPOINT_STALE;

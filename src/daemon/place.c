@@ -142,8 +142,11 @@ int uz__place_claim(struct uz__place *place,
 		rc = place_lock_parent(place, err);
 	if (rc)
 		return rc;
-	place->made = !mkdir(place->path, place_mode());
-	if (!place->made && errno != EEXIST)
+	/* In the run directory it may be one that a dead daemon has left. */
+	place->made = !*config->dir;
+	if (!mkdir(place->path, place_mode()))
+		place->made = true;
+	else if (errno != EEXIST)
 		return uz_err_set(err, -errno, "cannot make %s: %s",
 				  place->path, strerror(errno));
 	rc = place_unmounted(place, config->name, err);
@@ -187,7 +190,7 @@ void uz__place_release(struct uz__place *place)
 		uz_log(UZ_LOG_ERR, "%s: a dead mount is left there",
 		       place->path);
 	/* Before the lock goes, so that whoever waits for it finds it gone. */
-	if (place->made)
+	if (place->fd >= 0 && place->made)
 		rmdir(place->path);
 	if (place->fd >= 0)
 		close(uz_steal_fd(&place->fd));

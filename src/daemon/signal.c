@@ -44,8 +44,8 @@ static void signals_say_busy(const struct uz__signals *signals)
 	if (!uz_users_find(&users, signals->fs, true) && users.count)
 		uz_users_text(&users, text, sizeof(text));
 	uz_users_free(&users);
-	uz_log(UZ_LOG_WARN, "still used by %s; detached, and serving until that ends",
-	       text);
+	uz_log(UZ_LOG_WARN,
+	       "still used by %s; detached, and serving until that ends", text);
 	uz__notify_manager("STATUS=Detached, still used by %s", text);
 }
 

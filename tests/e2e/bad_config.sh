@@ -92,7 +92,7 @@ UZRAM_RUNDIR=$tmp/none/run refused 3 "cannot make $tmp/none/run" -s 64M dev
 if [ "$(id -u)" = 0 ]; then
 	mkdir "$tmp/ro"
 	mount -t tmpfs -o size=64k,mode=755 none "$tmp/ro"
-	on_exit umount "$tmp/ro"
+	on_exit unmount_fs "$tmp/ro"
 	mkdir "$tmp/ro/there"
 	mount -o remount,ro "$tmp/ro"
 	UZRAM_RUNDIR=$tmp/ro refused 5 \

@@ -14,6 +14,7 @@
 
 #include "ctl.h"
 #include <uzram/daemon.h>
+#include <uzram/mountpoint.h>
 #include <uzram/util/cleanup.h>
 
 int ctl_rundir(char path[CTL_PATH_MAX], struct uz_err *err)
@@ -66,6 +67,7 @@ static int device_locate(struct ctl_device *dev, const char *arg,
 
 int ctl_device_open(struct ctl_device *dev, const char *arg, struct uz_err *err)
 {
+	enum uz_mountpoint state;
 	char path[CTL_PATH_MAX];
 	struct stat st;
 	int rc;
@@ -75,21 +77,23 @@ int ctl_device_open(struct ctl_device *dev, const char *arg, struct uz_err *err)
 	if (rc)
 		return rc;
 	ctl_device_path(dev, "initstate", path);
-	if (!stat(path, &st)) {
-		dev->fs = st.st_dev;
-		return 0;
-	}
-	if (errno == ENOTCONN || errno == ECONNABORTED)
+	rc = uz_mountpoint_state(dev->dir, &state);
+	if (!rc && state != UZ_MOUNTPOINT_STALE && stat(path, &st))
+		rc = -errno;
+	if (!rc && state == UZ_MOUNTPOINT_STALE)
 		return uz_err_set(err, -ENOTCONN,
 				  "%s: its daemon has died; 'uzramctl remove "
 				  "%s' clears its mount away",
 				  dev->name, arg);
-	if (errno == ENOENT || errno == ENOTDIR)
+	if (rc == -ENOENT || rc == -ENOTDIR)
 		return uz_err_set(err, -ENOENT,
 				  "no device %s at %s; 'uzramctl' lists those "
 				  "that there are",
 				  dev->name, dev->dir);
-	return uz_err_set(err, -errno, "%s: %s", dev->dir, strerror(errno));
+	if (rc)
+		return uz_err_set(err, rc, "%s: %s", dev->dir, strerror(-rc));
+	dev->fs = st.st_dev;
+	return 0;
 }
 
 void ctl_device_path(const struct ctl_device *dev, const char *file,

@@ -1,0 +1,89 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# A daemon in a cgroup with less memory than the device may come to hold: it
+# limits itself, whoever writes too much is told ENOSPC, nothing is killed and
+# nothing stored is lost.
+
+. "${0%/*}/functions.sh"
+requires_fuse
+requires_root
+
+limit=$((96 << 20))
+
+# make_cgroup: sets cgroup; version 2 where it has the memory controller.
+make_cgroup()
+{
+	local base
+
+	base=$(awk '$9 == "cgroup2" || $8 == "cgroup2" || $10 == "cgroup2" {
+		print $5; exit }' /proc/self/mountinfo)
+	if [ -n "$base" ] && grep -qw memory "$base/cgroup.controllers"; then
+		cgroup=$base/uzram-e2e-$$
+		echo +memory >"$base/cgroup.subtree_control" 2>/dev/null || true
+		mkdir "$cgroup" 2>/dev/null || missing cgroup 'no new cgroup'
+		on_exit rmdir "$cgroup"
+		echo $limit >"$cgroup/memory.max" ||
+			missing cgroup 'no memory controller here'
+		events=$cgroup/memory.events
+		return
+	fi
+	base=$(awk '/ - cgroup .*[ ,]memory/ { print $5; exit }' \
+		/proc/self/mountinfo)
+	[ -n "$base" ] || missing cgroup 'no memory controller'
+	cgroup=$base/uzram-e2e-$$
+	mkdir "$cgroup" 2>/dev/null || missing cgroup 'no new cgroup'
+	on_exit rmdir "$cgroup"
+	echo $limit >"$cgroup/memory.limit_in_bytes"
+	events=$cgroup/memory.oom_control
+}
+
+# killed: how many processes the kernel has killed in there.
+killed()
+{
+	awk '$1 == "oom_kill" { print $2 }' "$events"
+}
+
+make_cgroup
+cat >"$tmp/limited" <<END
+#!/bin/sh
+echo \$\$ >'$cgroup/cgroup.procs' || exit 1
+exec '$UZRAMD' "\$@"
+END
+chmod +x "$tmp/limited"
+UZRAMD=$tmp/limited
+
+start_device small -s 1G
+grep -q 'mem_limit set to .*: more would not fit this cgroup' \
+	"$tmp/small.log" || fail 'the limit was not announced'
+set_to=$(mm_stat 4)
+[ "$set_to" -gt $((limit / 2)) ] && [ "$set_to" -lt $limit ] ||
+	fail "mem_limit is $set_to under a cgroup limit of $limit"
+
+# Until it is full, and then in the middle of it again.
+head -c 32M /dev/urandom >"$tmp/first"
+dd if="$tmp/first" of="$dev_block" bs=1M oflag=direct conv=notrunc status=none
+expect_errno ENOSPC dd if=/dev/urandom of="$dev_block" bs=1M seek=32 \
+	count=256 iflag=fullblock oflag=direct conv=notrunc status=none
+expect_errno ENOSPC dd if=/dev/urandom of="$dev_block" bs=1M seek=512 \
+	count=256 iflag=fullblock oflag=direct conv=notrunc status=none
+cmp -n $((32 << 20)) "$tmp/first" "$dev_block"
+[ "$(mm_stat 3)" -le "$set_to" ] || fail 'more is used than the limit'
+expect_equal "$(killed)" 0 'processes killed'
+
+# Room that is given back can be used again.
+fallocate -p -o $((32 << 20)) -l $((992 << 20)) "$dev_block"
+head -c 16M /dev/urandom >"$tmp/second"
+dd if="$tmp/second" of="$dev_block" bs=1M seek=32 oflag=direct conv=notrunc \
+	status=none
+cmp -n $((16 << 20)) -i "0:$((32 << 20))" "$tmp/second" "$dev_block"
+cmp -n $((32 << 20)) "$tmp/first" "$dev_block"
+stop_device small
+
+# A limit of one's own that is lower stands; a higher one does not.
+start_device low -s 64M -o mem_limit=8M
+expect_equal "$(mm_stat 4)" $((8 << 20)) 'a lower limit'
+stop_device low
+start_device high -s 1G -o mem_limit=1G
+expect_equal "$(mm_stat 4)" "$set_to" 'a higher limit'
+stop_device high

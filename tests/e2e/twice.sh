@@ -1,0 +1,140 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# One name, one daemon, whoever comes when: started together, after a crash,
+# and while an earlier one is going. Also who is told what: the ready pipe, the
+# service manager, signals before and after.
+
+. "${0%/*}/functions.sh"
+requires_ctl
+requires_fuse
+requires python3
+
+# Eight at once, again and again: one serves, seven say why not.
+for round in 1 2 3 4 5; do
+	pids=()
+	for i in 1 2 3 4 5 6 7 8; do
+		"$UZRAMD" -s 16M --ready-fd=9 one 9>"$tmp/ready.$i" \
+			2>"$tmp/$round-$i.log" &
+		pids+=($!)
+		on_exit kill_if_there $!
+	done
+	for i in 1 2 3 4 5 6 7 8; do
+		wait_until 10 test -s "$tmp/ready.$i" || fail "$i says nothing"
+	done
+	ready=$(grep -lx READY "$tmp"/ready.* | wc -l)
+	taken=$(grep -l '^one is taken: ' "$tmp"/ready.* | wc -l)
+	expect_equal "$ready $taken" '1 7' "round $round"
+	expect_equal "$(grep -c " $UZRAM_RUNDIR/one " /proc/self/mountinfo)" 1 \
+		'mounts'
+	kill -TERM "$(cat "$UZRAM_RUNDIR/one/pid")"
+	codes=
+	for pid in "${pids[@]}"; do
+		status=0
+		wait "$pid" || status=$?
+		codes="$codes $status"
+	done
+	expect_equal "$(echo "$codes" | tr ' ' '\n' | sort | xargs)" \
+		'0 4 4 4 4 4 4 4' 'ends'
+	expect_equal "$(ls -A "$UZRAM_RUNDIR")" '' 'left behind'
+done
+
+kill_if_there()
+{
+	pid_gone "$1" || kill -KILL "$1"
+}
+
+# uzramctl finds different names for those who come together.
+for i in 1 2 3 4; do
+	"$UZRAMCTL" add -s 16M >"$tmp/path.$i" &
+done
+wait
+on_exit remove_all
+expect_equal "$(sort "$tmp"/path.* | xargs)" \
+	"$(printf "$UZRAM_RUNDIR/uz%d/block\n" 0 1 2 3 | xargs)" 'four at once'
+"$UZRAMCTL" remove uz0 uz1 uz2 uz3
+
+remove_all()
+{
+	local dir
+
+	for dir in "$UZRAM_RUNDIR"/*; do
+		[ ! -d "$dir" ] || "$UZRAMCTL" remove --force "$dir"
+	done
+}
+
+# After a crash the mount is dead: said so, cleared by remove ...
+start_device dead -s 16M
+kill -KILL "$dev_pid"
+wait "$dev_pid" || true
+rm "$tmp/dead.pid"
+expect_errno ENOTCONN cat "$dev_dir/disksize"
+expect_fail_line 3 "its daemon has died; 'uzramctl remove dead'" \
+	"$UZRAMCTL" stat dead
+"$UZRAMCTL" 2>"$tmp/err" >"$tmp/out"
+[ ! -s "$tmp/out" ] || fail 'a dead device is in the table'
+grep -q 'its daemon has died' "$tmp/err" || fail 'the table keeps silent'
+"$UZRAMCTL" remove dead
+[ ! -e "$dev_dir" ] || fail 'a dead directory is left'
+
+# ... or by the next daemon of that name, and by one only.
+start_device dead -s 16M
+kill -KILL "$dev_pid"
+wait "$dev_pid" || true
+rm "$tmp/dead.pid"
+start_device dead -s 32M
+grep -q "cleared the mount of a daemon that died" "$tmp/dead.log" ||
+	fail "nothing said: $(cat "$tmp/dead.log")"
+expect_equal "$(cat "$dev_dir/disksize")" $((32 << 20)) 'the next one'
+expect_equal "$(grep -c " $dev_dir " /proc/self/mountinfo)" 1 'mounts'
+stop_device dead
+expect_equal "$(ls -A "$UZRAM_RUNDIR")" '' 'left behind'
+
+# Every signal that asks for the end, and an end by unmounting.
+for signal in TERM INT HUP; do
+	start_device "by-$signal" -s 16M
+	kill -"$signal" "$dev_pid"
+	wait "$dev_pid" || fail "SIG$signal: status $?"
+	rm "$tmp/by-$signal.pid"
+	[ ! -e "$dev_dir" ] || fail "SIG$signal left the directory"
+done
+start_device by-umount -s 16M
+umount "$dev_dir" || fusermount3 -u "$dev_dir"
+wait "$dev_pid" || fail "unmounted: status $?"
+rm "$tmp/by-umount.pid"
+[ ! -e "$dev_dir" ] || fail 'unmounting left the directory'
+
+# A starter that does not wait for the answer.
+mkfifo "$tmp/fifo"
+exec 8<>"$tmp/fifo"
+"$UZRAMD" -s 16M --ready-fd=9 deaf 9>"$tmp/fifo" 2>"$tmp/deaf.log" &
+echo $! >"$tmp/deaf.pid"
+exec 8<&-
+on_exit end_device deaf
+wait_until 10 test -e "$UZRAM_RUNDIR/deaf/block" || fail 'deaf does not serve'
+stop_device deaf
+
+# The service manager's protocol, on a path and on an abstract name.
+cat >"$tmp/manager.py" <<'END'
+import os, socket, sys
+
+name = sys.argv[1]
+sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+sock.bind("\0" + name[1:] if name[0] == "@" else name)
+print("listening", flush=True)
+for i in range(2):
+    print(sock.recv(4096).decode().replace("\n", " "), flush=True)
+END
+for name in "$tmp/notify" "@${tmp##*/}"; do
+	python3 "$tmp/manager.py" "$name" >"$tmp/heard" &
+	manager=$!
+	on_exit kill_if_there $manager
+	wait_until 10 grep -q listening "$tmp/heard" || fail 'no listener'
+	NOTIFY_SOCKET=$name start_device notified -s 16M
+	stop_device notified
+	wait $manager
+	expect_equal "$(sed -n 2p "$tmp/heard")" \
+		"READY=1 STATUS=Serving $UZRAM_RUNDIR/notified" 'first datagram'
+	expect_equal "$(sed -n 3p "$tmp/heard" | cut -d' ' -f1)" STOPPING=1 \
+		'second datagram'
+done
