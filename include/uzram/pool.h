@@ -23,7 +23,8 @@
  * Mapping pins, it does not lock. While an object's zspage is pinned, frees
  * in it are deferred: their memory is neither reused nor given back until
  * every pin that was there at the time of the free is gone. Pins taken later
- * do not hold them up, so frees make progress even when pins overlap for
+ * hold a free up for one round at most (until the pins that an earlier free
+ * waits for are gone), so frees make progress even when pins overlap for
  * ever. The pool cannot know whether a ref is still current when it is
  * pinned, so the owner must read its own word again after uz_pool_map():
  * see ARCHITECTURE.md, "Publish, map, free".

@@ -108,6 +108,12 @@ int uz_pool_create(struct uz_pool **pool, int fd,
 	ret = uz_shm_map(&p->arena, fd, config->arena_size);
 	if (ret)
 		goto fail;
+	/*
+	 * Where the system backs shared memory with huge pages, one object
+	 * would populate 2 MiB that nobody has charged. Fails where there are
+	 * no huge pages.
+	 */
+	madvise(p->arena.base, p->arena.size, MADV_NOHUGEPAGE);
 	*pool = p;
 	return 0;
 fail:

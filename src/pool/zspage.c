@@ -18,15 +18,25 @@
  */
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <uzram/util/cleanup.h>
 
 #include "pool_priv.h"
 
-/* Bookkeeping for a zspage that is yet to be opened. Takes no lock. */
+/*
+ * Bookkeeping for a zspage that is yet to be opened. Takes no lock. All of it
+ * is written now, so that it does not fault later, under the lock.
+ */
 struct uz__block *uz__zspage_block(const struct uz__class *c)
 {
-	return calloc(1, uz__zspage_block_size(c));
+	struct uz__block *block = malloc(uz__zspage_block_size(c));
+
+	if (!block)
+		return NULL;
+	memset(block->used, 0, sizeof(block->used));
+	memset(block->owner, 0xff, c->objects * sizeof(*block->owner));
+	return block;
 }
 
 /* Make a private window a zspage of the class. It is not listed yet. */

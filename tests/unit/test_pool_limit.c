@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The memory limit, to the page: never passed unless asked to, and never in
+ * the way of a store that needs no memory.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "pool_fixture.h"
+
+/* The store is refused and nothing has changed. */
+static void refused(struct fixture *f, uint32_t size)
+{
+	struct uz_pool_stat before = fixture_stat(f), after;
+	uz_ref_t ref = 12345;
+
+	assert_int_equal(uz_pool_alloc(f->pool, size, 0, 0, &ref), -ENOSPC);
+	assert_int_equal(ref, 12345);
+	after = fixture_stat(f);
+	assert_int_equal(after.used_bytes, before.used_bytes);
+	assert_int_equal(after.max_used_bytes, before.max_used_bytes);
+	assert_int_equal(after.objects, before.objects);
+	assert_int_equal(after.zspages, before.zspages);
+	fixture_check(f);
+}
+
+static void test_limit_is_exact(void **state)
+{
+	uz_ref_t refs[10];
+	struct fixture f;
+	unsigned int i;
+
+	(void)state;
+	fixture_open(&f, 8);
+	uz_pool_set_limit(f.pool, PAGES(10));
+	for (i = 0; i < 10; i++)
+		refs[i] = fixture_alloc(&f, 4096, i);
+	assert_int_equal(uz_pool_used_bytes(f.pool), PAGES(10));
+	refused(&f, 4096);
+	refused(&f, 100);
+	uz_pool_set_limit(f.pool, 0);
+	uz_pool_free(f.pool, fixture_alloc(&f, 4096, 10));
+	for (i = 0; i < 10; i++)
+		uz_pool_free(f.pool, refs[i]);
+	fixture_close(&f);
+}
+
+static void test_limit_is_rounded_up(void **state)
+{
+	struct fixture f;
+	uz_ref_t ref;
+
+	(void)state;
+	fixture_open(&f, 8);
+	uz_pool_set_limit(f.pool, 1);
+	assert_int_equal(fixture_stat(&f).limit_bytes, PAGES(1));
+	ref = fixture_alloc(&f, 4096, 0);
+	refused(&f, 4096);
+	uz_pool_set_limit(f.pool, PAGES(1) + 1);
+	assert_int_equal(fixture_stat(&f).limit_bytes, PAGES(2));
+	uz_pool_free(f.pool, ref);
+	uz_pool_set_limit(f.pool, UINT64_MAX);
+	uz_pool_free(f.pool, fixture_alloc(&f, 4096, 0));
+	fixture_close(&f);
+}
+
+/* Room in a page that is there already, and places that were freed. */
+static void test_free_places_at_the_limit(void **state)
+{
+	uz_ref_t refs[6];
+	struct fixture f;
+	unsigned int i;
+
+	(void)state;
+	fixture_open(&f, 8);
+	uz_pool_set_limit(f.pool, PAGES(3));
+	for (i = 0; i < 6; i++)
+		refs[i] = fixture_alloc(&f, 2048, i);
+	refused(&f, 2048);
+	for (i = 0; i < 6; i++) {
+		uz_pool_free(f.pool, refs[5 - i]);
+		refs[5 - i] = fixture_alloc(&f, 2048, 5 - i);
+	}
+	for (i = 0; i < 6; i++)
+		fixture_same(&f, refs[i], 2048, i);
+	for (i = 0; i < 6; i++)
+		uz_pool_free(f.pool, refs[i]);
+	fixture_close(&f);
+}
+
+static void test_over_limit(void **state)
+{
+	struct fixture f;
+	uz_ref_t a, b;
+
+	(void)state;
+	fixture_open(&f, 8);
+	uz_pool_set_limit(f.pool, PAGES(1));
+	a = fixture_alloc(&f, 4096, 0);
+	refused(&f, 4096);
+	assert_int_equal(uz_pool_alloc(f.pool, 4096, 1, UZ_POOL_OVER_LIMIT, &b),
+			 0);
+	assert_int_equal(uz_pool_used_bytes(f.pool), PAGES(2));
+	assert_int_equal(fixture_stat(&f).max_used_bytes, PAGES(2));
+	refused(&f, 4096);
+	uz_pool_free(f.pool, a);
+	a = fixture_alloc(&f, 4096, 0); /* its place needs no memory */
+	uz_pool_free(f.pool, a);
+	uz_pool_free(f.pool, b);
+	fixture_close(&f);
+}
+
+static void test_limit_below_use(void **state)
+{
+	uz_ref_t refs[10];
+	struct fixture f;
+	unsigned int i;
+
+	(void)state;
+	fixture_open(&f, 8);
+	for (i = 0; i < 10; i++)
+		refs[i] = fixture_alloc(&f, 4096, i);
+	uz_pool_set_limit(f.pool, PAGES(4));
+	refused(&f, 4096);
+	for (i = 0; i < 10; i++)
+		fixture_same(&f, refs[i], 4096, i);
+	uz_pool_free(f.pool, refs[9]);
+	refs[9] = fixture_alloc(&f, 4096, 9);
+	for (i = 0; i < 10; i++)
+		uz_pool_free(f.pool, refs[i]);
+	refs[0] = fixture_alloc(&f, 4096, 0);
+	uz_pool_free(f.pool, refs[0]);
+	fixture_close(&f);
+}
+
+/* Memory kept for reuse must not be what refuses a store. */
+static void test_kept_memory_is_no_obstacle(void **state)
+{
+	uz_ref_t refs[32], small, other;
+	struct fixture f;
+	unsigned int i;
+
+	(void)state;
+	fixture_open(&f, 8);
+	uz_pool_destroy(f.pool);
+	f.config.keep_empty = PAGES(4 * WINDOW_PAGES);
+	assert_int_equal(uz_pool_create(&f.pool, f.fd, &f.config), 0);
+	uz_pool_set_limit(f.pool, PAGES(33));
+	small = fixture_alloc(&f, 4000, 100);
+	for (i = 0; i < 32; i++)
+		refs[i] = fixture_alloc(&f, 4096, i);
+	refused(&f, 4000);
+	for (i = 0; i < 32; i++)
+		uz_pool_free(f.pool, refs[i]);
+	assert_int_equal(fixture_stat(&f).empty_bytes, PAGES(32));
+	/* A zspage that must grow: the kept memory is given back. */
+	other = fixture_alloc(&f, 4000, 101);
+	assert_int_equal(fixture_stat(&f).empty_bytes, 0);
+	assert_int_equal(uz_pool_used_bytes(f.pool), PAGES(2));
+	uz_pool_free(f.pool, other);
+
+	/* A new zspage: the kept memory is used as it is. */
+	for (i = 0; i < 31; i++)
+		refs[i] = fixture_alloc(&f, 4096, i);
+	for (i = 0; i < 31; i++)
+		uz_pool_free(f.pool, refs[i]);
+	other = fixture_alloc(&f, 2048, 102);
+	assert_int_equal(uz_pool_used_bytes(f.pool), PAGES(33));
+	fixture_check(&f);
+	uz_pool_free(f.pool, other);
+	uz_pool_free(f.pool, small);
+	fixture_close(&f);
+}
+
+static void test_arena_full(void **state)
+{
+	uz_ref_t refs[64];
+	struct fixture f;
+	unsigned int i;
+
+	(void)state;
+	fixture_open(&f, 2);
+	for (i = 0; i < 64; i++)
+		refs[i] = fixture_alloc(&f, 4096, i);
+	refused(&f, 4096);
+	refused(&f, 8);
+	for (i = 0; i < 64; i++)
+		uz_pool_free(f.pool, refs[i]);
+	fixture_close(&f);
+}
+
+struct greedy {
+	struct fixture *f;
+	pthread_t thread;
+	unsigned int nr;
+	uz_ref_t refs[512];
+};
+
+static void *take_all(void *arg)
+{
+	struct greedy *g = arg;
+
+	while (!uz_pool_alloc(g->f->pool, 4096, g->nr, 0, &g->refs[g->nr]))
+		g->nr++;
+	return NULL;
+}
+
+/* Threads that race for the last page: all pages are had, none too many. */
+static void test_limit_is_exact_in_a_race(void **state)
+{
+	static struct greedy greedy[4];
+	unsigned int round, i, sum;
+	struct fixture f;
+
+	(void)state;
+	fixture_open(&f, 64);
+	uz_pool_set_limit(f.pool, PAGES(500));
+	for (round = 0; round < 10; round++) {
+		for (i = 0; i < 4; i++) {
+			greedy[i] = (struct greedy){ .f = &f };
+			assert_int_equal(pthread_create(&greedy[i].thread, NULL,
+							take_all, &greedy[i]),
+					 0);
+		}
+		for (i = sum = 0; i < 4; i++) {
+			pthread_join(greedy[i].thread, NULL);
+			sum += greedy[i].nr;
+		}
+		assert_int_equal(sum, 500);
+		assert_int_equal(fixture_stat(&f).max_used_bytes, PAGES(500));
+		fixture_check(&f);
+		for (i = 0; i < 4; i++)
+			while (greedy[i].nr)
+				uz_pool_free(f.pool,
+					     greedy[i].refs[--greedy[i].nr]);
+	}
+	fixture_close(&f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_limit_is_exact),
+		cmocka_unit_test(test_limit_is_rounded_up),
+		cmocka_unit_test(test_free_places_at_the_limit),
+		cmocka_unit_test(test_over_limit),
+		cmocka_unit_test(test_limit_below_use),
+		cmocka_unit_test(test_kept_memory_is_no_obstacle),
+		cmocka_unit_test(test_arena_full),
+		cmocka_unit_test(test_limit_is_exact_in_a_race),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
