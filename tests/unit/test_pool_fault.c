@@ -186,6 +186,32 @@ static void test_shared_page_both_fail(void **state)
 	fixture_close(&fix);
 }
 
+static void free_inside(struct fixture *f)
+{
+	uz_pool_free(f->pool, inner);
+}
+
+/*
+ * An object straddles a page that is there and one that does not come; the
+ * first page's other object goes meanwhile. That page stays for reuse.
+ */
+static void test_neighbour_leaves(void **state)
+{
+	uz_ref_t a;
+
+	(void)state;
+	open_fixture(0);
+	a = fixture_alloc(&fix, 3000, 1);
+	inner = fixture_alloc(&fix, 3000, 77);
+	populate_fails = 1;
+	in_populate = free_inside;
+	refused(3000);
+	fixture_check(&fix);
+	assert_int_equal(fixture_resident(&fix), PAGES(2));
+	uz_pool_free(fix.pool, a);
+	fixture_close(&fix);
+}
+
 /* The page that fails comes to lie below pages that are in use. */
 static void alloc_above(struct fixture *f)
 {
@@ -230,11 +256,6 @@ static void test_isolated_while_punched(void **state)
 	uz_pool_free(fix.pool, a);
 	uz_pool_free(fix.pool, inner);
 	fixture_close(&fix);
-}
-
-static void free_inside(struct fixture *f)
-{
-	uz_pool_free(f->pool, inner);
 }
 
 /* Its last other object is freed just then: the zspage is gone afterwards. */
@@ -330,6 +351,7 @@ int main(void)
 		cmocka_unit_test(test_half_populated),
 		cmocka_unit_test(test_shared_page_other_succeeds),
 		cmocka_unit_test(test_shared_page_both_fail),
+		cmocka_unit_test(test_neighbour_leaves),
 		cmocka_unit_test(test_hole_below_others),
 		cmocka_unit_test(test_isolated_while_punched),
 		cmocka_unit_test(test_emptied_while_punched),
