@@ -115,6 +115,7 @@ int uz__attr_algorithm_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
 int uz__attr_algorithm_store(struct uz_attr_ctx *ctx, const char *text,
 			     size_t len, struct uz_err *err)
 {
+	struct uz_codec codec;
 	int ret;
 
 	if (text[len - 1] == '\n')
@@ -122,7 +123,10 @@ int uz__attr_algorithm_store(struct uz_attr_ctx *ctx, const char *text,
 	if (len > ALGORITHM_TEXT_MAX)
 		return uz_err_set(err, -E2BIG, "longer than %d bytes",
 				  ALGORITHM_TEXT_MAX);
-	ret = uz_device_set_codec(ctx->dev, text, err);
+	/* As in the kernel: an unknown name is EINVAL though it comes late. */
+	ret = uz_codec_parse(text, &codec, err);
+	if (!ret)
+		ret = uz_device_set_codec(ctx->dev, text, err);
 	/* Longer than any codec's text can be, so it names none. */
 	return ret == -E2BIG ? -EINVAL : ret;
 }

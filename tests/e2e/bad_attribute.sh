@@ -57,7 +57,7 @@ unchanged_by EINVAL reset 0
 unchanged_by EINVAL reset now
 
 # 1 MiB of bytes, of text and of none, wherever one can write.
-head -c 1M /dev/zero | tr '\0' x >"$tmp/long"
+tr '\0' x < <(head -c 1M /dev/zero) >"$tmp/long"
 head -c 1M /dev/zero >"$tmp/zeroes"
 for attr in disksize comp_algorithm mem_limit mem_used_max max_comp_streams \
 	reset; do

@@ -57,7 +57,7 @@ start_device small -s 1G
 grep -q 'mem_limit set to .*: more would not fit this cgroup' \
 	"$tmp/small.log" || fail 'the limit was not announced'
 set_to=$(mm_stat 4)
-[ "$set_to" -gt $((limit / 2)) ] && [ "$set_to" -lt $limit ] ||
+((set_to > limit / 2 && set_to < limit)) ||
 	fail "mem_limit is $set_to under a cgroup limit of $limit"
 
 # Until it is full, and then in the middle of it again.

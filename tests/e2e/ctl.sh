@@ -67,7 +67,7 @@ expect_equal "$(ctl get ./uz1 disksize)" $((32 << 20)) 'get ./uz1'
 cd /
 
 # What is stored shows in words and numbers.
-tar c -C "$source_root" src include | head -c 4M >"$tmp/data"
+head -c 4M < <(tar c -C "$source_root" src include) >"$tmp/data"
 dd if="$tmp/data" of="$UZRAM_RUNDIR/uz1/block" bs=64K conv=notrunc status=none
 ctl stat uz1 >"$tmp/stat"
 grep -q '^uz1: .* stored in .* of RAM (.*:1), of a size of 32 MiB' \

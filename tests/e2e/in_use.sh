@@ -32,6 +32,13 @@ loop_of()
 	"$UZRAMCTL" stat "$1" | sed -n 's|^It is in use: /dev/\(loop[0-9]*\).*|/dev/\1|p'
 }
 
+# Called by name when the test ends.
+# shellcheck disable=SC2317
+swap_off()
+{
+	! grep -q "^$1 " /proc/swaps || swapoff "$1"
+}
+
 # ---- a file system on a loop device ----
 
 mkdir "$tmp/fs"
@@ -101,11 +108,6 @@ if swapon "$loop_dev" 2>/dev/null; then
 fi
 "$UZRAMCTL" remove --force looped
 daemon_ends looped
-
-swap_off()
-{
-	! grep -q "^$1 " /proc/swaps || swapoff "$1"
-}
 
 # ---- a process ----
 

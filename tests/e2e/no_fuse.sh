@@ -1,0 +1,117 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# Machines that do not offer what is needed: no /dev/fuse, no fusermount3 for
+# an ordinary user, no place to mount on. And an ordinary user where everything
+# is there. Each machine is a mount namespace of its own with a small /dev.
+
+. "${0%/*}/functions.sh"
+requires_ctl
+requires_fuse
+requires_root
+requires unshare setpriv fusermount3
+
+# Programs and places that somebody else can reach.
+chmod 711 "$tmp"
+mkdir "$tmp/bin" "$tmp/user" "$tmp/overlay"
+cp "$UZRAMD" "$UZRAMCTL" "$tmp/bin"
+chmod -R a+rX "$tmp/bin"
+chown 65534:65534 "$tmp/user"
+chmod 700 "$tmp/user"
+
+# machine SCRIPT: run it as root of a private /dev with null, tty and, unless
+# nofuse is set, fuse for everybody. "user COMMAND..." runs one as nobody.
+machine()
+{
+	cat >"$tmp/machine" <<-END
+		set -eu
+		export PATH=$tmp/bin:\$PATH UZRAM_RUNDIR=$tmp/run
+		run=$tmp/user/run
+		mount -t tmpfs -o mode=755 none /dev
+		mknod -m 666 /dev/null c 1 3
+		[ -n "${nofuse-}" ] || mknod -m 666 /dev/fuse c 10 229
+		user()
+		{
+			setpriv --reuid=65534 --regid=65534 --clear-groups \
+				env -u XDG_RUNTIME_DIR UZRAM_RUNDIR=\$run "\$@"
+		}
+		$1
+	END
+	unshare -m --propagation private bash "$tmp/machine"
+}
+
+unshare -m true 2>/dev/null || missing root 'cannot make a mount namespace'
+
+nothing=$(printf '%s:\n\n%s:' "$tmp/run" "$tmp/user/run")
+
+# ---- no /dev/fuse ----
+
+nofuse=1
+for program in 'uzramd' 'uzramctl add'; do
+	expect_fail_line 5 '/dev/fuse' machine "$program -s 64M dev"
+	expect_fail_line 5 '/dev/fuse' machine "user $program -s 64M dev"
+done
+nofuse=
+expect_fail_line 5 '/dev/fuse' machine \
+	'chmod 600 /dev/fuse; user uzramd -s 64M dev'
+expect_equal "$(ls -A "$tmp/user/run" "$tmp/run")" "$nothing" 'left behind'
+
+# ---- no fusermount3 ----
+
+hide='mount -t tmpfs none '$tmp/overlay'
+	mkdir '$tmp'/overlay/upper '$tmp'/overlay/work
+	chmod 755 '$tmp'/overlay/upper
+	mount -t overlay -o lowerdir=/usr/bin,upperdir='$tmp'/overlay/upper,workdir='$tmp'/overlay/work none /usr/bin
+	rm /usr/bin/fusermount3'
+if machine "$hide" 2>/dev/null; then
+	# libfuse3 adds a line of its own before ours.
+	expect_fail_line 5 'fusermount3' machine "$hide
+		user uzramd -s 64M dev 2>&1 | grep ^uzramd >&2
+		exit \${PIPESTATUS[0]}"
+	# Root mounts by itself.
+	machine "$hide
+		uzramctl add -s 64M dev
+		uzramctl remove dev" >/dev/null
+fi
+expect_equal "$(ls -A "$tmp/user/run" "$tmp/run")" "$nothing" 'left behind'
+
+# ---- no place ----
+
+expect_fail_line 3 'XDG_RUNTIME_DIR is not set' machine \
+	'run=; user uzramd -s 64M dev'
+mkdir "$tmp/user/bare"
+chmod 755 "$tmp/user/bare"
+expect_fail_line 5 "cannot make $tmp/user/bare/dev: Permission denied" machine \
+	"run=$tmp/user/bare; user uzramd -s 64M dev"
+expect_fail_line 5 "$tmp/user/bare: Permission denied" machine \
+	"user uzramd -s 64M -o dir=$tmp/user/bare dev"
+
+# ---- an ordinary user ----
+
+machine '
+	path=$(user uzramctl add -s 64M -a zstd)
+	test "$path" = $run/uz0/block
+	user stat -c %a:%u $run $run/uz0/block | xargs
+	user dd if=/usr/bin/env of=$path bs=4k count=8 conv=notrunc status=none
+	user cmp -n 32768 /usr/bin/env $path
+	user uzramctl -n --raw -o NAME,ALGORITHM,DISKSIZE
+	user uzramctl set uz0 mem_limit 8M
+	user sh -c "exec 7<$path; uzramctl remove uz0" 2>&1 | sed "s/process [0-9]*/process N/"
+	user sh -c "exec 7<$path; uzramctl remove --force uz0 2>/dev/null"
+	for i in 1 2 3 4 5 6 7 8 9 10; do
+		test -e $run/uz0 || break
+		sleep 0.1
+	done
+	path=$(user uzramctl add -s 64M)
+	user uzramctl mount uz0 / 2>&1 || echo status $?
+	user uzramctl remove uz0
+	user ls -A $run
+' >"$tmp/said"
+cat >"$tmp/wanted" <<END
+700:65534 600:65534
+uz0 zstd 64M
+uzramctl: uz0 is in use: process N (sh); unmount it or use --force
+uzramctl: mount needs root; an ordinary user can use $tmp/user/run/uz0/block itself
+status 5
+END
+diff "$tmp/wanted" "$tmp/said" >&2 || fail 'an ordinary user sees otherwise'
