@@ -7,9 +7,9 @@
 /**
  * DOC: one-line messages on stderr
  *
- * When stderr is a pipe to a service manager (JOURNAL_STREAM is set) each
- * line is prefixed "<N>" as sd-daemon(3) describes; otherwise by the
- * program's name. Log where an error is handled, not at each level.
+ * When stderr is the journal (JOURNAL_STREAM names it) each line is prefixed
+ * "<N>" as sd-daemon(3) describes; otherwise by the program's name. Log where
+ * an error is handled, not at each level.
  */
 
 enum uz_log_level {
@@ -32,7 +32,8 @@ void uz_log_init(const char *who, enum uz_log_level max);
 /**
  * uz_log() - print one line
  * @level: its urgency
- * @fmt:   the line, without a line feed
+ * @fmt:   the line, without a line feed; control characters in it become '?',
+ *         and beyond some 500 bytes it is cut
  *
  * Context: any thread; one write(2), so lines never mix. Keeps errno.
  */
