@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "config.h"
-#include "exit.h"
+#include "ctl/exit.h"
 #include <uzram/daemon.h>
 #include <uzram/util/log.h>
 

@@ -23,9 +23,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <uzram/mountpoint.h>
 #include <uzram/util/cleanup.h>
 #include <uzram/util/log.h>
+#include <uzram/util/mountpoint.h>
 
 #include "daemon_priv.h"
 

@@ -13,8 +13,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include <uzram/users.h>
 #include <uzram/util/log.h>
+#include <uzram/util/users.h>
 
 #include "daemon_priv.h"
 

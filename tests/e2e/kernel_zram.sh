@@ -31,7 +31,7 @@ echo lz4 >"$dev_dir/comp_algorithm"
 reason()
 {
 	if "$@" 2>"$tmp/reason" >"$tmp/reason.out"; then
-		echo done
+		echo "done"
 	else
 		sed -n '$s/.*: //p' "$tmp/reason"
 	fi

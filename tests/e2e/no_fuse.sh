@@ -88,6 +88,7 @@ expect_fail_line 5 "$tmp/user/bare: Permission denied" machine \
 
 # ---- an ordinary user ----
 
+# shellcheck disable=SC2016 # it expands in there
 machine '
 	path=$(user uzramctl add -s 64M -a zstd)
 	test "$path" = $run/uz0/block

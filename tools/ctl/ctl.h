@@ -4,7 +4,7 @@
 
 #include <sys/types.h>
 
-#include "../exit.h"
+#include "exit.h"
 #include <uzram/types.h>
 #include <uzram/util/err.h>
 

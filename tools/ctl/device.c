@@ -14,7 +14,7 @@
 
 #include "ctl.h"
 #include <uzram/daemon.h>
-#include <uzram/mountpoint.h>
+#include <uzram/util/mountpoint.h>
 #include <uzram/util/cleanup.h>
 
 int ctl_rundir(char path[CTL_PATH_MAX], struct uz_err *err)

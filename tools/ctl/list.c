@@ -13,7 +13,7 @@
 #include <strings.h>
 
 #include "ctl.h"
-#include <uzram/users.h>
+#include <uzram/util/users.h>
 #include <uzram/util/cleanup.h>
 #include <uzram/util/size.h>
 

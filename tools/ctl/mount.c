@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "ctl.h"
-#include <uzram/users.h>
+#include <uzram/util/users.h>
 #include <uzram/util/cleanup.h>
 #include <uzram/util/spawn.h>
 

@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "ctl.h"
-#include <uzram/mountpoint.h>
-#include <uzram/users.h>
+#include <uzram/util/mountpoint.h>
+#include <uzram/util/users.h>
 #include <uzram/util/cleanup.h>
 
 #define WAIT_MS 10000

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "ctl.h"
-#include <uzram/users.h>
+#include <uzram/util/users.h>
 #include <uzram/util/cleanup.h>
 
 #define JSON_VERSION 1

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "ctl.h"
-#include <uzram/users.h>
+#include <uzram/util/users.h>
 
 /*
  * struct wanted - which mount is looked for

@@ -11,7 +11,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
-#include <uzram/mountpoint.h>
+#include <uzram/util/mountpoint.h>
 #include <uzram/util/spawn.h>
 
 int uz_mountpoint_state(const char *path, enum uz_mountpoint *state)

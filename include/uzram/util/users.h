@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef UZRAM_USERS_H
-#define UZRAM_USERS_H
+#ifndef UZRAM_UTIL_USERS_H
+#define UZRAM_UTIL_USERS_H
 
 #include <sys/types.h>
 
 #include <uzram/types.h>
 
 /**
- * DOC: who uses a device
+ * DOC: who uses a mount
  *
  * Found from outside, in /proc and /sys, because the kernel tells a FUSE
- * server neither who attached a loop device to its file nor what is mounted
- * on that. What the caller may not see (other users' processes) is not found.
+ * server neither who attached a loop device to a file of it nor what is
+ * mounted on that. What the caller may not see (other users' processes) is not found.
  */
 
 /**
- * enum uz_user_kind - how a device is used
- * @UZ_USER_LOOP:    a loop device stands on its block file
+ * enum uz_user_kind - how a mount is used
+ * @UZ_USER_LOOP:    a loop device stands on a file of it
  * @UZ_USER_MOUNT:   a file system is mounted on such a loop device
  * @UZ_USER_SWAP:    the system swaps to such a loop device
- * @UZ_USER_PROCESS: a process has a file of the device or such a loop device
+ * @UZ_USER_PROCESS: a process has a file of the mount or such a loop device
  *                   open, mapped, or as its directory
  */
 enum uz_user_kind {
@@ -32,7 +32,7 @@ enum uz_user_kind {
 /**
  * struct uz_user - one user
  * @kind: how
- * @loop: number of the loop device; -1 for a process on the device itself
+ * @loop: number of the loop device; -1 for a process on the mount itself
  * @pid:  the process; 0 for the other kinds
  * @type: the file system's type, the process's name, else ""
  * @path: UZ_USER_MOUNT: where it is mounted; else ""
@@ -58,9 +58,9 @@ struct uz_users {
 };
 
 /**
- * uz_users_find() - look for the users of a device
+ * uz_users_find() - look for the users of a mount
  * @users:     filled on success, untouched on failure
- * @fs:        st_dev of the device's directory while it is mounted
+ * @fs:        st_dev of what is or was mounted
  * @processes: look at every process too, which takes some milliseconds
  *
  * The calling process itself is left out.

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * Who uses a device, read from /proc and /sys. A device is known by the number
- * of its mounted file system (st_dev), which stays right after the mount was
- * detached and its paths mean nothing any more.
+ * Who uses a mount, read from /proc and /sys. The mount is known by the number
+ * of its file system (st_dev), which stays right after the mount was detached
+ * and its paths mean nothing any more.
  *
- * Asks nothing of the device's own daemon, so that it can neither hang on one
- * that is stuck nor fail on one that died: statx(2) with an empty mask gives
- * st_dev and nothing else. The exception is a loop device whose file has lost
- * its path: there the loop driver asks for us.
+ * Asks nothing of the FUSE server behind the mount, so that it can neither hang
+ * on one that is stuck nor fail on one that died: statx(2) with an empty mask
+ * gives st_dev and nothing else. The exception is a loop device whose file has
+ * lost its path: there the loop driver asks for us.
  *
  * What it finds may be outdated by the time it is read; use it for messages
  * and early refusals, never instead of the kernel's own EBUSY.
@@ -25,8 +25,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include <uzram/users.h>
 #include <uzram/util/cleanup.h>
+#include <uzram/util/users.h>
 
 #define LOOP_MAJOR 7
 
@@ -100,7 +100,6 @@ static bool loop_stands_on(int loop, dev_t fs)
 
 static void search_loop(struct search *s, int loop)
 {
-	static const char last[] = "/block";
 	char path[64], backing[4096];
 	uz_autoclose
 	int fd = -1;
@@ -115,11 +114,9 @@ static void search_loop(struct search *s, int loop)
 	if (len <= 1)
 		return;
 	backing[len - 1] = '\0'; /* instead of the line feed */
-	if (path_device(backing, &stx, &dev) && dev == s->fs)
-		search_add(s, UZ_USER_LOOP, loop);
-	else if ((size_t)len >= sizeof(last) &&
-		 !strcmp(backing + len - sizeof(last), last) &&
-		 loop_stands_on(loop, s->fs))
+	/* Detached, the file's path leads nowhere. */
+	if (path_device(backing, &stx, &dev) ? dev == s->fs
+					     : loop_stands_on(loop, s->fs))
 		search_add(s, UZ_USER_LOOP, loop);
 }
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef UZRAM_MOUNTPOINT_H
-#define UZRAM_MOUNTPOINT_H
+#ifndef UZRAM_UTIL_MOUNTPOINT_H
+#define UZRAM_UTIL_MOUNTPOINT_H
 
 #include <uzram/types.h>
 
 /**
  * DOC: mount points
  *
- * What the daemon and uzramctl both ask of the directory of a device. As an
+ * What servers of FUSE mounts and their control programs both ask. As an
  * ordinary user unmounting goes through fusermount3, which is setuid root.
  */
 
