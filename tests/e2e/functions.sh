@@ -4,7 +4,7 @@
 # What the end-to-end tests share. A test is one bash script; its first
 # command is
 #
-#	. "${0%/*}/functions.sh"
+#	. "$(dirname "$0")/functions.sh" || exit 1
 #
 # It ends with 0 (passed), 77 (cannot be run here) or anything else (failed).
 # Everything that it makes lies in $tmp, everything that it starts, mounts or
@@ -20,7 +20,7 @@ set -euo pipefail
 export LC_ALL=C
 unset POSIXLY_CORRECT BLOCKSIZE
 
-here=$(cd "${0%/*}" && pwd)
+here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck disable=SC2034 # used by tests
 source_root=$(cd "$here/../.." && pwd)
 build_root=${UZ_BUILD:-$source_root/build}
@@ -164,7 +164,7 @@ start_device()
 	shift
 	mkfifo "$tmp/$name.ready"
 	"$UZRAMD" "$@" --ready-fd=9 "$name" \
-		9>"$tmp/$name.ready" 2>>"$tmp/$name.log" &
+		9>"$tmp/$name.ready" >>"$tmp/$name.log" 2>&1 </dev/null &
 	dev_pid=$!
 	echo "$dev_pid" >"$tmp/$name.pid"
 	dev_dir=$UZRAM_RUNDIR/$name
@@ -335,4 +335,19 @@ expect_fail_line()
 mm_stat()
 {
 	awk -v column="$1" '{ print $column }' "$dev_dir/mm_stat"
+}
+
+# ---- data ----
+
+# make_text BYTES FILE: it compresses well, no two pages are alike.
+make_text()
+{
+	seq 1 1000000000 2>/dev/null | head -c "$1" >"$2" || true
+	expect_equal "$(stat -c %s "$2")" "$1" "bytes written to $2"
+}
+
+# make_noise BYTES FILE: it does not compress at all.
+make_noise()
+{
+	head -c "$1" /dev/urandom >"$2"
 }

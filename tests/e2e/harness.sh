@@ -6,7 +6,7 @@
 #
 # shellcheck disable=SC2016 # the inner scripts expand where they run
 
-. "${0%/*}/functions.sh"
+. "$(dirname "$0")/functions.sh" || exit 1
 
 export UZ_MUST_WORK=
 

@@ -1,0 +1,62 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: MIT
+#
+# The body of the file system tests: the machine's own files are copied onto
+# a file system on a loop device on the block file, and must be the same
+# after it was unmounted, checked and mounted again.
+#
+# shellcheck disable=SC2154 # functions.sh sets tmp, fs_dir, dev_block, loop_dev
+
+# choose_files BYTES: a list of files below /usr that hold at least so much,
+# in $tmp/files; their checksums in $tmp/sums.
+choose_files()
+{
+	find /usr -xdev -type f -size +0 ! -name '*[\\"]*' ! -path $'*\n*' \
+		-printf '%s %P\n' |
+		awk -v bytes="$1" 'sum < bytes {
+			sum += $1
+			sub(/^[0-9]+ /, "")
+			print
+		}
+		END { exit sum < bytes }' >"$tmp/files" ||
+		missing commands "/usr holds less than $1 bytes"
+	(cd /usr && xargs -d '\n' sha1sum <"$tmp/files") >"$tmp/sums"
+}
+
+# copy_files: the chosen ones to $fs_dir.
+copy_files()
+{
+	tar -C /usr --verbatim-files-from -T "$tmp/files" -cf - |
+		tar -C "$fs_dir" -xf -
+}
+
+compare_files()
+{
+	(cd "$fs_dir" && sha1sum --quiet -c "$tmp/sums") >&2 ||
+		fail "files on $1 differ from what was copied"
+}
+
+# try_filesystem BYTES TYPE CHECK...: CHECK is given the loop device and must
+# find the unmounted file system clean. Leaves it mounted.
+try_filesystem()
+{
+	local bytes=$1 type=$2
+
+	shift 2
+	requires_fuse
+	requires_loop
+	requires "mkfs.$type" "$1"
+	start_device "$type" -s 4G -a lz4
+	attach_loop "$dev_block"
+	"mkfs.$type" "$loop_dev" >"$tmp/mkfs.log" 2>&1
+	choose_files "$bytes"
+
+	mount_fs "$loop_dev"
+	copy_files
+	compare_files "$type"
+	unmount_fs "$fs_dir"
+	"$@" "$loop_dev" >"$tmp/check.log" 2>&1 ||
+		fail "$* found damage: $(tail -n 5 "$tmp/check.log")"
+	mount_fs "$loop_dev"
+	compare_files "$type after remount"
+}
