@@ -100,6 +100,11 @@ expect_fail_line 4 "looped is in use: $loop_dev;" "$UZRAMCTL" reset looped
 losetup "$loop_dev" 2>/dev/null && fail 'reset --force left the loop device'
 echo 64M >"$dev_dir/disksize"
 attach_loop "$dev_block"
+# shellcheck disable=SC2317 # run by on_exit
+swap_off()
+{
+	! grep -q "^$1 " /proc/swaps || swapoff "$1"
+}
 mkswap -q "$loop_dev" >/dev/null
 if swapon "$loop_dev" 2>/dev/null; then
 	on_exit swap_off "$loop_dev"

@@ -68,11 +68,13 @@ def quoted(root, path, name):
     """What is wrong with #include "name", or None."""
     if name == 'config.h':
         return None
-    if '..' in name.split('/'):
-        return f'"{name}" reaches into another directory'
-    target = root / path.parent / name
+    target = (root / path.parent / name).resolve()
+    if path.parts[0] == 'tests' and list(root.glob(f'tests/*/{name}')):
+        return None
     if not target.is_file():
         return f'"{name}" does not lie beside this file; use <uzram/...>'
+    if layer_of(target.relative_to(root)) != layer_of(path):
+        return f'"{name}" reaches into another layer'
     if name.endswith('_priv.h') and '/' in name:
         return f'"{name}" is private to its directory'
     return None

@@ -60,7 +60,7 @@ def main(check):
     root = root_from_arguments()
     count = 0
     for path, line, text in check(root):
-        where = path.relative_to(root) if path.is_absolute() else path
+        where = path.relative_to(root) if root in path.parents else path
         print(f'{where}:{line}: {text}', file=sys.stderr)
         count += 1
     if count:
