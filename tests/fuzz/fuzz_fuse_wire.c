@@ -21,9 +21,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <fake_device.h>
 #include <fuse_priv.h>
-
-#include "fake_device.h"
 
 #define DISKSIZE (1u << 20)
 #define ROOM	 8192u

@@ -120,8 +120,11 @@ static void *thread_main(void *arg)
 
 	while ((n = receive(t)) >= 0)
 		serve(t, (size_t)n);
-	/* relaxed: it is read after pthread_join(), which orders everything. */
-	if (n != -ENODEV)
+	/*
+	 * Both are the end, the second when it came in the middle of a read.
+	 * relaxed: it is read after pthread_join(), which orders everything.
+	 */
+	if (n != -ENODEV && n != -ECONNABORTED)
 		atomic_compare_exchange_strong_explicit(
 			&t->dev->error, &none, (int)n, memory_order_relaxed,
 			memory_order_relaxed);

@@ -2,8 +2,8 @@
 /*
  * Mounting and unmounting. libfuse3 mounts, because it knows when and how to
  * go through fusermount3 for an ordinary user; of its session we use nothing
- * but the descriptor. Its messages do not go to stderr: the last one becomes
- * part of our one line.
+ * but the descriptor. What it and fusermount3 say on stderr is caught, since
+ * the reason is nowhere else, and becomes part of our one line.
  *
  * Unmounting is ours, since libfuse closes the descriptor first and then
  * detaches: here the mount is asked to go while it is still being served, and
@@ -16,7 +16,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <fuse_log.h>
 #include <fuse_lowlevel.h>
 #include <poll.h>
 #include <spawn.h>
@@ -24,26 +23,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <uzram/util/cleanup.h>
+#include <uzram/util/shm.h>
 
 #include "fuse_priv.h"
 
 extern char **environ;
-
-static char libfuse_said[128];
-
-static void keep_message(enum fuse_log_level level, const char *fmt, va_list ap)
-	__attribute__((format(printf, 2, 0)));
-
-static void keep_message(enum fuse_log_level level, const char *fmt, va_list ap)
-{
-	(void)level;
-	vsnprintf(libfuse_said, sizeof(libfuse_said), fmt, ap);
-	libfuse_said[strcspn(libfuse_said, "\n")] = 0;
-}
 
 /* Runs fusermount3 without a word from it: its exit status, or -errno. */
 static int fusermount(const char *const argv[])
@@ -118,7 +107,7 @@ static int check_dir(const char *dir, struct uz_err *err)
 }
 
 /* libfuse says that it failed, but not with which error. */
-static int why_not(const char *dir, struct uz_err *err)
+static int why_not(const char *dir, const char *said, struct uz_err *err)
 {
 	const char *const version[] = { "fusermount3", "-V", NULL };
 
@@ -129,8 +118,7 @@ static int why_not(const char *dir, struct uz_err *err)
 			"does not run; install the package fuse3",
 			dir);
 	return uz_err_set(err, -EPERM, "%s: cannot mount: %s", dir,
-			  libfuse_said[0] ? libfuse_said
-					  : "the system refused");
+			  said[0] ? said : "the system refused");
 }
 
 static struct fuse_session *session_mount(const char *dir, const char *name,
@@ -146,8 +134,6 @@ static struct fuse_session *session_mount(const char *dir, const char *name,
 		 "fsname=%s,subtype=uzram,default_permissions,max_read=%u,"
 		 "nosuid,nodev,noexec%s",
 		 name, UZ__FUSE_IO_MAX, foreign ? ",allow_other" : "");
-	libfuse_said[0] = 0;
-	fuse_set_log_func(keep_message);
 	session = fuse_session_new(&args, &ops, sizeof(ops), NULL);
 	fuse_opt_free_args(&args);
 	if (session && fuse_session_mount(session, dir)) {
@@ -157,12 +143,39 @@ static struct fuse_session *session_mount(const char *dir, const char *name,
 	return session;
 }
 
+/*
+ * session_mount() with stderr caught: the first line of it. Another thread's
+ * stderr is lost meanwhile, but nobody serves yet.
+ */
+static struct fuse_session *quiet_mount(const char *dir, const char *name,
+					bool foreign, char *said, size_t size)
+{
+	uz_autoclose
+	int saved = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+	uz_autoclose
+	int caught = uz_shm_memfd("uz-mount-stderr");
+	struct fuse_session *session;
+	ssize_t n = 0;
+
+	if (saved >= 0 && caught >= 0)
+		dup2(caught, STDERR_FILENO);
+	session = session_mount(dir, name, foreign);
+	if (saved >= 0 && caught >= 0) {
+		dup2(saved, STDERR_FILENO);
+		n = pread(caught, said, size - 1, 0);
+	}
+	said[n > 0 ? n : 0] = 0;
+	said[strcspn(said, "\n")] = 0;
+	return session;
+}
+
 int uz__fuse_mount(struct uz__fuse_mount *mnt, const char *dir,
 		   const char *name, bool foreign, struct uz_err *err)
 {
 	struct fuse_session *session;
 	uz_autofree
 	char *path = NULL;
+	char said[128];
 	int ret;
 
 	ret = check_device(err);
@@ -174,9 +187,9 @@ int uz__fuse_mount(struct uz__fuse_mount *mnt, const char *dir,
 	path = realpath(dir, NULL);
 	if (!path)
 		return uz_err_set(err, -errno, "%s: %s", dir, strerror(errno));
-	session = session_mount(path, name, foreign);
+	session = quiet_mount(path, name, foreign, said, sizeof(said));
 	if (!session)
-		return why_not(dir, err);
+		return why_not(dir, said, err);
 	*mnt = (struct uz__fuse_mount){
 		.dir = uz_steal_ptr(path),
 		.session = session,
@@ -231,7 +244,13 @@ int uz__fuse_unmount(struct uz__fuse_mount *mnt)
 
 void uz__fuse_mount_end(struct uz__fuse_mount *mnt)
 {
+	struct statvfs st;
+
 	if (mnt->session) {
+		/* An aborted connection leaves a dead mount behind. */
+		if (!mnt->detached && statvfs(mnt->dir, &st) &&
+		    errno == ENOTCONN)
+			unmount(mnt->dir, true);
 		fuse_session_unmount(mnt->session);
 		fuse_session_destroy(mnt->session);
 	}
