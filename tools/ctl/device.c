@@ -14,8 +14,8 @@
 
 #include "ctl.h"
 #include <uzram/daemon.h>
-#include <uzram/util/mountpoint.h>
 #include <uzram/util/cleanup.h>
+#include <uzram/util/mountpoint.h>
 
 int ctl_rundir(char path[CTL_PATH_MAX], struct uz_err *err)
 {

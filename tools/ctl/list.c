@@ -13,9 +13,9 @@
 #include <strings.h>
 
 #include "ctl.h"
-#include <uzram/util/users.h>
 #include <uzram/util/cleanup.h>
 #include <uzram/util/size.h>
+#include <uzram/util/users.h>
 
 enum column {
 	COL_NAME,

@@ -18,9 +18,9 @@
 #include <unistd.h>
 
 #include "ctl.h"
-#include <uzram/util/users.h>
 #include <uzram/util/cleanup.h>
 #include <uzram/util/spawn.h>
+#include <uzram/util/users.h>
 
 #define FSTYPE_DEFAULT "ext4"
 

@@ -16,9 +16,9 @@
 #include <unistd.h>
 
 #include "ctl.h"
+#include <uzram/util/cleanup.h>
 #include <uzram/util/mountpoint.h>
 #include <uzram/util/users.h>
-#include <uzram/util/cleanup.h>
 
 #define WAIT_MS 5000
 #define STEP_MS 10

@@ -14,9 +14,9 @@
 #include <unistd.h>
 
 #include "ctl.h"
+#include <uzram/util/cleanup.h>
 #include <uzram/util/mountpoint.h>
 #include <uzram/util/users.h>
-#include <uzram/util/cleanup.h>
 
 #define WAIT_MS 10000
 #define STEP_MS 10

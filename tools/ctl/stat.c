@@ -13,8 +13,8 @@
 #include <string.h>
 
 #include "ctl.h"
-#include <uzram/util/users.h>
 #include <uzram/util/cleanup.h>
+#include <uzram/util/users.h>
 
 #define JSON_VERSION 1
 
