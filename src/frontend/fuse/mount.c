@@ -18,46 +18,18 @@
 #include <fcntl.h>
 #include <fuse_lowlevel.h>
 #include <poll.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
-#include <sys/statvfs.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <uzram/util/cleanup.h>
+#include <uzram/util/log.h>
+#include <uzram/util/mountpoint.h>
 #include <uzram/util/shm.h>
+#include <uzram/util/spawn.h>
 
 #include "fuse_priv.h"
-
-extern char **environ;
-
-/* Runs fusermount3 without a word from it: its exit status, or -errno. */
-static int fusermount(const char *const argv[])
-{
-	posix_spawn_file_actions_t quiet;
-	int status, ret;
-	pid_t pid;
-
-	ret = posix_spawn_file_actions_init(&quiet);
-	if (ret)
-		return -ret;
-	posix_spawn_file_actions_addopen(&quiet, STDOUT_FILENO, "/dev/null",
-					 O_WRONLY, 0);
-	posix_spawn_file_actions_addopen(&quiet, STDERR_FILENO, "/dev/null",
-					 O_WRONLY, 0);
-	ret = posix_spawnp(&pid, argv[0], &quiet, NULL, (char *const *)argv,
-			   environ);
-	posix_spawn_file_actions_destroy(&quiet);
-	if (ret)
-		return -ret;
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return -errno;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -EINTR;
-}
 
 static int check_device(struct uz_err *err)
 {
@@ -111,7 +83,7 @@ static int why_not(const char *dir, const char *said, struct uz_err *err)
 {
 	const char *const version[] = { "fusermount3", "-V", NULL };
 
-	if (geteuid() && fusermount(version))
+	if (geteuid() && uz_spawn_wait(version, true))
 		return uz_err_set(
 			err, -EPERM,
 			"%s: a user mounts through fusermount3, which "
@@ -206,21 +178,6 @@ static bool has_ended(const struct uz__fuse_mount *mnt)
 	return poll(&p, 1, 0) == 1 && (p.revents & POLLERR);
 }
 
-static int unmount(const char *dir, bool detach)
-{
-	const char *const argv[] = { "fusermount3", detach ? "-uqz" : "-uq",
-				     "--", dir, NULL };
-	int ret;
-
-	if (!umount2(dir, UMOUNT_NOFOLLOW | (detach ? MNT_DETACH : 0)))
-		return 0;
-	if (errno != EPERM)
-		return -errno;
-	ret = fusermount(argv);
-	/* It does not say why; in use is what happens. */
-	return ret > 0 ? -EBUSY : ret;
-}
-
 int uz__fuse_unmount(struct uz__fuse_mount *mnt)
 {
 	int ret;
@@ -229,9 +186,9 @@ int uz__fuse_unmount(struct uz__fuse_mount *mnt)
 		return 0;
 	if (mnt->detached)
 		return -EBUSY;
-	ret = unmount(mnt->dir, false);
+	ret = uz_mountpoint_unmount(mnt->dir, false);
 	if (ret == -EBUSY) {
-		ret = unmount(mnt->dir, true);
+		ret = uz_mountpoint_unmount(mnt->dir, true);
 		mnt->detached = !ret;
 		if (!ret)
 			ret = has_ended(mnt) ? 0 : -EBUSY;
@@ -244,13 +201,15 @@ int uz__fuse_unmount(struct uz__fuse_mount *mnt)
 
 void uz__fuse_mount_end(struct uz__fuse_mount *mnt)
 {
-	struct statvfs st;
+	enum uz_mountpoint state;
 
 	if (mnt->session) {
 		/* An aborted connection leaves a dead mount behind. */
-		if (!mnt->detached && statvfs(mnt->dir, &st) &&
-		    errno == ENOTCONN)
-			unmount(mnt->dir, true);
+		if (!mnt->detached && !uz_mountpoint_state(mnt->dir, &state) &&
+		    state == UZ_MOUNTPOINT_STALE &&
+		    uz_mountpoint_unmount(mnt->dir, true))
+			uz_log(UZ_LOG_WARN, "%s: a dead mount is left there",
+			       mnt->dir);
 		fuse_session_unmount(mnt->session);
 		fuse_session_destroy(mnt->session);
 	}
