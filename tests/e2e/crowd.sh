@@ -28,6 +28,7 @@ ioengine=libaio
 iodepth=4
 verify=crc32c
 verify_fatal=1
+verify_state_save=0
 loops=3
 
 [readers]

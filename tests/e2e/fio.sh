@@ -21,7 +21,7 @@ verify()
 		--rw=randwrite --size=1g --offset_increment=1g --numjobs=2 \
 		--iodepth=32 --direct=1 --buffer_compress_percentage=60 \
 		--buffer_compress_chunk=4k --refill_buffers \
-		--verify=crc32c --verify_fatal=1 --verify_dump=0 \
+		--verify=crc32c --verify_fatal=1 --verify_state_save=0 \
 		--allow_file_create=0 --group_reporting --minimal \
 		>"$tmp/fio.log" 2>&1 || fail "fio on $1: $(tail "$tmp/fio.log")"
 }

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Every file says its licence; every .c then says what it is for."""
+"""Every file is of a kind that belongs here and says its licence; every .c
+then says what it is for.
+"""
 
 import re
 
@@ -7,6 +9,10 @@ import tree
 
 SPDX = 'SPDX-License-Identifier: MIT'
 FIRST = {'.c': f'// {SPDX}', '.h': f'/* {SPDX} */'}
+KINDS = {
+    '', '.1', '.5', '.7', '.8', '.build', '.c', '.conf', '.h', '.json', '.md',
+    '.py', '.service', '.sh', '.svg', '.txt', '.words',
+}
 
 
 def opening_comment(lines):
@@ -17,6 +23,9 @@ def opening_comment(lines):
 
 
 def check(root):
+    for path in tree.files(root, '*'):
+        if path.suffix not in KINDS and not path.name.startswith('.'):
+            yield path, 1, f'what is a {path.suffix} file doing here?'
     for path in tree.files(root, '*.c', '*.h'):
         lines = tree.lines(path)
         wanted = FIRST[path.suffix]

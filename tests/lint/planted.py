@@ -54,6 +54,7 @@ PLANTS = [
     ('notes', 'src/pool/new.c', '/* not the licence */\n', 'first line'),
     ('notes', 'src/pool/new.c', NOUN.replace('word ', ''), 'no comment'),
     ('notes', 'tools/new', '#!/bin/sh\n', 'first lines'),
+    ('notes', 'tests/left.state', 'x', 'doing here'),
     ('words', 'src/pool/pool.c', '/* TO' 'DO: later */\n', 'do it'),
     ('words', 'src/pool/pool.c', '/* see /ho' 'me/me/x */\n', 'machine'),
     ('words', 'README.md', 'Closes ' '#12.\n', 'tracker'),
