@@ -60,8 +60,10 @@ static ssize_t receive(struct thread *t)
 	for (;;) {
 		n = read(t->dev->fd, t->buf + UZ_PAGE_SIZE - WRITE_HEAD,
 			 WRITE_HEAD + UZ__FUSE_IO_MAX);
-		if (n >= 0)
+		if (n > 0)
 			return n;
+		if (!n)
+			return -ENODEV;
 		switch (errno) {
 		case EINTR:
 		case ENOENT: /* the request was taken back just now */

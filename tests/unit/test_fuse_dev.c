@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The transport, with the test as the kernel: a socket pair that keeps
+ * messages whole stands for /dev/fuse.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "fuse_fixture.h"
+
+#define THREADS 2
+
+struct kernel {
+	struct fixture *f;
+	struct uz__fuse_dev *dev;
+	int fd; /* ours */
+	int dev_fd;
+	struct {
+		struct fuse_out_header hdr;
+		unsigned char data[ROOM];
+	} got;
+	ssize_t got_len;
+};
+
+static int kernel_setup(void **state)
+{
+	struct kernel *k = calloc(1, sizeof(*k));
+	void *f;
+	int fds[2];
+
+	if (!k || fixture_setup(&f) ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds))
+		return -1;
+	k->f = f;
+	k->fd = fds[0];
+	k->dev_fd = fds[1];
+	*state = k;
+	return uz__fuse_dev_create(&k->dev, &k->f->fuse, THREADS);
+}
+
+/* Hanging up ends the threads, as the end of the connection does. */
+static int kernel_teardown(void **state)
+{
+	struct kernel *k = *state;
+	void *f = k->f;
+
+	close(k->fd);
+	uz__fuse_dev_join(k->dev);
+	uz__fuse_dev_destroy(k->dev);
+	close(k->dev_fd);
+	free(k);
+	return fixture_teardown(&f);
+}
+
+static void kernel_send(struct kernel *k, uint32_t opcode, uint64_t nodeid,
+			const void *arg, size_t arg_len, const void *payload,
+			size_t payload_len)
+{
+	size_t len = message(k->f, opcode, nodeid, arg, arg_len, payload,
+			     payload_len);
+
+	assert_int_equal(write(k->fd, k->f->msg, len), len);
+}
+
+/* The next message from the other side; its error. */
+static int kernel_get(struct kernel *k)
+{
+	k->got_len = read(k->fd, &k->got, sizeof(k->got));
+	assert_true(k->got_len >= (ssize_t)sizeof(k->got.hdr));
+	assert_int_equal(k->got.hdr.len, k->got_len);
+	return k->got.hdr.error;
+}
+
+static void send_init(struct kernel *k, uint32_t major, uint32_t minor)
+{
+	const struct fuse_init_in in = { .major = major, .minor = minor };
+
+	kernel_send(k, FUSE_INIT, 0, &in, sizeof(in), NULL, 0);
+}
+
+static void greet(struct kernel *k)
+{
+	send_init(k, 7, 38);
+	assert_int_equal(uz__fuse_dev_start(k->dev, k->dev_fd, NULL), 0);
+	assert_int_equal(kernel_get(k), 0);
+	assert_int_equal(k->got_len, 80);
+	assert_int_equal(k->f->fuse.proto.minor, 38);
+}
+
+static void test_greeting(void **state)
+{
+	greet(*state);
+}
+
+static void test_newer_major_asks_again(void **state)
+{
+	struct kernel *k = *state;
+
+	send_init(k, 8, 1);
+	send_init(k, 7, 40);
+	assert_int_equal(uz__fuse_dev_start(k->dev, k->dev_fd, NULL), 0);
+	assert_int_equal(kernel_get(k), 0);
+	assert_int_equal(((struct fuse_init_out *)k->got.data)->major, 7);
+	assert_int_equal(kernel_get(k), 0);
+	assert_int_equal(((struct fuse_init_out *)k->got.data)->minor, 40);
+}
+
+static void test_old_kernel(void **state)
+{
+	struct kernel *k = *state;
+	struct uz_err err = { 0 };
+
+	send_init(k, 7, 12);
+	assert_int_equal(uz__fuse_dev_start(k->dev, k->dev_fd, &err), -EPROTO);
+	assert_non_null(strstr(err.text, "7.12"));
+	assert_int_equal(kernel_get(k), -EPROTO);
+}
+
+static void test_no_greeting(void **state)
+{
+	struct kernel *k = *state;
+	struct uz_err err = { 0 };
+
+	shutdown(k->fd, SHUT_WR);
+	assert_int_equal(uz__fuse_dev_start(k->dev, k->dev_fd, &err), -ENODEV);
+	assert_true(err.text[0]);
+}
+
+static void test_wrong_greeting(void **state)
+{
+	struct kernel *k = *state;
+
+	kernel_send(k, FUSE_STATFS, 1, NULL, 0, NULL, 0);
+	assert_int_equal(uz__fuse_dev_start(k->dev, k->dev_fd, NULL), -EPROTO);
+	assert_int_equal(kernel_get(k), -EPROTO);
+}
+
+static void test_write_and_read(void **state)
+{
+	struct kernel *k = *state;
+	struct fuse_write_in out = { .offset = 4096, .size = 4096 };
+	const struct fuse_read_in in = { .offset = 4095, .size = 4098 };
+	unsigned char data[4096];
+
+	greet(k);
+	memset(data, 0x5a, sizeof(data));
+	kernel_send(k, FUSE_WRITE, UZ__FUSE_BLOCK, &out, sizeof(out), data,
+		    sizeof(data));
+	assert_int_equal(kernel_get(k), 0);
+	assert_int_equal(k->got.hdr.unique, 77);
+	assert_int_equal(((struct fuse_write_out *)k->got.data)->size, 4096);
+	/* The data lay on pages of their own: no copy was needed. */
+	assert_int_equal((uintptr_t)k->f->dev.last.buf % UZ_PAGE_SIZE, 0);
+
+	kernel_send(k, FUSE_READ, UZ__FUSE_BLOCK, &in, sizeof(in), NULL, 0);
+	assert_int_equal(kernel_get(k), 0);
+	assert_int_equal(k->got_len, 16 + 4098);
+	assert_int_equal(k->got.data[0], 0);
+	assert_memory_equal(k->got.data + 1, data, sizeof(data));
+	assert_int_equal(k->got.data[4097], 0);
+}
+
+/* Nothing that comes ends a thread: the one after it is served. */
+static void test_malformed(void **state)
+{
+	struct kernel *k = *state;
+	unsigned char *msg = k->f->msg;
+	struct fuse_write_in in = { .size = 100 };
+	unsigned int i;
+
+	greet(k);
+	for (i = 0; i < 2 * THREADS; i++) {
+		/* No answer is possible... */
+		message(k->f, FUSE_STATFS, 1, NULL, 0, NULL, 0);
+		assert_int_equal(write(k->fd, msg, 39), 39);
+		memset(msg + offsetof(struct fuse_in_header, unique), 0, 8);
+		assert_int_equal(write(k->fd, msg, 40), 40);
+		/* ...or none is awaited... */
+		kernel_send(k, FUSE_FORGET, 2, "12345678", 8, NULL, 0);
+		/* ...or there is one. */
+		kernel_send(k, FUSE_WRITE, 2, &in, sizeof(in), "short", 5);
+		assert_int_equal(kernel_get(k), -EINVAL);
+		kernel_send(k, 4000, 2, NULL, 0, NULL, 0);
+		assert_int_equal(kernel_get(k), -ENOSYS);
+	}
+	kernel_send(k, FUSE_STATFS, 1, NULL, 0, NULL, 0);
+	assert_int_equal(kernel_get(k), 0);
+}
+
+static void test_forget_attr(void **state)
+{
+	struct kernel *k = *state;
+	struct fuse_notify_inval_inode_out *body = (void *)k->got.data;
+
+	greet(k);
+	uz__fuse_dev_forget_attr(k->dev, UZ__FUSE_BLOCK);
+	assert_int_equal(kernel_get(k), FUSE_NOTIFY_INVAL_INODE);
+	assert_int_equal(k->got.hdr.unique, 0);
+	assert_int_equal(k->got_len, 40);
+	assert_int_equal(body->ino, UZ__FUSE_BLOCK);
+	assert_true(body->off < 0);
+}
+
+static void test_end(void **state)
+{
+	struct kernel *k = *state;
+
+	greet(k);
+	shutdown(k->fd, SHUT_WR);
+	assert_int_equal(uz__fuse_dev_join(k->dev), 0);
+	/* Joining again is allowed. */
+	assert_int_equal(uz__fuse_dev_join(k->dev), 0);
+}
+
+static void test_broken_descriptor(void **state)
+{
+	struct kernel *k = *state;
+	int dir = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	greet(k);
+	/* Reading a directory is an error that is not the end. */
+	assert_int_equal(dup2(dir, k->dev_fd), k->dev_fd);
+	close(dir);
+	/* A thread that sleeps in the old descriptor has to wake up first. */
+	message(k->f, FUSE_STATFS, 1, NULL, 0, NULL, 0);
+	send(k->fd, k->f->msg, 40, MSG_NOSIGNAL);
+	close(k->fd);
+	k->fd = -1;
+	assert_int_equal(uz__fuse_dev_join(k->dev), -EISDIR);
+}
+
+#define kernel_test(name) \
+	cmocka_unit_test_setup_teardown(name, kernel_setup, kernel_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		kernel_test(test_greeting),
+		kernel_test(test_newer_major_asks_again),
+		kernel_test(test_old_kernel),
+		kernel_test(test_no_greeting),
+		kernel_test(test_wrong_greeting),
+		kernel_test(test_write_and_read),
+		kernel_test(test_malformed),
+		kernel_test(test_forget_attr),
+		kernel_test(test_end),
+		kernel_test(test_broken_descriptor),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
