@@ -103,24 +103,48 @@ need_packages()
 	exit 1
 }
 
+configure()
+{
+	_dir=$1
+	shift
+	if [ ! -f "$_dir/build.ninja" ]; then
+		meson setup "$_dir" "$top" "$@"
+	elif [ $# -gt 0 ]; then
+		meson configure "$_dir" "$@"
+	fi
+}
+
+# Lines of ninja, as "[12/80] what it does", become a bar.
+show_build()
+{
+	while IFS= read -r _line; do
+		case $_line in
+		"["*/*"] "*)
+			_line=${_line#"["}
+			_line=${_line%%"]"*}
+			progress "${_line%/*}" "${_line#*/}" building
+			;;
+		esac
+	done
+	progress_end
+}
+
 build()
 {
 	_dir=${1:-$top/build}
 	[ $# -eq 0 ] || shift
 	_log=$(mktemp)
-	if {
-		if [ -f "$_dir/build.ninja" ]; then
-			[ $# -eq 0 ] || meson configure "$_dir" "$@"
-		else
-			meson setup "$_dir" "$top" "$@"
-		fi && meson compile -C "$_dir"
-	} >"$_log" 2>&1; then
+	{
+		configure "$_dir" "$@" && meson compile -C "$_dir" &&
+			say "built in $_dir"
+	} 2>&1 | tee "$_log" | show_build
+	if [ "$(tail -n 1 "$_log")" = "built in $_dir" ]; then
 		rm -f "$_log"
-	else
-		cat "$_log" >&2
-		rm -f "$_log"
-		die "could not build in $_dir; the reason is above"
+		return 0
 	fi
+	cat "$_log" >&2
+	rm -f "$_log"
+	die "could not build in $_dir; the reason is above"
 }
 
 if [ -t 1 ]; then
