@@ -49,7 +49,7 @@ static int codec_unknown(const char *name, struct uz_err *err)
 			  name, known);
 }
 
-/* Decimal only, as it is the rest of the text: "1x", " 1" and "" are no. */
+/* strtol() alone would take "", " 1", "+1" and the beginning of "1x". */
 static int parse_level(const struct uz_codec_ops *ops, const char *value,
 		       int *level, struct uz_err *err)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * zstd: the smallest result, several times slower than lz4. Negative levels
- * lie between the two.
+ * lie between the two; level 0 is libzstd's word for its default.
  *
  * One page is one frame without checksum (the device has its own), content
  * size and dictionary id. The four bytes of magic stay: leaving them out takes
@@ -35,6 +35,7 @@ static int zstd_compress(struct uz_codec_ctx *base, const void *src, void *dst,
 	struct zstd_ctx *ctx = (struct zstd_ctx *)base;
 	size_t n = ZSTD_compress2(ctx->cctx, dst, cap, src, UZ_PAGE_SIZE);
 
+	/* With valid parameters and all memory there, no room is all it lacks. */
 	if (ZSTD_isError(n))
 		return -E2BIG;
 	*len = n;
@@ -113,7 +114,7 @@ static int zstd_decompress(struct uz_codec_ctx *base, const void *src,
 const struct uz_codec_ops uz__codec_zstd = {
 	.name = "zstd",
 	.level_key = "level",
-	.level_min = -100, /* below, nearly nothing is compressed any more */
+	.level_min = -100, /* most pages do not compress there any more */
 	.level_max = 22,
 	.level_default = ZSTD_CLEVEL_DEFAULT,
 	.ctx_create = zstd_create,

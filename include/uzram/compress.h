@@ -17,7 +17,8 @@
  *
  * A codec is written NAME[:KEY=VALUE[,KEY=VALUE]...], for example "lz4",
  * "lz4:acceleration=4", "zstd:level=-3". "lz4:level=4" is also taken as
- * acceleration, as kernel zram does. "store" copies: it is there for tests.
+ * acceleration, as kernel zram does; of a key given twice the last counts.
+ * "store" copies: it is there for tests.
  */
 
 #define UZ_CODEC_NAME_MAX 15

@@ -217,6 +217,68 @@ static void test_history(void **state)
 	}
 }
 
+/*
+ * Pages that lie one after the other in memory, as those of one request do: a
+ * library that takes them for a stream would refer from one to the next.
+ */
+static void test_neighbours(void **state)
+{
+	static unsigned char row[8][UZ_PAGE_SIZE];
+	struct room *r = *state, at = *r;
+
+	page_fill(row[0], PAGE_TEXT, &r->random);
+	for (int i = 1; i < 8; i++)
+		memcpy(row[i], row[0], UZ_PAGE_SIZE);
+	for (size_t i = 0; i < N_CODECS; i++) {
+		struct uz_codec_ctx *ctx = open_codec(codecs[i]);
+		size_t first = 0;
+
+		for (int n = 0; n < 8; n++) {
+			size_t len;
+
+			at.page = row[n];
+			len = round_trip(ctx, ctx, &at, UZ_PAGE_SIZE);
+			first = n ? first : len;
+			assert_int_equal(len, first);
+		}
+		uz_codec_ctx_destroy(ctx);
+	}
+}
+
+/* A level that is taken is used: the stronger makes the smaller page. */
+static void test_levels_matter(void **state)
+{
+	static const char *const pairs[][2] = {
+#if UZ_HAVE_LZ4
+		{ "lz4", "lz4:acceleration=32" },
+		{ "lz4hc:level=12", "lz4hc" },
+		{ "lz4hc", "lz4hc:level=1" },
+#endif
+#if UZ_HAVE_ZSTD
+		{ "zstd:level=22", "zstd:level=1" },
+		{ "zstd", "zstd:level=-5" },
+		{ "zstd:level=-5", "zstd:level=-100" },
+#endif
+		{ NULL, NULL },
+	};
+	struct room *r = *state;
+
+	for (int i = 0; pairs[i][0]; i++) {
+		struct uz_codec_ctx *strong = open_codec(pairs[i][0]);
+		struct uz_codec_ctx *weak = open_codec(pairs[i][1]);
+		size_t small = 0, large = 0;
+
+		for (int n = 0; n < 50; n++) {
+			page_fill(r->page, PAGE_TEXT, &r->random);
+			small += round_trip(strong, weak, r, UZ_PAGE_SIZE);
+			large += round_trip(weak, strong, r, UZ_PAGE_SIZE);
+		}
+		assert_true(small < large);
+		uz_codec_ctx_destroy(strong);
+		uz_codec_ctx_destroy(weak);
+	}
+}
+
 static int set_up(void **state)
 {
 	static struct room room;
@@ -247,6 +309,8 @@ int main(void)
 		cmocka_unit_test(test_every_cap),
 		cmocka_unit_test(test_levels_read_each_other),
 		cmocka_unit_test(test_history),
+		cmocka_unit_test(test_neighbours),
+		cmocka_unit_test(test_levels_matter),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
