@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The daemon's configuration: each key with what it takes and what it refuses,
+ * names of devices, and where the run directory is.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <uzram/daemon.h>
+
+#define MIB (UINT64_C(1) << 20)
+
+static struct uz_daemon_config config;
+
+static int set(const char *key, const char *value)
+{
+	struct uz_err err = { 0 };
+	int rc = uz_daemon_config_set(&config, key, value, &err);
+
+	if (rc)
+		assert_true(err.code == rc && *err.text);
+	return rc;
+}
+
+/* Refused with @code, and nothing has changed. */
+static void refuses(const char *key, const char *value, int code)
+{
+	struct uz_daemon_config before = config;
+	int rc = set(key, value);
+
+	if (rc != code)
+		fail_msg("%s=%s gives %d instead of %d", key, value, rc, code);
+	assert_memory_equal(&before, &config, sizeof(config));
+	assert_int_equal(uz_daemon_config_set(&config, key, value, NULL), code);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&config, 0xa5, sizeof(config));
+	uz_daemon_config_init(&config);
+	return 0;
+}
+
+static void test_defaults(void **state)
+{
+	(void)state;
+	assert_string_equal(config.name, "");
+	assert_string_equal(config.dir, "");
+	assert_string_equal(config.codec, "");
+	assert_string_equal(config.frontend, "fuse");
+	assert_int_equal(config.size, 0);
+	assert_int_equal(config.mem_limit, 0);
+	assert_int_equal(config.threads, 0);
+	assert_int_equal(config.ready_fd, -1);
+}
+
+static void test_size(void **state)
+{
+	(void)state;
+	assert_int_equal(set("size", "64M"), 0);
+	assert_int_equal(config.size, 64 * MIB);
+	assert_int_equal(set("size", "1048576"), 0);
+	assert_int_equal(config.size, UZ_DISKSIZE_MIN);
+	assert_int_equal(set("size", "16T"), 0);
+	assert_int_equal(config.size, UZ_DISKSIZE_MAX);
+	assert_int_equal(set("size", "50%"), 0);
+	assert_true(config.size >= MIB);
+	refuses("size", "0", -ERANGE);
+	refuses("size", "1048575", -ERANGE);
+	refuses("size", "17T", -ERANGE);
+	refuses("size", "99999999999999999999", -ERANGE);
+	refuses("size", "-1", -EINVAL);
+	refuses("size", "", -EINVAL);
+	refuses("size", "much", -EINVAL);
+}
+
+static void test_mem_limit(void **state)
+{
+	(void)state;
+	assert_int_equal(set("mem_limit", "8M"), 0);
+	assert_int_equal(config.mem_limit, 8 * MIB);
+	assert_int_equal(set("zram-resident-limit", "1"), 0);
+	assert_int_equal(config.mem_limit, 1);
+	assert_int_equal(set("mem_limit", "0"), 0);
+	assert_int_equal(config.mem_limit, 0);
+	refuses("mem_limit", "-8M", -EINVAL);
+	refuses("mem_limit", "17T", -ERANGE);
+}
+
+static void test_codec(void **state)
+{
+	(void)state;
+	assert_int_equal(set("codec", "store"), 0);
+	assert_string_equal(config.codec, "store");
+	refuses("codec", "lz5", -EINVAL);
+	refuses("codec", "store:colour=red", -EINVAL);
+	refuses("compression-algorithm", "", -EINVAL);
+	assert_string_equal(config.codec, "store");
+	assert_int_equal(set("compression-algorithm", "store"), 0);
+}
+
+static void test_others(void **state)
+{
+	char path[sizeof(config.dir) + 2];
+
+	(void)state;
+	assert_int_equal(set("threads", "1"), 0);
+	assert_int_equal(set("threads", "64"), 0);
+	assert_int_equal(config.threads, 64);
+	refuses("threads", "0", -EINVAL);
+	refuses("threads", "65", -EINVAL);
+	refuses("threads", "-1", -EINVAL);
+	refuses("threads", "18446744073709551617", -EINVAL);
+	refuses("threads", "4 ", -EINVAL);
+	refuses("threads", "", -EINVAL);
+	refuses("frontend", "smoke", -EINVAL);
+	refuses("frontend", "", -EINVAL);
+	assert_int_equal(set("dir", "/mnt/x"), 0);
+	assert_string_equal(config.dir, "/mnt/x");
+	refuses("dir", "x", -EINVAL);
+	refuses("dir", "", -EINVAL);
+	memset(path, 'x', sizeof(path));
+	path[0] = '/';
+	path[sizeof(path) - 1] = '\0';
+	refuses("dir", path, -EINVAL);
+	path[sizeof(config.dir) - 1] = '\0';
+	assert_int_equal(set("dir", path), 0);
+	refuses("colour", "red", -EINVAL);
+	refuses("", "", -EINVAL);
+	refuses("SIZE", "1M", -EINVAL);
+}
+
+static void test_names(void **state)
+{
+	static const char *const good[] = { "a", "uz0", "A.b-c_9", "0",
+					    "1234567890123456789012345678901" };
+	static const char *const bad[] = {
+		"",	"a/b",
+		"/",	".",
+		"..",	".a",
+		"-a",	"a b",
+		"a\nb", "\xe4z",
+		"~",	"a\\",
+		"a:b",	"12345678901234567890123456789012",
+	};
+	struct uz_err err;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(good) / sizeof(*good); i++)
+		if (uz_daemon_check_name(good[i], &err))
+			fail_msg("'%s' is refused", good[i]);
+	for (i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		if (uz_daemon_check_name(bad[i], &err) != -EINVAL)
+			fail_msg("'%s' is taken", bad[i]);
+		assert_true(err.code == -EINVAL && *err.text);
+		assert_int_equal(uz_daemon_check_name(bad[i], NULL), -EINVAL);
+	}
+}
+
+static void test_rundir(void **state)
+{
+	char path[64] = "untouched", small[8];
+
+	(void)state;
+	setenv("UZRAM_RUNDIR", "/somewhere", 1);
+	assert_int_equal(uz_daemon_rundir(path, sizeof(path)), 0);
+	assert_string_equal(path, "/somewhere");
+	assert_int_equal(uz_daemon_rundir(small, sizeof(small)), -ENAMETOOLONG);
+	setenv("UZRAM_RUNDIR", "", 1);
+	setenv("XDG_RUNTIME_DIR", "/run/user/7", 1);
+	assert_int_equal(uz_daemon_rundir(path, sizeof(path)), 0);
+	assert_string_equal(path,
+			    geteuid() ? "/run/user/7/uzram" : "/run/uzram");
+	unsetenv("XDG_RUNTIME_DIR");
+	assert_int_equal(uz_daemon_rundir(path, sizeof(path)),
+			 geteuid() ? -ENOENT : 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_defaults, setup),
+		cmocka_unit_test_setup(test_size, setup),
+		cmocka_unit_test_setup(test_mem_limit, setup),
+		cmocka_unit_test_setup(test_codec, setup),
+		cmocka_unit_test_setup(test_others, setup),
+		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_rundir),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
