@@ -84,7 +84,7 @@ static int note_extent(struct uz_pool *pool, uint64_t start, uint64_t end)
 /*
  * Of a live zspage keep the pages up to its last object: what lies between
  * its objects will be used again first. What an object needs and is not there
- * (never filled, or lost) is populated, so that later stores cannot fail.
+ * (never filled, or lost) is populated, so that what is charged is there.
  */
 static int settle_pages(struct uz_pool *pool, const struct uz__class *c,
 			struct uz__zspage *z)

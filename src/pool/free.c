@@ -79,7 +79,7 @@ static void defer(struct uz__class *c, struct uz__zspage *z, unsigned int index)
 	z->following = (uint16_t)index;
 	z->nr_deferred++;
 	c->nr_deferred++;
-	/* seq_cst: stands for the load of the pins in uz_pool_free(). */
+	/* seq_cst: f2 of pin.c again, for the counts that are now decisive. */
 	atomic_fetch_or_explicit(&z->pins, UZ__PIN_DEFERRED,
 				 memory_order_seq_cst);
 	uz__free_drain(c, z);

@@ -9,13 +9,14 @@
 #include <uzram/util/shm.h>
 
 /*
- * What the files of the pool share.
+ * What the files of the pool share. The life of a window:
  *
- * The life of a window:
- *
- *   untouched --> private --> live --> private --> kept or free --> private
- *   (bump)        (a thread   (has a   (emptied)   (lists of the
- *                 holds it)   class)                window store)
+ *   untouched   never used; from store.bump on
+ *   private     one thread holds it, nobody else knows it
+ *   live        has a class: a zspage, listed there or isolated
+ *   private     emptied
+ *   kept, free  in a list of the store, with or without memory; then private
+ *               again
  *
  * Who may touch a descriptor: a live one whoever holds its class's lock, a
  * kept or free one whoever holds the store's lock, a private one its thread.
@@ -86,9 +87,9 @@ struct uz__block {
  * @first_free:  the lowest clear bit, or the class's number of objects
  * @waiting:     deferred frees that wait for the old epoch's count
  * @following:   deferred frees that wait for their turn to become @waiting
- * @list:        UZ__LIST_*
  * @isolated:    how many threads keep it off the lists, so that nothing is
  *               allocated in it while they work on its pages
+ * @list:        UZ__LIST_*
  */
 struct uz__zspage {
 	_Alignas(UZ_CACHELINE) _Atomic uint64_t pins;
@@ -103,8 +104,8 @@ struct uz__zspage {
 	uint16_t first_free;
 	uint16_t waiting;
 	uint16_t following;
+	uint16_t isolated;
 	uint8_t list;
-	uint8_t isolated;
 };
 
 _Static_assert(sizeof(struct uz__zspage) == UZ_CACHELINE, "one cache line");

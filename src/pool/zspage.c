@@ -49,7 +49,7 @@ void uz__zspage_open(struct uz_pool *pool, unsigned int class,
 	z->first_free = 0;
 	z->waiting = UZ__NO_INDEX;
 	z->following = UZ__NO_INDEX;
-	/* relaxed: uz_pool_unmap() says why a reader finds this in time. */
+	/* relaxed: drain() in pin.c says why it is seen in time. */
 	atomic_store_explicit(&z->class, (uint16_t) class,
 			      memory_order_relaxed);
 	pool->classes[class].nr_zspages++;
