@@ -30,6 +30,11 @@
  * Address space is free, and an arena that is full refuses stores although
  * memory is left: so twice what all pages stored raw take, and room for
  * hundreds of classes of which each has some zspages that are hardly used.
+ *
+ * Classes 16 bytes apart: 8 would save 4 bytes an object, but twice as many
+ * classes have twice as many half used zspages. Only with more than a GiB of
+ * data that is never overwritten would 8 come out ahead, by 0.3%; after
+ * overwriting it is 1% to 6% behind.
  */
 void uz_pool_config_default(struct uz_pool_config *config, uint64_t data_bytes)
 {
@@ -37,7 +42,7 @@ void uz_pool_config_default(struct uz_pool_config *config, uint64_t data_bytes)
 
 	*config = (struct uz_pool_config){
 		.window_size = 32 * UZ_PAGE_SIZE,
-		.class_step = 8,
+		.class_step = 16,
 		.keep_empty = UINT64_C(1) << 20,
 	};
 	if (data_bytes >= ARENA_MAX / 4)

@@ -6,12 +6,14 @@
  * a place that is reused or given back while it is pinned is seen at once.
  * Readers sleep inside maps, hold many, release them out of order and hand
  * them to other threads; some pin places at random. Memory is short for part
- * of the run. At the end every counter must be exact.
+ * of the run. At the end every counter must be exact, and so it must after a
+ * new pool has adopted what is left.
  */
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -352,10 +354,47 @@ static uint64_t number_from(const char *name, uint64_t otherwise)
 	return text ? strtoull(text, NULL, 0) : otherwise;
 }
 
-static void finish(void)
+/* A new process takes over: the table is all it knows. */
+static void adopt(int fd, const struct uz_pool_config *config)
+{
+	unsigned int i;
+	uint64_t word;
+
+	uz_pool_destroy(pool);
+	pool = NULL;
+	if (uz_pool_create(&pool, fd, config)) {
+		perror("stress_pool: no pool to adopt with");
+		exit(1);
+	}
+	for (i = 0; i < SLOTS; i++) {
+		word = atomic_load(&slots[i]);
+		if (word && uz_pool_adopt_object(pool, WORD_REF(word),
+						 WORD_SIZE(word), i))
+			fail("not adopted", i);
+	}
+	if (uz_pool_adopt_end(pool))
+		fail("adoption does not end", 0);
+}
+
+/* Every slot's object, read once more. */
+static uint64_t read_all(void)
+{
+	uint64_t live = 0;
+	struct held h;
+	unsigned int i;
+
+	for (i = 0; i < SLOTS; i++) {
+		if (hold(i, &h)) {
+			release(&h);
+			live++;
+		}
+	}
+	return live;
+}
+
+static void finish(int fd, const struct uz_pool_config *config)
 {
 	struct uz_pool_stat stat;
-	uint64_t live = 0;
 	unsigned int i;
 	struct held *h;
 
@@ -365,9 +404,9 @@ static void finish(void)
 			release(h);
 		free(h);
 	}
-	for (i = 0; i < SLOTS; i++)
-		live += !!atomic_load(&slots[i]);
-	check_quiet("after the run", live);
+	check_quiet("after the run", read_all());
+	adopt(fd, config);
+	check_quiet("after adoption", read_all());
 	for (i = 0; i < SLOTS; i++)
 		drop(i);
 	check_quiet("after dropping all", 0);
@@ -406,7 +445,7 @@ int main(void)
 		pthread_join(workers[i].thread, NULL);
 		ops += workers[i].ops;
 	}
-	finish();
+	finish(fd, &config);
 	uz_pool_destroy(pool);
 	close(fd);
 	printf("%llu operations, %u stores refused, %u failures\n",

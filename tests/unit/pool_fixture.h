@@ -21,11 +21,13 @@ struct fixture {
 	int fd;
 };
 
-/* @windows of the default size, nothing kept when it empties. */
+/* @windows of 32 pages, nothing kept when they empty, 8 bytes a class. */
 static inline void fixture_open(struct fixture *f, unsigned int windows)
 {
 	uz_pool_config_default(&f->config, 0);
 	f->config.arena_size = windows * PAGES(WINDOW_PAGES);
+	f->config.window_size = PAGES(WINDOW_PAGES);
+	f->config.class_step = 8;
 	f->config.keep_empty = 0;
 	f->fd = uz_shm_memfd("test");
 	assert_true(f->fd >= 0);
@@ -114,7 +116,7 @@ static inline void fixture_same(struct fixture *f, uz_ref_t ref, uint32_t size,
 		assert_int_equal(bytes[i], fixture_byte(owner, i));
 }
 
-/* In a pool of default geometry: which window a ref lies in. */
+/* Which window a ref lies in. */
 static inline uint64_t fixture_window(uz_ref_t ref)
 {
 	return ref * UZ_REF_UNIT / PAGES(WINDOW_PAGES);

@@ -239,6 +239,39 @@ static void test_hole_below_others(void **state)
 	fixture_close(&fix);
 }
 
+/*
+ * A large class grows by three pages at once. They fail, but the second was
+ * taken by another object meanwhile: that stays, the others are given back.
+ */
+static void test_growth_ahead(void **state)
+{
+	uz_ref_t refs[32 * 8];
+	unsigned int i;
+
+	(void)state;
+	open_fixture(0);
+	for (i = 0; i < 32 * 8; i++)
+		refs[i] = fixture_alloc(&fix, 4096, i);
+	populate_fails = 1;
+	refused(4096);
+	assert_int_equal(uz_pool_used_bytes(fix.pool), PAGES(32 * 8));
+	fixture_check(&fix);
+	populate_fails = -1;
+	refused(4096);
+	assert_int_equal(uz_pool_used_bytes(fix.pool), PAGES(32 * 8));
+	fixture_check(&fix);
+	populate_fails = 1;
+	in_populate = alloc_above;
+	refused(4096);
+	assert_int_equal(uz_pool_used_bytes(fix.pool), PAGES(32 * 8 + 1));
+	fixture_check(&fix);
+	fixture_same(&fix, inner, 4096, 77);
+	uz_pool_free(fix.pool, inner);
+	for (i = 0; i < 32 * 8; i++)
+		uz_pool_free(fix.pool, refs[i]);
+	fixture_close(&fix);
+}
+
 /* While the failed page is given back nothing is allocated in its zspage. */
 static void test_isolated_while_punched(void **state)
 {
@@ -353,6 +386,7 @@ int main(void)
 		cmocka_unit_test(test_shared_page_both_fail),
 		cmocka_unit_test(test_neighbour_leaves),
 		cmocka_unit_test(test_hole_below_others),
+		cmocka_unit_test(test_growth_ahead),
 		cmocka_unit_test(test_isolated_while_punched),
 		cmocka_unit_test(test_emptied_while_punched),
 		cmocka_unit_test(test_punch_fails),

@@ -195,6 +195,39 @@ static void test_arena_full(void **state)
 	fixture_close(&f);
 }
 
+/* A large class grows by several pages at once, but not past the limit. */
+static void test_growth_ahead(void **state)
+{
+	uz_ref_t refs[32 * 8 + 5];
+	struct fixture f;
+	unsigned int i;
+
+	(void)state;
+	fixture_open(&f, 16);
+	for (i = 0; i < 32 * 8; i++)
+		refs[i] = fixture_alloc(&f, 4096, i);
+	assert_int_equal(uz_pool_used_bytes(f.pool), PAGES(32 * 8));
+	refs[i] = fixture_alloc(&f, 4096, i);
+	assert_int_equal(uz_pool_used_bytes(f.pool), PAGES(32 * 8 + 3));
+	fixture_check(&f);
+	for (i++; i < 32 * 8 + 3; i++)
+		refs[i] = fixture_alloc(&f, 4096, i);
+	assert_int_equal(uz_pool_used_bytes(f.pool), PAGES(32 * 8 + 3));
+	uz_pool_set_limit(f.pool, PAGES(32 * 8 + 4));
+	refs[i] = fixture_alloc(&f, 4096, i);
+	assert_int_equal(uz_pool_used_bytes(f.pool), PAGES(32 * 8 + 4));
+	refused(&f, 4096);
+	i++;
+	assert_int_equal(
+		uz_pool_alloc(f.pool, 4096, i, UZ_POOL_OVER_LIMIT, &refs[i]),
+		0);
+	assert_int_equal(uz_pool_used_bytes(f.pool), PAGES(32 * 8 + 5));
+	fixture_check(&f);
+	for (i = 0; i < 32 * 8 + 5; i++)
+		uz_pool_free(f.pool, refs[i]);
+	fixture_close(&f);
+}
+
 struct greedy {
 	struct fixture *f;
 	pthread_t thread;
@@ -253,6 +286,7 @@ int main(void)
 		cmocka_unit_test(test_limit_below_use),
 		cmocka_unit_test(test_kept_memory_is_no_obstacle),
 		cmocka_unit_test(test_arena_full),
+		cmocka_unit_test(test_growth_ahead),
 		cmocka_unit_test(test_limit_is_exact_in_a_race),
 	};
 
