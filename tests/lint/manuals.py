@@ -50,30 +50,42 @@ def attributes(root):
             yield manual, 1, f'attribute {name} is not described'
 
 
-def program(root, path):
+def help_text(path, *verb):
+    """What --help prints to stdout; None when it does not behave."""
     result = subprocess.run(
-        [path, '--help'],
+        [path, *verb, '--help'],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
     )
     if result.returncode or result.stderr or not result.stdout:
-        yield path, 1, '--help must print to stdout and succeed'
-        return
-    for number, line in enumerate(result.stdout.splitlines(), 1):
-        if len(line.expandtabs()) > WIDTH:
-            yield path, number, f'--help: more than {WIDTH} columns: {line}'
+        return None
+    return result.stdout
+
+
+def program(root, path):
     manual = page(root, path.name)
     if not manual:
         yield path, 1, f'{path.name} has no manual page'
         return
-    text = rendered(manual)
-    for option in sorted(set(OPTION.findall(result.stdout))):
-        if not re.search(rf'{option}(?![\w-])', text):
-            yield manual, 1, f'option {option} is not described'
-    for verb in sorted(set(VERB.findall(result.stdout))):
-        if not re.search(rf'\b{verb}\b', text):
+    described = rendered(manual)
+    texts = {'': help_text(path)}
+    verbs = set(VERB.findall(texts[''] or '')) - {path.name}
+    if 'VERB --help' in (texts[''] or ''):
+        texts.update((verb, help_text(path, verb)) for verb in sorted(verbs))
+    for verb, text in texts.items():
+        if text is None:
+            yield path, 1, f'{verb} --help must print to stdout and succeed'
+            continue
+        for line in text.splitlines():
+            if len(line.expandtabs()) > WIDTH:
+                yield path, 1, f'--help: more than {WIDTH} columns: {line}'
+        for option in sorted(set(OPTION.findall(text))):
+            if not re.search(rf'{option}(?![\w-])', described):
+                yield manual, 1, f'{verb} {option} is not described'
+    for verb in sorted(verbs):
+        if not re.search(rf'\b{verb}\b', described):
             yield manual, 1, f'{verb} is not described'
 
 
