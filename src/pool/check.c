@@ -113,6 +113,8 @@ static int check_spare(const struct uz_pool *pool, struct uz__zspage *z,
 		return bad(pool, z, err, "a class, but no bitmap");
 	if (z->list != (z->held ? UZ__LIST_KEPT : UZ__LIST_FREE))
 		return bad(pool, z, err, "a spare window in the wrong list");
+	if (z->ready & ~z->held)
+		return bad(pool, z, err, "a page is populated, not charged");
 	if (atomic_load(&z->pins) & UZ__PIN_DEFERRED)
 		return bad(pool, z, err, "deferred frees in a spare window");
 	return 0;

@@ -145,6 +145,7 @@ static void test_store(void **state)
 	set_up(&s);
 	assert_int_equal(s.kept->list, UZ__LIST_KEPT);
 	PLANT(&s, s.kept->list, UZ__LIST_FREE, "wrong list");
+	PLANT(&s, s.kept->ready, 2, "populated, not charged");
 	PLANT(&s, s.kept->class, 1, "no bitmap");
 	PLANT(&s, s.f.pool->store.kept, UZ__NONE, "spare windows");
 	PLANT(&s, s.f.pool->store.nr_free, 1, "spare windows");

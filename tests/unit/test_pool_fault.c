@@ -173,6 +173,28 @@ static void test_shared_page_other_succeeds(void **state)
 	fixture_close(&fix);
 }
 
+static void alloc_and_free_inside(struct fixture *f)
+{
+	uz_pool_free(f->pool, fixture_alloc(f, 1000, 77));
+}
+
+/* The other one is gone again before the first fails. */
+static void test_shared_page_other_passes(void **state)
+{
+	(void)state;
+	open_fixture(0);
+	populate_fails = 1;
+	in_populate = alloc_and_free_inside;
+	refused(1000);
+	fixture_check(&fix);
+	uz_pool_free(fix.pool, fixture_alloc(&fix, 1000, 1));
+	fixture_check(&fix);
+	inner = fixture_alloc(&fix, 1000, 77);
+	fixture_check(&fix);
+	uz_pool_free(fix.pool, inner);
+	fixture_close(&fix);
+}
+
 static void test_shared_page_both_fail(void **state)
 {
 	(void)state;
@@ -245,7 +267,7 @@ static void test_hole_below_others(void **state)
  */
 static void test_growth_ahead(void **state)
 {
-	uz_ref_t refs[32 * 8];
+	uz_ref_t refs[32 * 8], hole;
 	unsigned int i;
 
 	(void)state;
@@ -266,6 +288,12 @@ static void test_growth_ahead(void **state)
 	assert_int_equal(uz_pool_used_bytes(fix.pool), PAGES(32 * 8 + 1));
 	fixture_check(&fix);
 	fixture_same(&fix, inner, 4096, 77);
+	/* The hole below it is filled; growth ends where a page is held. */
+	hole = fixture_alloc(&fix, 4096, 78);
+	assert_true(hole < inner);
+	assert_int_equal(uz_pool_used_bytes(fix.pool), PAGES(32 * 8 + 2));
+	fixture_check(&fix);
+	uz_pool_free(fix.pool, hole);
 	uz_pool_free(fix.pool, inner);
 	for (i = 0; i < 32 * 8; i++)
 		uz_pool_free(fix.pool, refs[i]);
@@ -383,6 +411,7 @@ int main(void)
 		cmocka_unit_test(test_growth),
 		cmocka_unit_test(test_half_populated),
 		cmocka_unit_test(test_shared_page_other_succeeds),
+		cmocka_unit_test(test_shared_page_other_passes),
 		cmocka_unit_test(test_shared_page_both_fail),
 		cmocka_unit_test(test_neighbour_leaves),
 		cmocka_unit_test(test_hole_below_others),
