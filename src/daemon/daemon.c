@@ -155,7 +155,10 @@ static void daemon_end(struct daemon *d)
 /* Mounted, but something after that failed: take it down again. */
 static void daemon_undo_mount(struct daemon *d)
 {
-	if (d->fe && !d->ops->stop(d->fe))
+	int rc = d->fe ? d->ops->stop(d->fe) : -ENODEV;
+
+	/* Somebody may have been quick to open it, and must be gone first. */
+	if (!rc || rc == -EBUSY)
 		d->ops->wait(d->fe);
 }
 

@@ -21,6 +21,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <uzram/util/cleanup.h>
@@ -29,10 +30,17 @@
 
 #include "daemon_priv.h"
 
-/* Others look into root's devices as into /sys/block; a user's are private. */
-static mode_t place_mode(void)
+/* How long another daemon may take to mount. */
+#define WAIT_MS 10000
+#define STEP_MS 5
+
+/*
+ * Others may look into root's devices, as into /sys/block, if they know their
+ * names; but they cannot open, so not lock, the run directory itself.
+ */
+static mode_t rundir_mode(void)
 {
-	return geteuid() == 0 ? 0755 : 0700;
+	return geteuid() == 0 ? 0711 : 0700;
 }
 
 static int place_name(struct uz__place *place,
@@ -53,7 +61,7 @@ static int place_name(struct uz__place *place,
 	if (rc)
 		return uz_err_set(err, rc, "the run directory's name: %s",
 				  strerror(-rc));
-	if (mkdir(rundir, place_mode()) && errno != EEXIST)
+	if (mkdir(rundir, rundir_mode()) && errno != EEXIST)
 		return uz_err_set(err, -errno, "cannot make %s: %s", rundir,
 				  strerror(errno));
 	snprintf(place->path, sizeof(place->path), "%s/%s", rundir,
@@ -61,18 +69,27 @@ static int place_name(struct uz__place *place,
 	return 0;
 }
 
+/* Waits, but not for ever: whoever can read the directory can lock it. */
 static int place_lock_parent(struct uz__place *place, struct uz_err *err)
 {
+	const struct timespec step = { .tv_nsec = STEP_MS * 1000000L };
 	char copy[sizeof(place->path)];
 	const char *parent;
+	int left;
 
 	strcpy(copy, place->path);
 	parent = dirname(copy);
 	place->parent = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (place->parent < 0 || flock(place->parent, LOCK_EX))
+	if (place->parent < 0)
 		return uz_err_set(err, -errno, "%s: %s", parent,
 				  strerror(errno));
-	return 0;
+	for (left = WAIT_MS; left > 0; left -= STEP_MS) {
+		if (!flock(place->parent, LOCK_EX | LOCK_NB))
+			return 0;
+		nanosleep(&step, NULL);
+	}
+	return uz_err_set(err, -EBUSY, "%s: somebody else keeps it locked",
+			  parent);
 }
 
 /* Clears a dead daemon's mount and refuses a live one. */
@@ -102,7 +119,7 @@ static int place_unmounted(const struct uz__place *place, const char *name,
 			  name, place->path);
 }
 
-/* Takes over @fd's meaning from readdir: it keeps a descriptor of its own. */
+/* On a descriptor of its own, because closedir() closes it. */
 static int place_empty(const struct uz__place *place, struct uz_err *err)
 {
 	const struct dirent *entry;
@@ -144,7 +161,7 @@ int uz__place_claim(struct uz__place *place,
 		return rc;
 	/* In the run directory it may be one that a dead daemon has left. */
 	place->made = !*config->dir;
-	if (!mkdir(place->path, place_mode()))
+	if (!mkdir(place->path, 0700))
 		place->made = true;
 	else if (errno != EEXIST)
 		return uz_err_set(err, -errno, "cannot make %s: %s",

@@ -413,4 +413,8 @@ void uz_users_text(const struct uz_users *users, char *text, size_t size)
 	}
 	if (left)
 		snprintf(text + len, size - len, " and %zu more", left);
+	/* A directory's name may hold anything; one line stays one. */
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			*text = '?';
 }

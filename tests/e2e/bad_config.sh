@@ -32,6 +32,8 @@ refused 2 'level' -s 64M -a zstd:level=1000 dev
 refused 2 'level' -s 64M -a zstd:level=-99999999 dev
 refused 2 "'colour'" -s 64M -a lz4:colour=red dev
 refused 2 'zstd' -s 64M -a zstd:level= dev
+refused 2 "codec '' is unknown" -s 64M -a '' dev
+refused 2 'codec' -s 64M -a "lz4$(printf ' %.0s' {1..600})" dev
 nothing_left
 
 # Sizes.

@@ -143,6 +143,9 @@ static void test_text(void **state)
 	/* The first is named however little room there is. */
 	uz_users_text(&users, text, 16);
 	assert_string_equal(text, "/dev/loop3 (ext");
+	strcpy(list[3].path, "/mnt/a\nb\x7f");
+	uz_users_text(&users, text, 40);
+	assert_string_equal(text, "/dev/loop3 (ext4 on /mnt/a?b?) and 3 mo");
 	users.list = &list[5];
 	users.count = 1;
 	uz_users_text(&users, text, sizeof(text));

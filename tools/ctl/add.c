@@ -45,8 +45,7 @@ int ctl_add_option(struct ctl_add *add, const char *option, const char *value,
 /* Beside us in a build or in bin/, else in ../sbin, else along PATH. */
 static void add_find_daemon(char path[CTL_PATH_MAX])
 {
-	static const char *const places[] = { "%s/uzramd",
-					      "%s/../sbin/uzramd" };
+	static const char *const places[] = { "/uzramd", "/../sbin/uzramd" };
 	char self[CTL_PATH_MAX - 32];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	const char *dir;
@@ -56,8 +55,7 @@ static void add_find_daemon(char path[CTL_PATH_MAX])
 		self[n] = '\0';
 		dir = dirname(self);
 		for (i = 0; i < sizeof(places) / sizeof(*places); i++) {
-			snprintf(path, CTL_PATH_MAX, "%s%s", dir,
-				 places[i] + 2);
+			snprintf(path, CTL_PATH_MAX, "%s%s", dir, places[i]);
 			if (!access(path, X_OK))
 				return;
 		}
@@ -76,11 +74,11 @@ static int add_spawn(const struct ctl_add *add, const char *name,
 	int rc;
 
 	add_find_daemon(daemon);
-	snprintf(codec, sizeof(codec), "%s%s%s", add->codec,
-		 *add->params ? ":" : "", add->params);
+	snprintf(codec, sizeof(codec), "%s%s%s", add->codec ? add->codec : "",
+		 add->params ? ":" : "", add->params ? add->params : "");
 	argv[n++] = "uzramd";
 	argv[n++] = "--ready-fd=3";
-	if (*codec) {
+	if (add->codec || add->params) {
 		argv[n++] = "-a";
 		argv[n++] = codec;
 	}
@@ -294,7 +292,7 @@ enum uz_exit ctl_verb_add(int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
-	struct ctl_add add = { .codec = "", .params = "", .dir = "" };
+	struct ctl_add add = { .dir = "" };
 	struct uz_err err;
 	int c;
 

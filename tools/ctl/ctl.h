@@ -112,8 +112,8 @@ uz_must_check int ctl_release(const struct ctl_device *dev, const char *dir,
 /*
  * struct ctl_add - a device to be added
  * @name:   its name, or NULL: the first free uzN
- * @codec:  "" for the default
- * @params: codec parameters given apart, "" for none
+ * @codec:  NULL for the default
+ * @params: codec parameters given apart, NULL for none
  * @dir:    where to mount it; "": RUNDIR/NAME
  * @args:   further words for uzramd
  * @nargs:  how many

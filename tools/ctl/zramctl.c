@@ -55,7 +55,7 @@ enum uz_exit ctl_zramctl(int argc, char **argv)
 		CTL_LIST_LONG,
 		{ 0 },
 	};
-	struct ctl_add add = { .codec = "", .params = "", .dir = "" };
+	struct ctl_add add = { .dir = "" };
 	bool find = false, reset = false, setup = false;
 	struct ctl_list list = { 0 };
 	struct uz_err err;
