@@ -18,10 +18,12 @@
 
 static const struct ctl_verb verbs[] = {
 	{ "add",
-	  "[NAME] [-s SIZE] [-a CODEC] [-p PARAMETERS] [-t THREADS] "
-	  "[-o KEY=VALUE]... [--frontend fuse]",
+	  "[NAME] [--size SIZE] [--algorithm CODEC] [--algorithm-params PARAMS] "
+	  "[--threads N] [--option KEY=VALUE]... [--frontend fuse]",
 	  "start a device and print the path of its block file", ctl_verb_add },
-	{ "list", "[-nb] [-o LIST|--output-all] [--raw|--json] [NAME]...",
+	{ "list",
+	  "[--output LIST|--output-all] [--noheadings] [--bytes] [--raw|--json] "
+	  "[NAME]...",
 	  "one row per device; also without any verb", ctl_verb_list },
 	{ "stat", "[--json] NAME", "what a device holds, in words and numbers",
 	  ctl_verb_stat },
@@ -30,7 +32,7 @@ static const struct ctl_verb verbs[] = {
 	{ "reset", "[--force] NAME...", "drop the data, size and settings",
 	  ctl_verb_reset },
 	{ "remove", "[--force] NAME...", "end a device", ctl_verb_remove },
-	{ "mount", "[-t FSTYPE] NAME DIR",
+	{ "mount", "[--types FSTYPE] NAME DIR",
 	  "mount it through a loop device, with a new file system if empty",
 	  ctl_verb_mount },
 	{ "umount", "NAME|DIR", "unmount, and detach the loop device",
@@ -79,29 +81,13 @@ enum uz_exit ctl_usage(const char *name)
 	return UZ_EXIT_USAGE;
 }
 
-/* Arguments after @column, broken before a bracket so as to fit 80 columns. */
-static void print_args(const char *args, int column)
-{
-	while (*args) {
-		const char *next = strstr(args + 1, " [");
-		int len = next ? (int)(next - args) : (int)strlen(args);
-
-		if (column + 1 + len > 80)
-			column = printf("\n               ") - 1;
-		column += printf(" %.*s", len, args);
-		args += len + (next != NULL);
-	}
-}
-
 enum uz_exit ctl_help(const char *name)
 {
 	const struct ctl_verb *verb = find_verb(name);
 
-	if (verb) {
-		print_args(verb->args,
-			   printf("Usage: uzramctl %s", verb->name));
-		printf("\n%s\n", verb->what);
-	}
+	if (verb)
+		printf("Usage: uzramctl %s %s\n%s\n", verb->name, verb->args,
+		       verb->what);
 	return UZ_EXIT_OK;
 }
 
@@ -139,35 +125,53 @@ static int set_rundir(const char *path)
 	return setenv("UZRAM_RUNDIR", full, 1);
 }
 
-int main(int argc, char **argv)
+/* "--rundir DIR" or "--rundir=DIR" in front of everything else. */
+static int take_rundir(int *argc, char ***argv)
 {
+	static const char option[] = "--rundir";
+	const size_t len = sizeof(option) - 1;
 	const char *rundir = getenv("UZRAM_RUNDIR");
-	const struct ctl_verb *verb;
+	const char *first = *argc > 1 ? (*argv)[1] : "";
+	int words = 0;
 
-	if (argc > 1 && !strcmp(argv[1], "--rundir")) {
-		if (argc < 3) {
-			ctl_note("--rundir needs a directory");
-			return UZ_EXIT_USAGE;
+	if (!strcmp(first, option)) {
+		if (*argc < 3) {
+			ctl_note("%s needs a directory", option);
+			return -1;
 		}
-		rundir = argv[2];
-		argv += 2;
-		argc -= 2;
+		rundir = (*argv)[2];
+		words = 2;
+	} else if (!strncmp(first, option, len) && first[len] == '=') {
+		rundir = first + len + 1;
+		words = 1;
 	}
+	*argv += words;
+	*argc -= words;
 	if (rundir && *rundir && set_rundir(rundir)) {
 		ctl_note("%s: cannot be made the run directory", rundir);
-		return UZ_EXIT_FAILED;
+		return -1;
 	}
-	if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")))
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	const struct ctl_verb *verb;
+	const char *first;
+
+	if (take_rundir(&argc, &argv))
+		return UZ_EXIT_USAGE;
+	first = argc > 1 ? argv[1] : "-";
+	if (!strcmp(first, "--help") || !strcmp(first, "-h"))
 		return help();
-	if (argc > 1 &&
-	    (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))) {
+	if (!strcmp(first, "--version") || !strcmp(first, "-V")) {
 		puts("uzramctl " UZ_VERSION);
 		return UZ_EXIT_OK;
 	}
-	if (argc < 2 || argv[1][0] == '-')
+	if (*first == '-')
 		return ctl_zramctl(argc, argv);
-	verb = find_verb(argv[1]);
+	verb = find_verb(first);
 	if (!verb)
-		return ctl_usage(argv[1]);
+		return ctl_usage(first);
 	return verb->run(argc - 1, argv + 1);
 }

@@ -109,6 +109,8 @@ expect_equal "$(ctl get uz1 initstate)" 0 'initstate after zramctl -r'
 mkdir "$tmp/other"
 cd "$tmp"
 expect_equal "$(ctl --rundir other add x -s 1M)" "$tmp/other/x/block" 'rundir'
+expect_equal "$(ctl --rundir=other -n --raw -o NAME)" x 'rundir='
+expect_fail_line 2 '--rundir needs' ctl --rundir
 expect_equal "$(UZRAM_RUNDIR=other ctl -n --raw -o NAME)" x 'UZRAM_RUNDIR'
 expect_equal "$(UZRAM_RUNDIR=elsewhere ctl --rundir "$tmp/other" get x disksize)" \
 	$((1 << 20)) 'the option is stronger'

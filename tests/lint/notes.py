@@ -10,8 +10,8 @@ import tree
 SPDX = 'SPDX-License-Identifier: MIT'
 FIRST = {'.c': f'// {SPDX}', '.h': f'/* {SPDX} */'}
 KINDS = {
-    '', '.1', '.5', '.7', '.8', '.build', '.c', '.conf', '.h', '.in', '.json', '.md',
-    '.py', '.service', '.sh', '.svg', '.txt', '.words',
+    '', '.1', '.5', '.7', '.8', '.build', '.c', '.conf', '.h', '.in', '.json',
+    '.md', '.py', '.service', '.sh', '.svg', '.txt', '.words',
 }
 
 

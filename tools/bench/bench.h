@@ -57,7 +57,7 @@ struct machine {
 	char commit[64];
 };
 
-extern const char machine_commit[]; /* commit.c.in */
+extern const char machine_commit[]; /* commit.c */
 
 void machine_read(struct machine *m);
 /* Two lines without the last line feed. */

@@ -58,7 +58,7 @@ struct engine_worker {
 	int (*pass)(struct engine_worker *w);
 	struct uz_codec_ctx *ctx;
 	struct uz_io *io;
-	uint64_t first, end;
+	uint64_t first, end; /* pages of the next pass */
 	struct timespec began, ended;
 	int ret;
 	_Alignas(UZ_PAGE_SIZE) uint8_t page[UZ_PAGE_SIZE];
@@ -72,9 +72,9 @@ extern engine_pass *const engine_pass_device[ENGINE_NR_OPS];
 /* Is everything as @w->s says? -EUCLEAN when it is not. */
 engine_pass engine_pass_verify;
 
-/* Run a pass on @n workers; *@mbs (may be NULL) is what they did together. */
+/* Run a pass on @n workers at once; adds the seconds to *@took. */
 int engine_pass_run(struct engine_worker *w, unsigned int n, engine_pass *pass,
-		    double *mbs);
+		    double *took);
 
 /* ---- engine_run.c ---- */
 

@@ -62,7 +62,7 @@ static ssize_t receive(struct thread *t)
 			 WRITE_HEAD + UZ__FUSE_IO_MAX);
 		if (n > 0)
 			return n;
-		if (!n)
+		if (!n) /* never from /dev/fuse: a socket's end, in tests */
 			return -ENODEV;
 		switch (errno) {
 		case EINTR:

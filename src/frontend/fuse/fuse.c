@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <uzram/util/cleanup.h>
@@ -85,8 +86,8 @@ static int fuse_start(const struct uz_frontend_config *config,
 		ret = uz__fuse_dev_create(&fe->dev, &fe->fuse,
 					  config->threads + SPARE_THREADS);
 	if (ret) {
-		uz_err_set(err, ret, "%u threads: no memory for them",
-			   config->threads);
+		uz_err_set(err, ret, "cannot set up %u threads: %s",
+			   config->threads, strerror(-ret));
 		goto fail;
 	}
 	ret = uz__fuse_mount(&fe->mount, config->dir,

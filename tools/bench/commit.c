@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* The commit of this build, put here by Meson. */
+/*
+ * The commit of this build: Meson compiles a copy with the tag filled in.
+ */
 #include "bench.h"
 
 const char machine_commit[] = "@VCS_TAG@";
