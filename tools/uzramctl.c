@@ -81,13 +81,29 @@ enum uz_exit ctl_usage(const char *name)
 	return UZ_EXIT_USAGE;
 }
 
+/* Arguments after @column, broken before a bracket so as to fit 80 columns. */
+static void print_args(const char *args, int column)
+{
+	while (*args) {
+		const char *next = strstr(args + 1, " [");
+		int len = next ? (int)(next - args) : (int)strlen(args);
+
+		if (column + 1 + len > 80)
+			column = printf("\n%15s", "") - 1;
+		column += printf(" %.*s", len, args);
+		args += len + (next != NULL);
+	}
+}
+
 enum uz_exit ctl_help(const char *name)
 {
 	const struct ctl_verb *verb = find_verb(name);
 
-	if (verb)
-		printf("Usage: uzramctl %s %s\n%s\n", verb->name, verb->args,
-		       verb->what);
+	if (verb) {
+		print_args(verb->args,
+			   printf("Usage: uzramctl %s", verb->name));
+		printf("\n%s\n", verb->what);
+	}
 	return UZ_EXIT_OK;
 }
 
