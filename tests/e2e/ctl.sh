@@ -117,6 +117,14 @@ expect_equal "$(UZRAM_RUNDIR=elsewhere ctl --rundir "$tmp/other" get x disksize)
 ctl --rundir other remove x
 cd /
 
+# A run directory that is made: others may know a device's name, but can
+# neither list nor lock the directory.
+ctl --rundir "$tmp/fresh" add x -s 1M >/dev/null
+wanted=711
+[ "$(id -u)" = 0 ] || wanted=700
+expect_equal "$(stat -c %a "$tmp/fresh")" $wanted 'mode of the run directory'
+ctl --rundir "$tmp/fresh" remove x
+
 # A directory of one's own choice, made by hand and left in place.
 mkdir "$tmp/own"
 expect_equal "$(ctl add own -s 1M -o "dir=$tmp/own")" "$tmp/own/block" 'dir'

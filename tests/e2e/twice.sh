@@ -8,7 +8,20 @@
 . "${0%/*}/functions.sh"
 requires_ctl
 requires_fuse
-requires python3
+requires python3 flock
+
+# Somebody keeps the run directory locked: not waited for forever. This goes on
+# beside the rest.
+mkdir "$tmp/locked"
+exec 6<"$tmp/locked"
+flock 6
+sleep 60 >/dev/null 2>&1 & # the lock goes on with this one
+locker=$!
+exec 6<&-
+UZRAM_RUNDIR=$tmp/locked "$UZRAMD" -s 16M locked 2>"$tmp/locked.log" &
+locked=$!
+on_exit kill_if_there $locked
+on_exit kill_if_there $locker
 
 # Eight at once, again and again: one serves, seven say why not.
 for round in 1 2 3 4 5; do
@@ -45,11 +58,13 @@ kill_if_there()
 }
 
 # uzramctl finds different names for those who come together.
+on_exit remove_all
+pids=()
 for i in 1 2 3 4; do
 	"$UZRAMCTL" add -s 16M >"$tmp/path.$i" &
+	pids+=($!)
 done
-wait
-on_exit remove_all
+wait "${pids[@]}"
 expect_equal "$(sort "$tmp"/path.* | xargs)" \
 	"$(printf "$UZRAM_RUNDIR/uz%d/block\n" 0 1 2 3 | xargs)" 'four at once'
 "$UZRAMCTL" remove uz0 uz1 uz2 uz3
@@ -138,3 +153,9 @@ for name in "$tmp/notify" "@${tmp##*/}"; do
 	expect_equal "$(sed -n 3p "$tmp/heard" | cut -d' ' -f1)" STOPPING=1 \
 		'second datagram'
 done
+
+status=0
+wait $locked || status=$?
+expect_equal "$status $(cat "$tmp/locked.log")" \
+	"4 uzramd locked: $tmp/locked: somebody else keeps it locked" 'locked'
+expect_equal "$(ls -A "$tmp/locked")" '' 'left in the locked directory'
