@@ -289,7 +289,6 @@ static int table_make(struct printing *p)
 {
 	size_t i;
 
-	scols_init_debug(0);
 	p->table = scols_new_table();
 	if (!p->table)
 		return -ENOMEM;
