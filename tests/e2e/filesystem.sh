@@ -8,32 +8,45 @@
 # shellcheck disable=SC2154 # functions.sh sets tmp, fs_dir, dev_block, loop_dev
 
 # choose_files BYTES: a list of files below /usr that hold at least so much,
-# in $tmp/files; their checksums in $tmp/sums.
+# in $tmp/files, and their checksums in $tmp/sums. Where /usr holds less, all of
+# it is copied more than once: $copies says how often.
 choose_files()
 {
+	local held
+
 	find /usr -xdev -type f -size +0 ! -name '*[\\"]*' ! -path $'*\n*' \
 		-printf '%s %P\n' |
-		awk -v bytes="$1" 'sum < bytes {
+		awk -v bytes="$1" -v held="$tmp/held" 'sum < bytes {
 			sum += $1
 			sub(/^[0-9]+ /, "")
 			print
 		}
-		END { exit sum < bytes }' >"$tmp/files" ||
-		missing commands "/usr holds less than $1 bytes"
+		END { printf "%.0f\n", sum >held }' >"$tmp/files"
 	(cd /usr && xargs -d '\n' sha1sum <"$tmp/files") >"$tmp/sums"
+	held=$(cat "$tmp/held")
+	copies=$((($1 + held - 1) / held))
 }
 
 # copy_files: the chosen ones to $fs_dir.
 copy_files()
 {
-	tar -C /usr --verbatim-files-from -T "$tmp/files" -cf - |
-		tar -C "$fs_dir" -xf -
+	local i
+
+	for ((i = 0; i < copies; i++)); do
+		mkdir "$fs_dir/$i"
+		tar -C /usr --verbatim-files-from -T "$tmp/files" -cf - |
+			tar -C "$fs_dir/$i" -xf -
+	done
 }
 
 compare_files()
 {
-	(cd "$fs_dir" && sha1sum --quiet -c "$tmp/sums") >&2 ||
-		fail "files on $1 differ from what was copied"
+	local i
+
+	for ((i = 0; i < copies; i++)); do
+		(cd "$fs_dir/$i" && sha1sum --quiet -c "$tmp/sums") >&2 ||
+			fail "files on $1 differ from what was copied"
+	done
 }
 
 # try_filesystem BYTES TYPE CHECK...: CHECK is given the loop device and must
