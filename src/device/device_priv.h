@@ -156,6 +156,7 @@ struct uz_device {
  * @cnt:     this thread's share of the counters
  * @id:      index in the device's @ios
  * @busy:    a request is under way (see io.c)
+ * @next:    the page after the one loaded last
  * @ctx:     codec contexts, by codec index
  * @scratch: a compressed page is built here
  * @page:    a page that is being modified
@@ -165,6 +166,7 @@ struct uz_io {
 	struct uz__counters *cnt;
 	unsigned int id;
 	_Atomic bool busy;
+	uint64_t next;
 	struct uz_codec_ctx *ctx[UZ_SLOT_CODECS];
 	unsigned char scratch[UZ_PAGE_SIZE];
 	unsigned char page[UZ_PAGE_SIZE];
@@ -244,11 +246,6 @@ static inline bool uz__slot_in_arena(const struct uz_device *dev, uz_slot_t w)
 {
 	return uz_slot_ref(w) < dev->ref_end;
 }
-
-/* ---- page.c ---- */
-
-/* The page will be loaded soon: have its object on the way to the cache. */
-void uz__page_prefetch(struct uz_io *io, uint64_t index);
 
 /* ---- stat.c ---- */
 

@@ -31,26 +31,18 @@ struct pinned {
 	struct uz_map map;
 };
 
-/*
- * The pin is a locked instruction, which no later load may overtake; so what
- * will be read after it is asked for before.
- */
+/* Have the slot's object on its way from memory. */
 static void slot_prefetch(const struct uz_device *dev, uz_slot_t slot)
 {
-	const char *at = uz_pool_bytes(dev->pool, uz_slot_ref(slot));
-	const char *end = at + uz_slot_size(slot);
+	const char *at, *end;
 
+	if (!uz_slot_in_pool(slot) || !uz__slot_in_arena(dev, slot))
+		return;
+	at = uz_pool_bytes(dev->pool, uz_slot_ref(slot));
+	end = at + uz_slot_size(slot);
 	for (; at < end; at += UZ_CACHELINE)
 		__builtin_prefetch(at);
-	__builtin_prefetch(end);
-}
-
-void uz__page_prefetch(struct uz_io *io, uint64_t index)
-{
-	uz_slot_t slot = uz_table_load(io->dev->table, index);
-
-	if (uz_slot_in_pool(slot) && uz__slot_in_arena(io->dev, slot))
-		slot_prefetch(io->dev, slot);
+	__builtin_prefetch(end); /* the checksum */
 }
 
 /* -EIO: the slot points outside the arena, which only damage can do. */
@@ -61,10 +53,11 @@ static int page_pin(struct uz_io *io, uint64_t index, struct pinned *p)
 
 	p->mapped = false;
 	p->slot = uz_table_load(dev->table, index);
+	/* The pin is a locked instruction: no later load may overtake it. */
+	slot_prefetch(dev, p->slot);
 	while (uz_slot_in_pool(p->slot)) {
 		if (uz_unlikely(!uz__slot_in_arena(dev, p->slot)))
 			return -EIO;
-		slot_prefetch(dev, p->slot);
 		uz_pool_map(dev->pool, uz_slot_ref(p->slot), &p->map);
 		again = uz_table_load(dev->table, index);
 		if (uz_likely(uz_slot_same_place(p->slot, again))) {
@@ -106,12 +99,22 @@ static int page_decode(struct uz_io *io, const struct pinned *p, uint64_t index,
 	}
 }
 
+/*
+ * Whoever reads page after page will want the next one too: its object comes
+ * from memory while this one is decoded, which takes ten times as long. (It is
+ * asked for again when its turn comes: a CPU with many requests for memory
+ * under way may have dropped some.)
+ */
 int uz_page_load(struct uz_io *io, uint64_t index, void *buf)
 {
+	bool in_order = index == io->next;
 	struct pinned p;
 	int err;
 
 	err = page_pin(io, index, &p);
+	io->next = index + 1;
+	if (in_order && io->next < uz_table_pages(io->dev->table))
+		slot_prefetch(io->dev, uz_table_load(io->dev->table, io->next));
 	if (!err)
 		err = page_decode(io, &p, index, buf);
 	page_unpin(io, &p);

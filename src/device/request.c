@@ -60,9 +60,6 @@ static int request_pages(struct uz_io *io, enum uz_op op, uint64_t offset,
 		uint64_t index = offset / UZ_PAGE_SIZE;
 		int err;
 
-		/* Memory is a tenth of a load; let it overlap with decoding. */
-		if (op == UZ_OP_READ && length > len)
-			uz__page_prefetch(io, index + 1);
 		err = request_one(io, op, index, off, len, buf);
 		if (err && !first)
 			first = err;
