@@ -78,6 +78,22 @@ uz_must_check int uz_pool_create(struct uz_pool **pool, int fd,
 				 const struct uz_pool_config *config);
 
 /**
+ * uz_pool_keep() - have a thread populate memory ahead of use
+ * @pool: the pool
+ *
+ * Faulting a page in costs a third of compressing one; a thread of the pool's
+ * own does it beforehand, for zspages that are being filled, when there is a
+ * CPU to run it. It sleeps when nothing is stored, gives back what was not
+ * needed soon after the last store, and never takes what a limit would refuse.
+ * Ends with uz_pool_destroy().
+ *
+ * Context: once, by the thread that made the pool; the new thread takes no
+ *          signals.
+ * Return:  0 or -errno; after a failure the pool is as good without it.
+ */
+uz_must_check int uz_pool_keep(struct uz_pool *pool);
+
+/**
  * uz_pool_destroy() - forget the pool; the arena's bytes stay in the memfd
  * @pool: the pool, or NULL
  *

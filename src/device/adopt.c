@@ -111,6 +111,6 @@ int uz__adopt(struct uz_device *dev, struct uz_err *err)
 	ret = adopt_table(dev, err);
 	if (ret)
 		return ret;
-	atomic_store(&dev->nr_pages, size / UZ_PAGE_SIZE);
+	uz__device_ready(dev, size);
 	return 0;
 }

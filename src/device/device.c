@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include <uzram/util/cleanup.h>
+#include <uzram/util/log.h>
 
 #include "device_priv.h"
 
@@ -73,6 +74,17 @@ int uz__device_map_memory(struct uz_device *dev, uint64_t disksize,
 	dev->ref_end = (config->arena_size - UZ_POOL_MAX_OBJECT) / UZ_REF_UNIT;
 	uz_pool_set_limit(dev->pool, dev->ctl->super.mem_limit);
 	return 0;
+}
+
+/* All is set up: let requests in. */
+void uz__device_ready(struct uz_device *dev, uint64_t disksize)
+{
+	if (uz_pool_keep(dev->pool))
+		uz_log(UZ_LOG_WARN,
+		       "%s: no thread to populate memory ahead: first stores will be slower",
+		       dev->name);
+	/* seq_cst, the gate: what was set up before is seen by who enters. */
+	atomic_store(&dev->nr_pages, disksize / UZ_PAGE_SIZE);
 }
 
 void uz__device_unmap_memory(struct uz_device *dev)
@@ -220,8 +232,7 @@ int uz_device_set_disksize(struct uz_device *dev, uint64_t size,
 	/* release: a successor that finds the size finds the geometry. */
 	atomic_store_explicit(&dev->ctl->super.disksize, size,
 			      memory_order_release);
-	/* seq_cst, the gate: what was set up above is seen by who enters. */
-	atomic_store(&dev->nr_pages, size / UZ_PAGE_SIZE);
+	uz__device_ready(dev, size);
 	return 0;
 }
 

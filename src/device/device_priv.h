@@ -176,6 +176,7 @@ struct uz_io {
 
 int uz__device_map_memory(struct uz_device *dev, uint64_t disksize,
 			  const struct uz_pool_config *config);
+void uz__device_ready(struct uz_device *dev, uint64_t disksize);
 void uz__device_unmap_memory(struct uz_device *dev);
 
 /* ---- super.c ---- */

@@ -38,6 +38,7 @@ struct place {
 	struct uz__zspage *z;
 	unsigned int index;
 	uint64_t missing; /* pages to be populated, by us if by nobody else */
+	bool low; /* the zspage soon needs more pages */
 };
 
 /* The fullest zspage that need not grow, else one that can; or NULL. */
@@ -75,6 +76,19 @@ static uint64_t growth(const struct uz__class *c, const struct uz__zspage *z,
 		grow |= UINT64_C(1) << page;
 	}
 	return grow;
+}
+
+/*
+ * Is this the first object in a page of which one of the next two is missing?
+ * Then the keeper should be told; the other objects in the page need not.
+ */
+static bool runs_low(const struct uz__class *c, const struct uz__zspage *z,
+		     unsigned int index, uint64_t pages)
+{
+	uint64_t all = (UINT64_C(2) << (c->pages - 1)) - 1;
+
+	return (pages << 1 | pages << 2) & all & ~z->held &&
+	       (uint32_t)index * c->size % UZ_PAGE_SIZE < c->size;
 }
 
 /* Count @grow as used, or at least what of it is in @pages; or nothing. */
@@ -122,6 +136,7 @@ static int take_place(struct uz_pool *pool, unsigned int class,
 	place->z = z;
 	place->index = index;
 	place->missing = (pages | grow) & ~z->ready;
+	place->low = runs_low(c, z, index, pages);
 	return 0;
 }
 
@@ -162,7 +177,8 @@ static int find_place(struct uz_pool *pool, unsigned int class, uint32_t owner,
 				break;
 		} else if (ret == -ENOSPC && !last) {
 			/* If it finds none, it has waited for who did. */
-			last = !uz__window_give_back(pool);
+			last = !uz__window_give_back(pool) &&
+			       !uz__keeper_release(pool);
 		} else {
 			break;
 		}
@@ -177,28 +193,12 @@ static void take_back(struct uz_pool *pool, struct uz__class *c,
 		      const struct place *place)
 {
 	struct uz__zspage *z = place->z;
-	struct uz__block *block;
-	uint64_t gone;
-	int ret;
 
 	pthread_mutex_lock(&c->lock);
 	uz__zspage_put(c, z, place->index);
-	uz__zspage_isolate(pool, c, z);
-	gone = place->missing & ~z->ready & ~uz__zspage_in_use(c, z);
-	z->held &= ~gone;
-	pthread_mutex_unlock(&c->lock);
-
-	ret = uz__zspage_punch(pool, z, gone);
-
-	pthread_mutex_lock(&c->lock);
-	if (ret)
-		z->held |= gone;
-	else
-		uz__limit_uncharge(pool, uz__pages_count(gone));
-	z->isolated--;
-	block = uz__zspage_settle(pool, c, z);
-	pthread_mutex_unlock(&c->lock);
-	uz__zspage_retire(pool, z, block);
+	uz__zspage_surrender(pool, c, z,
+			     place->missing & ~z->ready &
+				     ~uz__zspage_in_use(c, z));
 }
 
 /*
@@ -237,6 +237,8 @@ int uz_pool_alloc(struct uz_pool *pool, uint32_t size, uint32_t owner,
 			 &place);
 	if (uz_unlikely(ret))
 		return ret;
+	if (uz_unlikely(place.low))
+		uz__keeper_hint(pool, place.z);
 	if (uz_unlikely(place.missing)) {
 		ret = populate(pool, c, &place);
 		if (ret)

@@ -12,8 +12,8 @@
  *
  * The rooms: class.c how sizes map to zspages, zspage.c one zspage, list.c
  * lists of them, window.c those that no class has, limit.c the count of
- * memory, alloc.c, free.c and pin.c what users call, adopt.c what a new
- * process rebuilds, check.c what must always hold.
+ * memory, alloc.c, free.c and pin.c what users call, keeper.c what is
+ * populated before it is needed, adopt.c what a new process rebuilds, check.c what must always hold.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -86,6 +86,7 @@ static struct uz_pool *pool_new(const struct uz_pool_config *config)
 	pool->ref_shift =
 		(unsigned int)__builtin_ctz(config->window_size / UZ_REF_UNIT);
 	uz__window_init(pool);
+	uz__keeper_init(pool);
 	for (i = 1; i < nr_classes; i++)
 		uz__class_init(&pool->classes[i], i << step_shift,
 			       config->window_size);
@@ -132,6 +133,7 @@ void uz_pool_destroy(struct uz_pool *pool)
 
 	if (!pool)
 		return;
+	uz__keeper_fini(pool);
 	for (i = 0; i < pool->store.bump; i++)
 		free(pool->zspages[i].block);
 	for (i = 1; i < pool->nr_classes; i++)
@@ -157,6 +159,7 @@ static void add_class(struct uz__class *c, struct uz_pool_stat *stat)
 
 void uz_pool_stat(struct uz_pool *pool, struct uz_pool_stat *stat)
 {
+	uz_scoped_lock(rest, &pool->keeper.work);
 	unsigned int i;
 
 	*stat = (struct uz_pool_stat){

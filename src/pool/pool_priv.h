@@ -22,8 +22,8 @@
  * kept or free one whoever holds the store's lock, a private one its thread.
  * Two fields are open to all: @pins, and @class for reading.
  *
- * Locks, in order: store.give (long, over system calls), then store.lock
- * (short). A class lock (short) is taken alone: neither of the others, nor
+ * Locks, in order: keeper.work and store.give (long, over system calls), then
+ * store.lock (short). A class lock (short) is taken alone: neither of the others, nor
  * another class's, nor a system call, page fault or malloc happens under it.
  */
 
@@ -90,6 +90,8 @@ struct uz__block {
  * @isolated:    how many threads keep it off the lists, so that nothing is
  *               allocated in it while they work on its pages
  * @list:        UZ__LIST_*
+ * @growing:     the keeper populates pages of it: it stays in its class even
+ *               when it becomes empty
  */
 struct uz__zspage {
 	_Alignas(UZ_CACHELINE) _Atomic uint64_t pins;
@@ -106,6 +108,7 @@ struct uz__zspage {
 	uint16_t following;
 	uint16_t isolated;
 	uint8_t list;
+	bool growing;
 };
 
 _Static_assert(sizeof(struct uz__zspage) == UZ_CACHELINE, "one cache line");
@@ -158,6 +161,39 @@ struct uz__store {
 	uint32_t bump;
 };
 
+#define UZ__HINTS 256u /* a power of two */
+#define UZ__AHEAD 1024u
+
+/**
+ * struct uz__keeper - the thread that populates ahead of use (keeper.c)
+ * @running: the thread exists
+ * @thread:  if so, this
+ * @work:    held while pages are populated ahead or taken back
+ * @sleep:   of @wake and @stop
+ * @wake:    there is a hint, or an end
+ * @stop:    the thread is to end
+ * @asleep:  whoever leaves a hint has to wake it
+ * @next:    hints left so far
+ * @hints:   windows that grew, plus one; 0: none. Old ones are overwritten
+ * @ahead:   windows that were grown ahead, oldest first; a ring. @work
+ * @first:   oldest entry of @ahead. @work
+ * @nr:      entries of @ahead. @work
+ */
+struct uz__keeper {
+	bool running;
+	pthread_t thread;
+	pthread_mutex_t work;
+	pthread_mutex_t sleep;
+	pthread_cond_t wake;
+	bool stop;
+	_Alignas(UZ_CACHELINE) _Atomic bool asleep;
+	_Atomic uint32_t next;
+	_Atomic uint32_t hints[UZ__HINTS];
+	uint32_t ahead[UZ__AHEAD];
+	uint32_t first;
+	uint32_t nr;
+};
+
 /**
  * struct uz_pool - a pool
  * @arena:        all objects
@@ -172,6 +208,7 @@ struct uz__store {
  * @used_pages:   pages held by all windows
  * @max_pages:    most that this ever was
  * @store:        spare windows
+ * @keeper:       populates ahead
  * @classes:      by number, which follows from the size alone (class.c)
  */
 struct uz_pool {
@@ -188,6 +225,7 @@ struct uz_pool {
 	_Alignas(UZ_CACHELINE) _Atomic uint64_t used_pages;
 	_Atomic uint64_t max_pages;
 	_Alignas(UZ_CACHELINE) struct uz__store store;
+	struct uz__keeper keeper;
 	struct uz__class classes[];
 };
 
@@ -264,7 +302,10 @@ static inline size_t uz__zspage_block_size(const struct uz__class *c)
 	return sizeof(struct uz__block) + c->objects * sizeof(uint32_t);
 }
 
-/* zspage.c; the class's lock is held, but for retire, punch and block */
+/*
+ * zspage.c; the class's lock is held, but for retire, punch and block;
+ * surrender releases it
+ */
 struct uz__block *uz__zspage_block(const struct uz__class *c);
 void uz__zspage_open(struct uz_pool *pool, unsigned int class,
 		     struct uz__zspage *z, struct uz__block *block);
@@ -282,6 +323,8 @@ struct uz__block *uz__zspage_settle(struct uz_pool *pool, struct uz__class *c,
 				    struct uz__zspage *z);
 void uz__zspage_retire(struct uz_pool *pool, struct uz__zspage *z,
 		       struct uz__block *block);
+bool uz__zspage_surrender(struct uz_pool *pool, struct uz__class *c,
+			  struct uz__zspage *z, uint64_t pages);
 int uz__zspage_punch(struct uz_pool *pool, const struct uz__zspage *z,
 		     uint64_t pages);
 
@@ -296,6 +339,12 @@ void uz__limit_uncharge(struct uz_pool *pool, unsigned int pages);
 
 /* free.c; the class's lock is held */
 void uz__free_drain(struct uz__class *c, struct uz__zspage *z);
+
+/* keeper.c */
+void uz__keeper_init(struct uz_pool *pool);
+void uz__keeper_fini(struct uz_pool *pool);
+void uz__keeper_hint(struct uz_pool *pool, const struct uz__zspage *z);
+bool uz__keeper_release(struct uz_pool *pool);
 
 /* window.c */
 void uz__window_init(struct uz_pool *pool);

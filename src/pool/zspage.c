@@ -159,7 +159,7 @@ struct uz__block *uz__zspage_settle(struct uz_pool *pool, struct uz__class *c,
 
 	if (z->isolated)
 		return NULL;
-	if (!z->nr_used) {
+	if (!z->nr_used && !z->growing) {
 		unlist(pool, c, z);
 		c->nr_zspages--;
 		atomic_store_explicit(&z->class, 0, memory_order_relaxed);
@@ -212,4 +212,35 @@ int uz__zspage_punch(struct uz_pool *pool, const struct uz__zspage *z,
 		pages &= ~(((UINT64_C(2) << (nr - 1)) - 1) << first);
 	}
 	return 0;
+}
+
+/*
+ * Give pages of a live zspage back: charged, without an object, and populated
+ * by nobody meanwhile. The class's lock is held on entry and released here.
+ *
+ * Return: whether any memory was given back.
+ */
+bool uz__zspage_surrender(struct uz_pool *pool, struct uz__class *c,
+			  struct uz__zspage *z, uint64_t pages)
+{
+	struct uz__block *block;
+	int ret;
+
+	uz__zspage_isolate(pool, c, z);
+	z->held &= ~pages;
+	z->ready &= ~pages;
+	pthread_mutex_unlock(&c->lock);
+
+	ret = uz__zspage_punch(pool, z, pages);
+
+	pthread_mutex_lock(&c->lock);
+	if (ret)
+		z->held |= pages;
+	else
+		uz__limit_uncharge(pool, uz__pages_count(pages));
+	z->isolated--;
+	block = uz__zspage_settle(pool, c, z);
+	pthread_mutex_unlock(&c->lock);
+	uz__zspage_retire(pool, z, block);
+	return pages && !ret;
 }

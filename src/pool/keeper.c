@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Memory populated before it is needed.
+ *
+ * A store that takes the first place in a page of which the next ones are
+ * missing leaves a hint: the zspage. The keeper's thread charges and populates
+ * some pages of it, so that the stores to come find them. Hints may be lost:
+ * who needs a page that is not there populates it, as if there were no keeper.
+ *
+ * What lies ready and was not used is given back: soon after the last hint,
+ * when more than UZ__AHEAD zspages were grown since, and at once when a store
+ * is about to fail at the limit. Only pages known to be populated are given
+ * back (@ready): those that a store has charged and not yet populated are not.
+ *
+ * While hints come the thread looks for them a few thousand times a second;
+ * when they stop it sleeps until it is woken, and nothing runs.
+ *
+ * Locks: keeper.work is held while pages are populated or given back, so that
+ * who must find the pool at rest can wait for that; under it the class's lock
+ * for moments, never across a system call. keeper.sleep guards the sleep only.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <time.h>
+
+#include <uzram/util/cleanup.h>
+
+#include "pool_priv.h"
+
+#define LOOK_NS	   50000 /* between two looks for hints */
+#define LOOKS	   100 /* in vain, before it sleeps */
+#define RELEASE_NS 300000000 /* of sleep, before it gives back */
+#define GROW_MIN   2 /* pages */
+#define GROW_MAX   32
+#define GROW_SHARE 8 /* of a class's pages */
+
+/* ---- hints ---- */
+
+/*
+ * Lock-free, and lossy when more than UZ__HINTS come between two looks.
+ * Relaxed: a hint is a number that the keeper checks under the class's lock.
+ * The look at @asleep and the keeper's look at the hints after it has set
+ * @asleep are sequentially consistent: one of the two sees the other.
+ */
+void uz__keeper_hint(struct uz_pool *pool, const struct uz__zspage *z)
+{
+	struct uz__keeper *k = &pool->keeper;
+	uint32_t at;
+
+	if (!k->running)
+		return;
+	at = atomic_fetch_add_explicit(&k->next, 1, memory_order_relaxed);
+	atomic_store(&k->hints[at % UZ__HINTS], uz__zspage_window(pool, z) + 1);
+	if (uz_unlikely(atomic_load(&k->asleep))) {
+		pthread_mutex_lock(&k->sleep);
+		pthread_cond_signal(&k->wake);
+		pthread_mutex_unlock(&k->sleep);
+	}
+}
+
+static bool any_hint(struct uz__keeper *k)
+{
+	unsigned int i;
+
+	for (i = 0; i < UZ__HINTS; i++)
+		if (atomic_load(&k->hints[i]))
+			return true;
+	return false;
+}
+
+/* ---- giving back ---- */
+
+/*
+ * Give back the populated pages of a live zspage in which no object lies.
+ * keeper.work is held.
+ */
+static bool release(struct uz_pool *pool, struct uz__zspage *z)
+{
+	/* relaxed: looked at again under the lock. */
+	unsigned int class =
+		atomic_load_explicit(&z->class, memory_order_relaxed);
+	struct uz__class *c = &pool->classes[class];
+	uint64_t idle;
+
+	if (!class)
+		return false;
+	pthread_mutex_lock(&c->lock);
+	if (atomic_load_explicit(&z->class, memory_order_relaxed) != class) {
+		pthread_mutex_unlock(&c->lock);
+		return false;
+	}
+	idle = z->held & z->ready & ~uz__zspage_in_use(c, z);
+	return uz__zspage_surrender(pool, c, z, idle);
+}
+
+/* keeper.work is held. */
+static bool release_oldest(struct uz_pool *pool)
+{
+	struct uz__keeper *k = &pool->keeper;
+	uint32_t window = k->ahead[k->first];
+
+	k->first = (k->first + 1) % UZ__AHEAD;
+	k->nr--;
+	return release(pool, &pool->zspages[window]);
+}
+
+/* Give back all that was populated ahead; false when there was nothing. */
+bool uz__keeper_release(struct uz_pool *pool)
+{
+	struct uz__keeper *k = &pool->keeper;
+	uz_scoped_lock(guard, &k->work);
+	bool any = false;
+
+	while (k->nr)
+		any |= release_oldest(pool);
+	return any;
+}
+
+/* ---- growing ---- */
+
+/* The pages to add: the first that are missing above what is in use. */
+static uint64_t pages_ahead(const struct uz__class *c,
+			    const struct uz__zspage *z)
+{
+	uint64_t nr = c->nr_zspages * c->pages / GROW_SHARE;
+	unsigned int page;
+	uint64_t add = 0;
+
+	if (z->first_free >= c->objects)
+		return 0;
+	nr = nr < GROW_MIN ? GROW_MIN : nr > GROW_MAX ? GROW_MAX : nr;
+	page = z->first_free * c->size / UZ_PAGE_SIZE;
+	for (; page < c->pages && nr; page++, nr--)
+		add |= UINT64_C(1) << page;
+	return add & ~z->held;
+}
+
+static void grow(struct uz_pool *pool, struct uz__class *c,
+		 struct uz__zspage *z, uint64_t add)
+{
+	uint64_t base = uz__window_offset(pool, uz__zspage_window(pool, z));
+	unsigned int first = (unsigned int)__builtin_ctzll(add);
+	unsigned int last = 63 - (unsigned int)__builtin_clzll(add);
+	struct uz__keeper *k = &pool->keeper;
+	struct uz__block *block;
+	int ret;
+
+	ret = uz_shm_populate(&pool->arena,
+			      base + (uint64_t)first * UZ_PAGE_SIZE,
+			      (size_t)(last - first + 1) * UZ_PAGE_SIZE);
+	pthread_mutex_lock(&c->lock);
+	z->growing = false;
+	if (ret) {
+		/* Not those that a store has populated or will. */
+		add &= ~z->ready & ~uz__zspage_in_use(c, z);
+		uz__zspage_surrender(pool, c, z, add);
+		return;
+	}
+	z->ready |= add;
+	block = uz__zspage_settle(pool, c, z);
+	pthread_mutex_unlock(&c->lock);
+	uz__zspage_retire(pool, z, block);
+	if (block)
+		return;
+	if (k->nr == UZ__AHEAD)
+		release_oldest(pool);
+	k->ahead[(k->first + k->nr++) % UZ__AHEAD] = uz__zspage_window(pool, z);
+}
+
+/* keeper.work is held. */
+static void grow_window(struct uz_pool *pool, uint32_t window)
+{
+	struct uz__zspage *z = &pool->zspages[window];
+	/* relaxed: looked at again under the lock. */
+	unsigned int class =
+		atomic_load_explicit(&z->class, memory_order_relaxed);
+	struct uz__class *c = &pool->classes[class];
+	uint64_t add = 0;
+
+	if (!class)
+		return;
+	pthread_mutex_lock(&c->lock);
+	if (atomic_load_explicit(&z->class, memory_order_relaxed) == class)
+		add = pages_ahead(c, z);
+	if (add && !uz__limit_charge(pool, uz__pages_count(add), false))
+		add = 0;
+	if (add) {
+		z->held |= add;
+		z->growing = true;
+		uz__zspage_settle(pool, c, z);
+	}
+	pthread_mutex_unlock(&c->lock);
+	if (add)
+		grow(pool, c, z, add);
+}
+
+/* ---- the thread ---- */
+
+static bool serve_hints(struct uz_pool *pool)
+{
+	struct uz__keeper *k = &pool->keeper;
+	bool any = false;
+	unsigned int i;
+
+	for (i = 0; i < UZ__HINTS; i++) {
+		uint32_t hint = atomic_load_explicit(&k->hints[i],
+						     memory_order_relaxed);
+
+		if (!hint)
+			continue;
+		atomic_store_explicit(&k->hints[i], 0, memory_order_relaxed);
+		pthread_mutex_lock(&k->work);
+		grow_window(pool, hint - 1);
+		pthread_mutex_unlock(&k->work);
+		any = true;
+	}
+	return any;
+}
+
+/* Sleep until a hint comes; false when the keeper is to end. */
+static bool sleep_on(struct uz_pool *pool)
+{
+	struct uz__keeper *k = &pool->keeper;
+	struct timespec until;
+	bool released = false;
+	bool go_on;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += RELEASE_NS;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	pthread_mutex_lock(&k->sleep);
+	atomic_store(&k->asleep, true);
+	while (!k->stop && !any_hint(k)) {
+		if (released) {
+			pthread_cond_wait(&k->wake, &k->sleep);
+		} else if (pthread_cond_timedwait(&k->wake, &k->sleep,
+						  &until) == ETIMEDOUT) {
+			pthread_mutex_unlock(&k->sleep);
+			uz__keeper_release(pool);
+			released = true;
+			pthread_mutex_lock(&k->sleep);
+		}
+	}
+	atomic_store(&k->asleep, false);
+	go_on = !k->stop;
+	pthread_mutex_unlock(&k->sleep);
+	return go_on;
+}
+
+static void *keeper_main(void *arg)
+{
+	const struct timespec pause = { .tv_nsec = LOOK_NS };
+	struct uz_pool *pool = arg;
+	unsigned int looks = 0;
+
+	do {
+		for (looks = 0; looks < LOOKS; looks++) {
+			if (serve_hints(pool))
+				looks = 0;
+			nanosleep(&pause, NULL);
+		}
+	} while (sleep_on(pool));
+	return NULL;
+}
+
+void uz__keeper_init(struct uz_pool *pool)
+{
+	struct uz__keeper *k = &pool->keeper;
+	pthread_condattr_t attr;
+
+	pthread_mutex_init(&k->work, NULL);
+	pthread_mutex_init(&k->sleep, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&k->wake, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
+int uz_pool_keep(struct uz_pool *pool)
+{
+	struct uz__keeper *k = &pool->keeper;
+	sigset_t all, before;
+	int ret;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	ret = pthread_create(&k->thread, NULL, keeper_main, pool);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (ret)
+		return -ret;
+	pthread_setname_np(k->thread, "uz-keeper");
+	k->running = true;
+	return 0;
+}
+
+void uz__keeper_fini(struct uz_pool *pool)
+{
+	struct uz__keeper *k = &pool->keeper;
+
+	if (k->running) {
+		pthread_mutex_lock(&k->sleep);
+		k->stop = true;
+		pthread_cond_signal(&k->wake);
+		pthread_mutex_unlock(&k->sleep);
+		pthread_join(k->thread, NULL);
+	}
+	pthread_cond_destroy(&k->wake);
+	pthread_mutex_destroy(&k->sleep);
+	pthread_mutex_destroy(&k->work);
+}

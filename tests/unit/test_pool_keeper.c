@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Memory populated ahead: it comes, it goes when nobody needs it, it is no
+ * obstacle at the limit, and a system that refuses it does no harm. Times are
+ * not measured; what must happen soon is waited for.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "pool_fixture.h"
+
+#define OBJECTS 2000u
+#define SIZE	1000u
+
+static _Atomic int populate_fails;
+static pthread_t tester;
+static uz_ref_t refs[10 * OBJECTS];
+static unsigned int nr_refs;
+
+int __real_uz_shm_populate(const struct uz_shm *shm, size_t off, size_t len);
+int __wrap_uz_shm_populate(const struct uz_shm *shm, size_t off, size_t len);
+
+/* Fails for the keeper only. */
+int __wrap_uz_shm_populate(const struct uz_shm *shm, size_t off, size_t len)
+{
+	if (!pthread_equal(pthread_self(), tester) && populate_fails) {
+		populate_fails--;
+		return -ENOMEM;
+	}
+	return __real_uz_shm_populate(shm, off, len);
+}
+
+static uint64_t fill(struct fixture *f, unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		if (uz_pool_alloc(f->pool, SIZE, i, 0, &refs[nr_refs]))
+			break;
+		nr_refs++;
+		usleep(i % 64 ? 0 : 500); /* let the keeper run, on any CPU */
+	}
+	return i;
+}
+
+static void finish(struct fixture *f)
+{
+	while (nr_refs)
+		uz_pool_free(f->pool, refs[--nr_refs]);
+	fixture_close(f);
+}
+
+/* Pages that the objects need, without the tails of their zspages. */
+static uint64_t needed(uint64_t objects)
+{
+	return objects * SIZE / UZ_PAGE_SIZE;
+}
+
+static bool soon(struct fixture *f, bool (*is)(struct fixture *f))
+{
+	unsigned int i;
+
+	for (i = 0; i < 1000 && !is(f); i++)
+		usleep(10000);
+	return i < 1000;
+}
+
+static bool has_released(struct fixture *f)
+{
+	return uz_pool_used_bytes(f->pool) / UZ_PAGE_SIZE <=
+	       needed(nr_refs) + 2;
+}
+
+static bool has_failed(struct fixture *f)
+{
+	(void)f;
+	return !populate_fails;
+}
+
+static void start(struct fixture *f)
+{
+	tester = pthread_self();
+	populate_fails = 0;
+	fixture_open(f, 64);
+	assert_int_equal(uz_pool_keep(f->pool), 0);
+}
+
+static void test_comes_and_goes(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	start(&f);
+	assert_int_equal(fill(&f, OBJECTS), OBJECTS);
+	assert_true(soon(&f, has_released));
+	assert_true(fixture_stat(&f).max_used_bytes >
+		    uz_pool_used_bytes(f.pool));
+	assert_int_equal(uz_pool_check(f.pool, NULL), 0);
+	/* And again, after the keeper has slept. */
+	assert_int_equal(fill(&f, 100), 100);
+	assert_int_equal(uz_pool_check(f.pool, NULL), 0);
+	finish(&f);
+}
+
+static void test_no_obstacle_at_the_limit(void **state)
+{
+	const uint64_t limit = 400;
+	struct fixture f;
+	uint64_t nr;
+
+	(void)state;
+	start(&f);
+	uz_pool_set_limit(f.pool, limit * UZ_PAGE_SIZE);
+	nr = fill(&f, 10 * OBJECTS);
+	assert_true(uz_pool_used_bytes(f.pool) <= limit * UZ_PAGE_SIZE);
+	assert_true(needed(nr) >= limit - 14); /* a tail of each zspage */
+	assert_int_equal(uz_pool_check(f.pool, NULL), 0);
+	finish(&f);
+}
+
+static void test_refused_by_the_system(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	start(&f);
+	populate_fails = 5;
+	assert_int_equal(fill(&f, OBJECTS), OBJECTS);
+	assert_true(soon(&f, has_failed));
+	assert_int_equal(uz_pool_check(f.pool, NULL), 0);
+	finish(&f);
+}
+
+static void test_ends_at_work(void **state)
+{
+	struct fixture f;
+	unsigned int i;
+
+	(void)state;
+	for (i = 0; i < 20; i++) {
+		start(&f);
+		fill(&f, 50 * i);
+		finish(&f);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_comes_and_goes),
+		cmocka_unit_test(test_no_obstacle_at_the_limit),
+		cmocka_unit_test(test_refused_by_the_system),
+		cmocka_unit_test(test_ends_at_work),
+	};
+
+	return cmocka_run_group_tests_name("pool keeper", tests, NULL, NULL);
+}
