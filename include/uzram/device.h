@@ -153,6 +153,20 @@ void uz_device_codec(struct uz_device *dev, struct uz_codec *codec);
 void uz_device_set_limit(struct uz_device *dev, uint64_t bytes);
 
 /**
+ * uz_device_set_ceiling() - the limit above all limits
+ * @dev:   the device
+ * @bytes: rounded down to a page; 0 for none
+ *
+ * What the process can take without being killed for it. Unlike the limit it
+ * belongs to the process and not to the device: it stays when the device is
+ * reset, and is not handed on to who adopts it. The lower of the two counts,
+ * and is what uz_device_stat() tells as the limit.
+ *
+ * Context: any thread; takes the configuration lock.
+ */
+void uz_device_set_ceiling(struct uz_device *dev, uint64_t bytes);
+
+/**
  * uz_device_hold() - somebody has opened the block file
  * @dev: the device
  *

@@ -60,15 +60,15 @@ static void daemon_limit(struct uz_device *dev, uint64_t limit)
 	uint64_t ceiling = uz__ceiling();
 	char text[UZ_SIZE_TEXT];
 
-	if (ceiling && (!limit || limit > ceiling)) {
-		uz_size_format(ceiling, text);
-		uz_log(UZ_LOG_NOTICE,
-		       "mem_limit set to %s: more would not fit this cgroup",
-		       text);
-		limit = ceiling;
-	}
-	if (limit)
-		uz_device_set_limit(dev, limit);
+	uz_device_set_limit(dev, limit);
+	if (!ceiling)
+		return;
+	uz_device_set_ceiling(dev, ceiling);
+	if (limit && limit <= ceiling)
+		return;
+	uz_size_format(ceiling, text);
+	uz_log(UZ_LOG_NOTICE,
+	       "mem_limit set to %s: more would not fit this cgroup", text);
 }
 
 static int daemon_make_device(struct daemon *d,

@@ -72,7 +72,7 @@ int uz__device_map_memory(struct uz_device *dev, uint64_t disksize,
 		return err;
 	}
 	dev->ref_end = (config->arena_size - UZ_POOL_MAX_OBJECT) / UZ_REF_UNIT;
-	uz_pool_set_limit(dev->pool, dev->ctl->super.mem_limit);
+	uz_pool_set_limit(dev->pool, uz__device_limit(dev));
 	return 0;
 }
 
@@ -275,7 +275,24 @@ void uz_device_set_limit(struct uz_device *dev, uint64_t bytes)
 	bytes = (bytes + UZ_PAGE_SIZE - 1) & ~(uint64_t)(UZ_PAGE_SIZE - 1);
 	dev->ctl->super.mem_limit = bytes;
 	if (dev->pool)
-		uz_pool_set_limit(dev->pool, bytes);
+		uz_pool_set_limit(dev->pool, uz__device_limit(dev));
+}
+
+void uz_device_set_ceiling(struct uz_device *dev, uint64_t bytes)
+{
+	uz_scoped_lock(guard, &dev->lock);
+
+	dev->ceiling = bytes & ~(uint64_t)(UZ_PAGE_SIZE - 1);
+	if (dev->pool)
+		uz_pool_set_limit(dev->pool, uz__device_limit(dev));
+}
+
+uint64_t uz__device_limit(const struct uz_device *dev)
+{
+	uint64_t limit = dev->ctl->super.mem_limit;
+
+	return dev->ceiling && (!limit || limit > dev->ceiling) ? dev->ceiling
+								: limit;
 }
 
 void uz_device_reset_max(struct uz_device *dev)

@@ -128,6 +128,7 @@ struct uz__ctl {
  * @nr_pages:  0: no size, requests are refused. The gate of io.c
  * @table:     NULL while the device has no size
  * @pool:      NULL while the device has no size
+ * @ceiling:   bytes that the memory limit cannot pass, 0 for none
  * @ref_end:   refs at or beyond it lie outside the arena
  * @codecs:    parsed codecs; ops is NULL where the superblock has none
  * @codec:     index of the codec for new stores
@@ -143,6 +144,7 @@ struct uz_device {
 	_Atomic uint64_t nr_pages;
 	struct uz_table *table;
 	struct uz_pool *pool;
+	uint64_t ceiling;
 	uz_ref_t ref_end;
 	struct uz_codec codecs[UZ_SLOT_CODECS];
 	unsigned int codec;
@@ -178,6 +180,9 @@ int uz__device_map_memory(struct uz_device *dev, uint64_t disksize,
 			  const struct uz_pool_config *config);
 void uz__device_ready(struct uz_device *dev, uint64_t disksize);
 void uz__device_unmap_memory(struct uz_device *dev);
+
+/* The limit that counts: the device's own, or the ceiling if that is lower. */
+uint64_t uz__device_limit(const struct uz_device *dev);
 
 /* ---- super.c ---- */
 

@@ -118,7 +118,7 @@ void uz_device_stat(struct uz_device *dev, struct uz_device_stat *stat)
 	struct uz__counters sum;
 
 	memset(stat, 0, sizeof(*stat));
-	stat->mem_limit = dev->ctl->super.mem_limit;
+	stat->mem_limit = uz__device_limit(dev);
 	if (!dev->table)
 		return;
 	uz__stat_sum(dev, &sum);

@@ -78,6 +78,16 @@ dd if="$tmp/second" of="$dev_block" bs=1M seek=32 oflag=direct conv=notrunc \
 	status=none
 cmp -n $((16 << 20)) -i "0:$((32 << 20))" "$tmp/second" "$dev_block"
 cmp -n $((32 << 20)) "$tmp/first" "$dev_block"
+
+# Neither a reset nor another limit gets past it.
+echo force >"$dev_dir/reset"
+echo 1G >"$dev_dir/disksize"
+expect_equal "$(mm_stat 4)" "$set_to" 'after a reset'
+echo 1G >"$dev_dir/mem_limit"
+expect_equal "$(mm_stat 4)" "$set_to" 'with a higher limit'
+expect_errno ENOSPC dd if=/dev/urandom of="$dev_block" bs=1M count=256 \
+	iflag=fullblock oflag=direct conv=notrunc status=none
+expect_equal "$(killed)" 0 'processes killed'
 stop_device small
 
 # A limit of one's own that is lower stands; a higher one does not.

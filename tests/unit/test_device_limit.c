@@ -165,6 +165,41 @@ static void test_dropping_makes_room(void **state)
 	fixture_close(&f);
 }
 
+static void expect_limit(struct fixture *f, uint64_t limit)
+{
+	struct uz_device_stat stat;
+
+	uz_device_stat(f->dev, &stat);
+	assert_int_equal(stat.mem_limit, limit);
+}
+
+static void test_ceiling_is_above_all_limits(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	fixture_open(&f, NULL, SIZE);
+	uz_device_set_ceiling(f.dev, LIMIT + 1);
+	expect_limit(&f, LIMIT);
+	assert_true(fill(&f) > 0);
+	uz_device_set_limit(f.dev, 2 * LIMIT);
+	expect_limit(&f, LIMIT);
+	uz_device_set_limit(f.dev, LIMIT / 2);
+	expect_limit(&f, LIMIT / 2);
+	uz_device_set_limit(f.dev, 0);
+	expect_limit(&f, LIMIT);
+
+	/* It stays when the device begins anew. */
+	assert_int_equal(uz_device_reset(f.dev, true, NULL), 0);
+	expect_limit(&f, LIMIT);
+	assert_int_equal(uz_device_set_disksize(f.dev, SIZE, NULL), 0);
+	expect_limit(&f, LIMIT);
+	assert_true(fill(&f) > 0);
+	uz_device_set_ceiling(f.dev, 0);
+	expect_limit(&f, 0);
+	fixture_close(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -172,6 +207,7 @@ int main(void)
 		cmocka_unit_test(test_overwrites_succeed_at_the_limit),
 		cmocka_unit_test(test_growing_overwrite_leaves_the_old),
 		cmocka_unit_test(test_dropping_makes_room),
+		cmocka_unit_test(test_ceiling_is_above_all_limits),
 	};
 
 	return cmocka_run_group_tests_name("device limit", tests, NULL, NULL);
