@@ -10,6 +10,9 @@ import tree
 # Other versions disagree about details of the same .clang-format.
 VERSION = '14'
 
+# Of prose; tables and code are as wide as they are.
+PROSE = 110
+
 
 def clang_format(root):
     tree.requires('clang-format')
@@ -56,8 +59,18 @@ def white_space(root):
                 yield path, number, 'white space at the end of the line'
 
 
+def prose(root):
+    for path in tree.files(root, '*.md'):
+        code = False
+        for number, line in enumerate(tree.lines(path), 1):
+            code ^= line.startswith('```')
+            if len(line) > PROSE and not code and not line.startswith('|'):
+                yield path, number, f'more than {PROSE} columns'
+
+
 def check(root):
     yield from white_space(root)
+    yield from prose(root)
     yield from clang_format(root)
 
 

@@ -50,6 +50,7 @@ PLANTS = [
     ('headers', 'include/uzram/new.h', 'int f(uint32_t a);\n', 'alone'),
     ('format', 'src/pool/pool.c', 'int  a;\n', 'clang-format'),
     ('format', 'tools/new', SCRIPT + 'true \n', 'at the end of the line'),
+    ('format', 'README.md', 'word ' * 22 + 'x\n', '110 columns'),
     ('format', 'tools/new', SCRIPT + 'true', 'exactly one line feed'),
     ('notes', 'src/pool/new.c', '/* not the licence */\n', 'first line'),
     ('notes', 'src/pool/new.c', NOUN.replace('word ', ''), 'no comment'),
