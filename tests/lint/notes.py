@@ -11,7 +11,7 @@ SPDX = 'SPDX-License-Identifier: MIT'
 FIRST = {'.c': f'// {SPDX}', '.h': f'/* {SPDX} */'}
 KINDS = {
     '', '.1', '.5', '.7', '.8', '.build', '.c', '.conf', '.h', '.in', '.json',
-    '.md', '.py', '.service', '.sh', '.svg', '.txt', '.words',
+    '.md', '.pml', '.py', '.service', '.sh', '.svg', '.txt', '.words',
 }
 
 
