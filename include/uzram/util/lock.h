@@ -16,16 +16,18 @@
 
 /**
  * enum uz_lock_rank - every lock of the program, outermost first
- * @UZ_LOCK_ATTR:       one store to an attribute at a time
- * @UZ_LOCK_DEVICE:     a device's configuration and state
- * @UZ_LOCK_POOL_CLASS: one size class of a pool
- * @UZ_LOCK_POOL_GIVE:  giving memory of a pool back to the system
- * @UZ_LOCK_POOL_STORE: the windows of a pool that no class has
- * @UZ_LOCK_LEAF:       locks under which nothing else is called
+ * @UZ_LOCK_ATTR:        one store to an attribute at a time
+ * @UZ_LOCK_DEVICE:      a device's configuration and state
+ * @UZ_LOCK_POOL_KEEPER: populating memory of a pool ahead of its use
+ * @UZ_LOCK_POOL_CLASS:  one size class of a pool
+ * @UZ_LOCK_POOL_GIVE:   giving memory of a pool back to the system
+ * @UZ_LOCK_POOL_STORE:  the windows of a pool that no class has
+ * @UZ_LOCK_LEAF:        locks under which no other is taken
  */
 enum uz_lock_rank {
 	UZ_LOCK_ATTR,
 	UZ_LOCK_DEVICE,
+	UZ_LOCK_POOL_KEEPER,
 	UZ_LOCK_POOL_CLASS,
 	UZ_LOCK_POOL_GIVE,
 	UZ_LOCK_POOL_STORE,
@@ -35,11 +37,14 @@ enum uz_lock_rank {
 /**
  * struct uz_lock - a mutex that knows its rank
  * @mutex: for pthread_cond_wait(); otherwise use the functions below
- * @rank:  where it stands in the order
+ * @rank:  where it stands in the order; only with debug_checks, so that the
+ *         structures of a release build keep their cache lines
  */
 struct uz_lock {
 	pthread_mutex_t mutex;
+#ifdef UZ_DEBUG_CHECKS
 	enum uz_lock_rank rank;
+#endif
 };
 
 #ifdef UZ_DEBUG_CHECKS
@@ -77,7 +82,11 @@ static inline void uz_lock_check_release(const struct uz_lock *lock)
 static inline void uz_lock_init(struct uz_lock *lock, enum uz_lock_rank rank)
 {
 	pthread_mutex_init(&lock->mutex, NULL);
+#ifdef UZ_DEBUG_CHECKS
 	lock->rank = rank;
+#else
+	(void)rank;
+#endif
 }
 
 static inline void uz_lock_destroy(struct uz_lock *lock)
