@@ -168,9 +168,9 @@ static int find_place(struct uz_pool *pool, unsigned int class, uint32_t owner,
 	int ret;
 
 	for (;;) {
-		pthread_mutex_lock(&c->lock);
+		uz_lock_acquire(&c->lock);
 		ret = take_place(pool, class, &spare, owner, over, place);
-		pthread_mutex_unlock(&c->lock);
+		uz_lock_release(&c->lock);
 		if (ret == -EAGAIN) {
 			ret = prepare(pool, c, &spare);
 			if (ret)
@@ -194,7 +194,7 @@ static void take_back(struct uz_pool *pool, struct uz__class *c,
 {
 	struct uz__zspage *z = place->z;
 
-	pthread_mutex_lock(&c->lock);
+	uz_lock_acquire(&c->lock);
 	uz__zspage_put(c, z, place->index);
 	uz__zspage_surrender(pool, c, z,
 			     place->missing & ~z->ready &
@@ -218,9 +218,9 @@ static int populate(struct uz_pool *pool, struct uz__class *c,
 		take_back(pool, c, place);
 		return -ENOSPC;
 	}
-	pthread_mutex_lock(&c->lock);
+	uz_lock_acquire(&c->lock);
 	z->ready |= place->missing;
-	pthread_mutex_unlock(&c->lock);
+	uz_lock_release(&c->lock);
 	return 0;
 }
 

@@ -6,8 +6,6 @@
  */
 #include <errno.h>
 
-#include <uzram/util/cleanup.h>
-
 #include "pool_priv.h"
 
 /* What a walk over all windows adds up. */
@@ -229,7 +227,7 @@ static int check_sums(struct uz_pool *pool, const struct sums *sums,
 
 int uz_pool_check(struct uz_pool *pool, struct uz_err *err)
 {
-	uz_scoped_lock(rest, &pool->keeper.work);
+	uz_scoped_acquire(rest, &pool->keeper.work);
 	struct sums sums = { 0 };
 	uint64_t nr_zspages = 0;
 	unsigned int i;

@@ -45,7 +45,7 @@ void uz__class_init(struct uz__class *c, uint32_t size, uint32_t window_size)
 {
 	unsigned int i;
 
-	pthread_mutex_init(&c->lock, NULL);
+	uz_lock_init(&c->lock, UZ_LOCK_POOL_CLASS);
 	c->size = size;
 	/*
 	 * Rounded up. For offset = k * size the product exceeds k * 2^32 by
@@ -61,7 +61,7 @@ void uz__class_init(struct uz__class *c, uint32_t size, uint32_t window_size)
 
 void uz__class_fini(struct uz__class *c)
 {
-	pthread_mutex_destroy(&c->lock);
+	uz_lock_destroy(&c->lock);
 }
 
 uint32_t uz_pool_class_size(const struct uz_pool *pool, uint32_t size)

@@ -96,7 +96,7 @@ void uz_pool_free(struct uz_pool *pool, uz_ref_t ref)
 	struct uz__block *block;
 	uint64_t pins;
 
-	pthread_mutex_lock(&c->lock);
+	uz_lock_acquire(&c->lock);
 	/* seq_cst: the freer's half of the argument in pin.c. */
 	pins = atomic_load_explicit(&z->pins, memory_order_seq_cst);
 	if (uz_likely(!(pins & (UZ__PIN_COUNTS | UZ__PIN_DEFERRED))))
@@ -104,7 +104,7 @@ void uz_pool_free(struct uz_pool *pool, uz_ref_t ref)
 	else
 		defer(c, z, index);
 	block = uz__zspage_settle(pool, c, z);
-	pthread_mutex_unlock(&c->lock);
+	uz_lock_release(&c->lock);
 	if (uz_unlikely(block))
 		uz__zspage_retire(pool, z, block);
 }

@@ -23,8 +23,6 @@
 #include <signal.h>
 #include <time.h>
 
-#include <uzram/util/cleanup.h>
-
 #include "pool_priv.h"
 
 #define LOOK_NS	   50000 /* between two looks for hints */
@@ -52,9 +50,9 @@ void uz__keeper_hint(struct uz_pool *pool, const struct uz__zspage *z)
 	at = atomic_fetch_add_explicit(&k->next, 1, memory_order_relaxed);
 	atomic_store(&k->hints[at % UZ__HINTS], uz__zspage_window(pool, z) + 1);
 	if (uz_unlikely(atomic_load(&k->asleep))) {
-		pthread_mutex_lock(&k->sleep);
+		uz_lock_acquire(&k->sleep);
 		pthread_cond_signal(&k->wake);
-		pthread_mutex_unlock(&k->sleep);
+		uz_lock_release(&k->sleep);
 	}
 }
 
@@ -84,9 +82,9 @@ static bool release(struct uz_pool *pool, struct uz__zspage *z)
 
 	if (!class)
 		return false;
-	pthread_mutex_lock(&c->lock);
+	uz_lock_acquire(&c->lock);
 	if (atomic_load_explicit(&z->class, memory_order_relaxed) != class) {
-		pthread_mutex_unlock(&c->lock);
+		uz_lock_release(&c->lock);
 		return false;
 	}
 	idle = z->held & z->ready & ~uz__zspage_in_use(c, z);
@@ -108,7 +106,7 @@ static bool release_oldest(struct uz_pool *pool)
 bool uz__keeper_release(struct uz_pool *pool)
 {
 	struct uz__keeper *k = &pool->keeper;
-	uz_scoped_lock(guard, &k->work);
+	uz_scoped_acquire(guard, &k->work);
 	bool any = false;
 
 	while (k->nr)
@@ -148,7 +146,7 @@ static void grow(struct uz_pool *pool, struct uz__class *c,
 	ret = uz_shm_populate(&pool->arena,
 			      base + (uint64_t)first * UZ_PAGE_SIZE,
 			      (size_t)(last - first + 1) * UZ_PAGE_SIZE);
-	pthread_mutex_lock(&c->lock);
+	uz_lock_acquire(&c->lock);
 	z->growing = false;
 	if (ret) {
 		/* Not those that a store has populated or will. */
@@ -158,7 +156,7 @@ static void grow(struct uz_pool *pool, struct uz__class *c,
 	}
 	z->ready |= add;
 	block = uz__zspage_settle(pool, c, z);
-	pthread_mutex_unlock(&c->lock);
+	uz_lock_release(&c->lock);
 	uz__zspage_retire(pool, z, block);
 	if (block)
 		return;
@@ -179,7 +177,7 @@ static void grow_window(struct uz_pool *pool, uint32_t window)
 
 	if (!class)
 		return;
-	pthread_mutex_lock(&c->lock);
+	uz_lock_acquire(&c->lock);
 	if (atomic_load_explicit(&z->class, memory_order_relaxed) == class)
 		add = pages_ahead(c, z);
 	if (add && !uz__limit_charge(pool, uz__pages_count(add), false))
@@ -189,7 +187,7 @@ static void grow_window(struct uz_pool *pool, uint32_t window)
 		z->growing = true;
 		uz__zspage_settle(pool, c, z);
 	}
-	pthread_mutex_unlock(&c->lock);
+	uz_lock_release(&c->lock);
 	if (add)
 		grow(pool, c, z, add);
 }
@@ -209,9 +207,9 @@ static bool serve_hints(struct uz_pool *pool)
 		if (!hint)
 			continue;
 		atomic_store_explicit(&k->hints[i], 0, memory_order_relaxed);
-		pthread_mutex_lock(&k->work);
+		uz_lock_acquire(&k->work);
 		grow_window(pool, hint - 1);
-		pthread_mutex_unlock(&k->work);
+		uz_lock_release(&k->work);
 		any = true;
 	}
 	return any;
@@ -229,22 +227,22 @@ static bool sleep_on(struct uz_pool *pool)
 	until.tv_nsec += RELEASE_NS;
 	until.tv_sec += until.tv_nsec / 1000000000;
 	until.tv_nsec %= 1000000000;
-	pthread_mutex_lock(&k->sleep);
+	uz_lock_acquire(&k->sleep);
 	atomic_store(&k->asleep, true);
 	while (!k->stop && !any_hint(k)) {
 		if (released) {
-			pthread_cond_wait(&k->wake, &k->sleep);
-		} else if (pthread_cond_timedwait(&k->wake, &k->sleep,
+			pthread_cond_wait(&k->wake, &k->sleep.mutex);
+		} else if (pthread_cond_timedwait(&k->wake, &k->sleep.mutex,
 						  &until) == ETIMEDOUT) {
-			pthread_mutex_unlock(&k->sleep);
+			uz_lock_release(&k->sleep);
 			uz__keeper_release(pool);
 			released = true;
-			pthread_mutex_lock(&k->sleep);
+			uz_lock_acquire(&k->sleep);
 		}
 	}
 	atomic_store(&k->asleep, false);
 	go_on = !k->stop;
-	pthread_mutex_unlock(&k->sleep);
+	uz_lock_release(&k->sleep);
 	return go_on;
 }
 
@@ -269,8 +267,8 @@ void uz__keeper_init(struct uz_pool *pool)
 	struct uz__keeper *k = &pool->keeper;
 	pthread_condattr_t attr;
 
-	pthread_mutex_init(&k->work, NULL);
-	pthread_mutex_init(&k->sleep, NULL);
+	uz_lock_init(&k->work, UZ_LOCK_POOL_KEEPER);
+	uz_lock_init(&k->sleep, UZ_LOCK_LEAF);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&k->wake, &attr);
@@ -299,13 +297,13 @@ void uz__keeper_fini(struct uz_pool *pool)
 	struct uz__keeper *k = &pool->keeper;
 
 	if (k->running) {
-		pthread_mutex_lock(&k->sleep);
+		uz_lock_acquire(&k->sleep);
 		k->stop = true;
 		pthread_cond_signal(&k->wake);
-		pthread_mutex_unlock(&k->sleep);
+		uz_lock_release(&k->sleep);
 		pthread_join(k->thread, NULL);
 	}
 	pthread_cond_destroy(&k->wake);
-	pthread_mutex_destroy(&k->sleep);
-	pthread_mutex_destroy(&k->work);
+	uz_lock_destroy(&k->sleep);
+	uz_lock_destroy(&k->work);
 }

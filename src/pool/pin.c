@@ -80,13 +80,13 @@ static void drain(struct uz_pool *pool, struct uz__zspage *z)
 
 	if (!class)
 		return;
-	pthread_mutex_lock(&c->lock);
+	uz_lock_acquire(&c->lock);
 	/* relaxed: changes to and from this class need the lock. */
 	if (atomic_load_explicit(&z->class, memory_order_relaxed) == class) {
 		uz__free_drain(c, z);
 		block = uz__zspage_settle(pool, c, z);
 	}
-	pthread_mutex_unlock(&c->lock);
+	uz_lock_release(&c->lock);
 	uz__zspage_retire(pool, z, block);
 }
 

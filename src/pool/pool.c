@@ -20,8 +20,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include <uzram/util/cleanup.h>
-
 #include "pool_priv.h"
 
 #define ARENA_MAX ((uint64_t)UZ_REF_UNIT << UZ_REF_BITS)
@@ -147,7 +145,7 @@ void uz_pool_destroy(struct uz_pool *pool)
 
 static void add_class(struct uz__class *c, struct uz_pool_stat *stat)
 {
-	uz_scoped_lock(guard, &c->lock);
+	uz_scoped_acquire(guard, &c->lock);
 	uint64_t live = c->nr_used - c->nr_deferred;
 
 	stat->objects += live;
@@ -159,7 +157,7 @@ static void add_class(struct uz__class *c, struct uz_pool_stat *stat)
 
 void uz_pool_stat(struct uz_pool *pool, struct uz_pool_stat *stat)
 {
-	uz_scoped_lock(rest, &pool->keeper.work);
+	uz_scoped_acquire(rest, &pool->keeper.work);
 	unsigned int i;
 
 	*stat = (struct uz_pool_stat){
@@ -177,9 +175,9 @@ void uz_pool_stat(struct uz_pool *pool, struct uz_pool_stat *stat)
 		.meta_bytes = sizeof(*pool) +
 			      pool->nr_classes * sizeof(struct uz__class),
 	};
-	pthread_mutex_lock(&pool->store.lock);
+	uz_lock_acquire(&pool->store.lock);
 	stat->meta_bytes += pool->store.bump * sizeof(struct uz__zspage);
-	pthread_mutex_unlock(&pool->store.lock);
+	uz_lock_release(&pool->store.lock);
 	for (i = 1; i < pool->nr_classes; i++)
 		add_class(&pool->classes[i], stat);
 }

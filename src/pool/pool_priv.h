@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include <uzram/pool.h>
+#include <uzram/util/lock.h>
 #include <uzram/util/shm.h>
 
 /*
@@ -22,9 +23,10 @@
  * kept or free one whoever holds the store's lock, a private one its thread.
  * Two fields are open to all: @pins, and @class for reading.
  *
- * Locks, in order: keeper.work and store.give (long, over system calls), then
- * store.lock (short). A class lock (short) is taken alone: neither of the others, nor
- * another class's, nor a system call, page fault or malloc happens under it.
+ * Locks, in order: keeper.work (long, over system calls), a class's lock
+ * (short), store.give (long), store.lock (short), keeper.sleep. A class's lock
+ * and store.lock are the innermost of their paths: no other lock, system call,
+ * page fault or malloc happens under them.
  */
 
 #define UZ__NONE	UINT32_MAX /* no window */
@@ -128,7 +130,7 @@ _Static_assert(sizeof(struct uz__zspage) == UZ_CACHELINE, "one cache line");
  * @nr_deferred: deferred frees
  */
 struct uz__class {
-	_Alignas(UZ_CACHELINE) pthread_mutex_t lock;
+	_Alignas(UZ_CACHELINE) struct uz_lock lock;
 	uint32_t size;
 	uint32_t reciprocal;
 	uint16_t objects;
@@ -151,8 +153,8 @@ struct uz__class {
  * @bump:       windows from here on were never used
  */
 struct uz__store {
-	pthread_mutex_t give;
-	pthread_mutex_t lock;
+	struct uz_lock give;
+	struct uz_lock lock;
 	_Atomic uint64_t kept_pages;
 	uint32_t kept;
 	uint32_t free;
@@ -182,8 +184,8 @@ struct uz__store {
 struct uz__keeper {
 	bool running;
 	pthread_t thread;
-	pthread_mutex_t work;
-	pthread_mutex_t sleep;
+	struct uz_lock work;
+	struct uz_lock sleep;
 	pthread_cond_t wake;
 	bool stop;
 	_Alignas(UZ_CACHELINE) _Atomic bool asleep;

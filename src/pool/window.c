@@ -14,7 +14,6 @@
  * A window may be pinned while it lies here or is given back: only by maps
  * that lost a race with a free, and those never read.
  */
-#include <uzram/util/cleanup.h>
 
 #include "pool_priv.h"
 
@@ -22,16 +21,16 @@
 
 void uz__window_init(struct uz_pool *pool)
 {
-	pthread_mutex_init(&pool->store.give, NULL);
-	pthread_mutex_init(&pool->store.lock, NULL);
+	uz_lock_init(&pool->store.give, UZ_LOCK_POOL_GIVE);
+	uz_lock_init(&pool->store.lock, UZ_LOCK_POOL_STORE);
 	pool->store.kept = UZ__NONE;
 	pool->store.free = UZ__NONE;
 }
 
 void uz__window_fini(struct uz_pool *pool)
 {
-	pthread_mutex_destroy(&pool->store.give);
-	pthread_mutex_destroy(&pool->store.lock);
+	uz_lock_destroy(&pool->store.give);
+	uz_lock_destroy(&pool->store.lock);
 }
 
 /*
@@ -100,7 +99,7 @@ static int drop(struct uz_pool *pool, struct uz__zspage *z, uint64_t pages)
 static struct uz__zspage *pop(struct uz_pool *pool)
 {
 	struct uz__store *s = &pool->store;
-	uz_scoped_lock(guard, &s->lock);
+	uz_scoped_acquire(guard, &s->lock);
 	struct uz__zspage *z = pop_kept(pool);
 
 	if (z)
@@ -145,19 +144,19 @@ static unsigned int give_back(struct uz_pool *pool, uint64_t keep,
 	struct uz__zspage *batch[BATCH];
 	unsigned int nr = 0, done = 0, i;
 
-	pthread_mutex_lock(&pool->store.lock);
+	uz_lock_acquire(&pool->store.lock);
 	while (nr < max && kept_pages(pool) > keep)
 		batch[nr++] = pop_kept(pool);
-	pthread_mutex_unlock(&pool->store.lock);
+	uz_lock_release(&pool->store.lock);
 
 	for (i = 0; i < nr; i++)
 		if (!drop(pool, batch[i], batch[i]->held))
 			done++;
 
-	pthread_mutex_lock(&pool->store.lock);
+	uz_lock_acquire(&pool->store.lock);
 	for (i = 0; i < nr; i++)
 		push(pool, batch[i]);
-	pthread_mutex_unlock(&pool->store.lock);
+	uz_lock_release(&pool->store.lock);
 	return done;
 }
 
@@ -167,18 +166,18 @@ void uz__window_put(struct uz_pool *pool, struct uz__zspage *z)
 	uint64_t keep = pool->config.keep_empty / UZ_PAGE_SIZE;
 	unsigned int done = 1;
 
-	pthread_mutex_lock(&pool->store.lock);
+	uz_lock_acquire(&pool->store.lock);
 	push(pool, z);
-	pthread_mutex_unlock(&pool->store.lock);
+	uz_lock_release(&pool->store.lock);
 
 	/*
 	 * Look again after each batch with the mutex released: a thread that
 	 * found it taken has left its window to this one.
 	 */
 	while (done && kept_pages(pool) > keep &&
-	       !pthread_mutex_trylock(&pool->store.give)) {
+	       uz_lock_try(&pool->store.give)) {
 		done = give_back(pool, keep, BATCH);
-		pthread_mutex_unlock(&pool->store.give);
+		uz_lock_release(&pool->store.give);
 	}
 }
 
@@ -188,14 +187,14 @@ void uz__window_put(struct uz_pool *pool, struct uz__zspage *z)
  */
 bool uz__window_give_back(struct uz_pool *pool)
 {
-	uz_scoped_lock(guard, &pool->store.give);
+	uz_scoped_acquire(guard, &pool->store.give);
 
 	return give_back(pool, 0, 1);
 }
 
 void uz_pool_trim(struct uz_pool *pool)
 {
-	uz_scoped_lock(guard, &pool->store.give);
+	uz_scoped_acquire(guard, &pool->store.give);
 
 	while (give_back(pool, 0, BATCH))
 		;

@@ -229,18 +229,18 @@ bool uz__zspage_surrender(struct uz_pool *pool, struct uz__class *c,
 	uz__zspage_isolate(pool, c, z);
 	z->held &= ~pages;
 	z->ready &= ~pages;
-	pthread_mutex_unlock(&c->lock);
+	uz_lock_release(&c->lock);
 
 	ret = uz__zspage_punch(pool, z, pages);
 
-	pthread_mutex_lock(&c->lock);
+	uz_lock_acquire(&c->lock);
 	if (ret)
 		z->held |= pages;
 	else
 		uz__limit_uncharge(pool, uz__pages_count(pages));
 	z->isolated--;
 	block = uz__zspage_settle(pool, c, z);
-	pthread_mutex_unlock(&c->lock);
+	uz_lock_release(&c->lock);
 	uz__zspage_retire(pool, z, block);
 	return pages && !ret;
 }
