@@ -12,8 +12,6 @@
  */
 #include <errno.h>
 
-#include <uzram/util/cleanup.h>
-
 #include "device_priv.h"
 
 /**
@@ -109,7 +107,7 @@ static int check_slots(const struct checking *c, struct uz_err *err)
 
 int uz_device_check(struct uz_device *dev, struct uz_err *err)
 {
-	uz_scoped_lock(guard, &dev->lock);
+	uz_scoped_acquire(guard, &dev->lock);
 	struct checking c = { .dev = dev };
 	int ret;
 

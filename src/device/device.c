@@ -16,7 +16,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <uzram/util/cleanup.h>
 #include <uzram/util/log.h>
 
 #include "device_priv.h"
@@ -175,7 +174,7 @@ int uz_device_open(struct uz_device **dev, const char *name,
 		return uz_err_set(err, -ENOMEM, "no memory for %s", name);
 	snprintf(d->name, sizeof(d->name), "%s", name);
 	d->mem = *mem;
-	pthread_mutex_init(&d->lock, NULL);
+	uz_lock_init(&d->lock, UZ_LOCK_DEVICE);
 	ret = device_begin(d, err);
 	if (ret) {
 		uz_device_close(d);
@@ -191,7 +190,7 @@ void uz_device_close(struct uz_device *dev)
 		return;
 	uz__device_unmap_memory(dev);
 	uz_shm_unmap(&dev->shm);
-	pthread_mutex_destroy(&dev->lock);
+	uz_lock_destroy(&dev->lock);
 	free(dev);
 }
 
@@ -205,7 +204,7 @@ const char *uz_device_name(const struct uz_device *dev)
 int uz_device_set_disksize(struct uz_device *dev, uint64_t size,
 			   struct uz_err *err)
 {
-	uz_scoped_lock(guard, &dev->lock);
+	uz_scoped_acquire(guard, &dev->lock);
 	struct uz_pool_config config;
 	int ret;
 
@@ -244,7 +243,7 @@ uint64_t uz_device_disksize(const struct uz_device *dev)
 int uz_device_set_codec(struct uz_device *dev, const char *text,
 			struct uz_err *err)
 {
-	uz_scoped_lock(guard, &dev->lock);
+	uz_scoped_acquire(guard, &dev->lock);
 	struct uz_codec codec;
 	int ret;
 
@@ -261,14 +260,14 @@ int uz_device_set_codec(struct uz_device *dev, const char *text,
 
 void uz_device_codec(struct uz_device *dev, struct uz_codec *codec)
 {
-	uz_scoped_lock(guard, &dev->lock);
+	uz_scoped_acquire(guard, &dev->lock);
 
 	*codec = dev->codecs[dev->codec];
 }
 
 void uz_device_set_limit(struct uz_device *dev, uint64_t bytes)
 {
-	uz_scoped_lock(guard, &dev->lock);
+	uz_scoped_acquire(guard, &dev->lock);
 
 	if (bytes > UINT64_MAX - UZ_PAGE_SIZE)
 		bytes = UINT64_MAX - UZ_PAGE_SIZE;
@@ -280,7 +279,7 @@ void uz_device_set_limit(struct uz_device *dev, uint64_t bytes)
 
 void uz_device_set_ceiling(struct uz_device *dev, uint64_t bytes)
 {
-	uz_scoped_lock(guard, &dev->lock);
+	uz_scoped_acquire(guard, &dev->lock);
 
 	dev->ceiling = bytes & ~(uint64_t)(UZ_PAGE_SIZE - 1);
 	if (dev->pool)
@@ -297,7 +296,7 @@ uint64_t uz__device_limit(const struct uz_device *dev)
 
 void uz_device_reset_max(struct uz_device *dev)
 {
-	uz_scoped_lock(guard, &dev->lock);
+	uz_scoped_acquire(guard, &dev->lock);
 
 	if (dev->pool)
 		uz_pool_reset_max(dev->pool);
@@ -322,7 +321,7 @@ unsigned int uz_device_holders(const struct uz_device *dev)
 
 int uz_device_reset(struct uz_device *dev, bool force, struct uz_err *err)
 {
-	uz_scoped_lock(guard, &dev->lock);
+	uz_scoped_acquire(guard, &dev->lock);
 	unsigned int holders = uz_device_holders(dev);
 	int ret;
 

@@ -2,11 +2,11 @@
 #ifndef UZRAM_DEVICE_PRIV_H
 #define UZRAM_DEVICE_PRIV_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 #include <uzram/device.h>
 #include <uzram/pool.h>
+#include <uzram/util/lock.h>
 #include <uzram/util/shm.h>
 
 /* ---- superblock: super.c ---- */
@@ -140,7 +140,7 @@ struct uz_device {
 	struct uz_device_mem mem;
 	struct uz_shm shm;
 	struct uz__ctl *ctl;
-	pthread_mutex_t lock;
+	struct uz_lock lock;
 	_Atomic uint64_t nr_pages;
 	struct uz_table *table;
 	struct uz_pool *pool;

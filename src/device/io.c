@@ -17,8 +17,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include <uzram/util/cleanup.h>
-
 #include "device_priv.h"
 
 uint64_t uz__io_enter(struct uz_io *io)
@@ -99,7 +97,7 @@ void uz__io_drop_contexts(struct uz_device *dev)
 
 int uz_io_create(struct uz_device *dev, struct uz_io **io)
 {
-	uz_scoped_lock(guard, &dev->lock);
+	uz_scoped_acquire(guard, &dev->lock);
 	struct uz_io *n;
 	unsigned int id;
 	int err = 0;
@@ -133,10 +131,10 @@ void uz_io_destroy(struct uz_io *io)
 {
 	if (!io)
 		return;
-	pthread_mutex_lock(&io->dev->lock);
+	uz_lock_acquire(&io->dev->lock);
 	uz__stat_fold(io->dev, io->cnt);
 	io->dev->ios[io->id] = NULL;
-	pthread_mutex_unlock(&io->dev->lock);
+	uz_lock_release(&io->dev->lock);
 	io_drop_contexts(io);
 	free(io);
 }

@@ -7,8 +7,6 @@
  */
 #include <errno.h>
 
-#include <uzram/util/cleanup.h>
-
 #include "device_priv.h"
 
 static uint64_t scan_data(const struct uz_table *t, uint64_t i, uint64_t nr)
@@ -28,7 +26,7 @@ static uint64_t scan_hole(const struct uz_table *t, uint64_t i, uint64_t nr)
 int uz_device_next(struct uz_device *dev, uint64_t offset, bool data,
 		   uint64_t *found)
 {
-	uz_scoped_lock(guard, &dev->lock);
+	uz_scoped_acquire(guard, &dev->lock);
 	uint64_t first = offset / UZ_PAGE_SIZE;
 	uint64_t nr, i;
 

@@ -7,8 +7,6 @@
  */
 #include <string.h>
 
-#include <uzram/util/cleanup.h>
-
 #include "device_priv.h"
 
 static void share_add(_Atomic uint64_t *counter, uint64_t n)
@@ -114,7 +112,7 @@ static void stat_memory(struct uz_device *dev, struct uz_device_stat *stat)
 
 void uz_device_stat(struct uz_device *dev, struct uz_device_stat *stat)
 {
-	uz_scoped_lock(guard, &dev->lock);
+	uz_scoped_acquire(guard, &dev->lock);
 	struct uz__counters sum;
 
 	memset(stat, 0, sizeof(*stat));
