@@ -16,8 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <uzram/util/cleanup.h>
-
 #include "attr_priv.h"
 
 /* The order is the order of the directory; front ends number by it. */
@@ -69,8 +67,8 @@ int uz_attr_ctx_create(struct uz_attr_ctx **ctx, struct uz_device *dev,
 	c->streams = streams;
 	c->resized = resized;
 	c->arg = arg;
-	pthread_mutex_init(&c->store_lock, NULL);
-	pthread_mutex_init(&c->error_lock, NULL);
+	uz_lock_init(&c->store_lock, UZ_LOCK_ATTR);
+	uz_lock_init(&c->error_lock, UZ_LOCK_LEAF);
 	*ctx = c;
 	return 0;
 }
@@ -79,8 +77,8 @@ void uz_attr_ctx_destroy(struct uz_attr_ctx *ctx)
 {
 	if (!ctx)
 		return;
-	pthread_mutex_destroy(&ctx->error_lock);
-	pthread_mutex_destroy(&ctx->store_lock);
+	uz_lock_destroy(&ctx->error_lock);
+	uz_lock_destroy(&ctx->store_lock);
 	free(ctx);
 }
 
@@ -104,7 +102,7 @@ int uz_attr_show(struct uz_attr_ctx *ctx, const struct uz_attr *attr,
 static int store_checked(struct uz_attr_ctx *ctx, const struct uz_attr *attr,
 			 const void *text, size_t len, struct uz_err *err)
 {
-	uz_scoped_lock(guard, &ctx->store_lock);
+	uz_scoped_acquire(guard, &ctx->store_lock);
 	char copy[UZ_ATTR_TEXT_MAX + 1];
 
 	if (!attr->store)
@@ -125,7 +123,7 @@ static int store_checked(struct uz_attr_ctx *ctx, const struct uz_attr *attr,
 static void keep_error(struct uz_attr_ctx *ctx, const struct uz_attr *attr,
 		       int code, const struct uz_err *err)
 {
-	uz_scoped_lock(guard, &ctx->error_lock);
+	uz_scoped_acquire(guard, &ctx->error_lock);
 
 	snprintf(ctx->last_error, sizeof(ctx->last_error), "%s: %s\n",
 		 attr->name, err->code ? err->text : strerror(-code));

@@ -2,9 +2,8 @@
 #ifndef UZRAM_ATTR_PRIV_H
 #define UZRAM_ATTR_PRIV_H
 
-#include <pthread.h>
-
 #include <uzram/attr.h>
+#include <uzram/util/lock.h>
 
 /**
  * struct uz_attr_ctx - what attributes work on
@@ -21,8 +20,8 @@ struct uz_attr_ctx {
 	unsigned int streams;
 	void (*resized)(void *arg);
 	void *arg;
-	pthread_mutex_t store_lock;
-	pthread_mutex_t error_lock;
+	struct uz_lock store_lock;
+	struct uz_lock error_lock;
 	char last_error[UZ_ERR_TEXT + 32];
 };
 

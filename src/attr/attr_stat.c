@@ -9,8 +9,6 @@
 #include <inttypes.h>
 #include <unistd.h>
 
-#include <uzram/util/cleanup.h>
-
 #include "attr_priv.h"
 
 int uz__attr_used_max_store(struct uz_attr_ctx *ctx, const char *text,
@@ -103,7 +101,7 @@ int uz__attr_stat_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
 
 int uz__attr_last_error_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
 {
-	uz_scoped_lock(guard, &ctx->error_lock);
+	uz_scoped_acquire(guard, &ctx->error_lock);
 
 	if (ctx->last_error[0])
 		uz_strbuf_add(out, "%s", ctx->last_error);

@@ -7,12 +7,11 @@
  * unmounting; requests are served meanwhile and never take it.
  */
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <uzram/util/cleanup.h>
+#include <uzram/util/lock.h>
 
 #include "fuse_frontend.h"
 #include "fuse_priv.h"
@@ -28,7 +27,7 @@ struct uz_frontend {
 	struct uz__fuse fuse;
 	struct uz__fuse_mount mount;
 	struct uz__fuse_dev *dev;
-	pthread_mutex_t stop_lock;
+	struct uz_lock stop_lock;
 };
 
 static void fuse_resized(void *arg)
@@ -45,19 +44,19 @@ static void fuse_free(struct uz_frontend *fe)
 	if (fe->mount.session) {
 		uz__fuse_dev_join(fe->dev);
 		/* A stop() that made the end come may not have returned yet. */
-		pthread_mutex_lock(&fe->stop_lock);
+		uz_lock_acquire(&fe->stop_lock);
 		uz__fuse_mount_end(&fe->mount);
-		pthread_mutex_unlock(&fe->stop_lock);
+		uz_lock_release(&fe->stop_lock);
 	}
 	uz__fuse_dev_destroy(fe->dev);
 	uz_attr_ctx_destroy(fe->fuse.attrs);
-	pthread_mutex_destroy(&fe->stop_lock);
+	uz_lock_destroy(&fe->stop_lock);
 	free(fe);
 }
 
 static int fuse_stop(struct uz_frontend *fe)
 {
-	uz_scoped_lock(guard, &fe->stop_lock);
+	uz_scoped_acquire(guard, &fe->stop_lock);
 
 	return uz__fuse_unmount(&fe->mount);
 }
@@ -75,7 +74,7 @@ static int fuse_start(const struct uz_frontend_config *config,
 
 	if (!fe)
 		return uz_err_set(err, -ENOMEM, "no memory");
-	pthread_mutex_init(&fe->stop_lock, NULL);
+	uz_lock_init(&fe->stop_lock, UZ_LOCK_LEAF);
 	fe->fuse.dev = config->dev;
 	fe->fuse.uid = geteuid();
 	fe->fuse.gid = getegid();
