@@ -3,7 +3,6 @@
 #define UZRAM_UTIL_CLEANUP_H
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -11,8 +10,8 @@
  * DOC: locals that clean up after themselves
  *
  * Only these: uz_autofree (malloc'ed pointer), uz_autoclose (descriptor, -1
- * is none), uz_scoped_lock (mutex held to the end of the block). Ownership
- * leaves a local by uz_steal_ptr() or uz_steal_fd(). All of them keep errno.
+ * is none), and uz_scoped_acquire of lock.h. Ownership leaves a local by
+ * uz_steal_ptr() or uz_steal_fd(). All of them keep errno.
  */
 
 static inline void uz_cleanup_free(void *p)
@@ -32,20 +31,8 @@ static inline void uz_cleanup_close(const int *fd)
 	errno = saved;
 }
 
-static inline void uz_cleanup_unlock(pthread_mutex_t **m)
-{
-	if (*m)
-		pthread_mutex_unlock(*m);
-}
-
 #define uz_autofree  __attribute__((cleanup(uz_cleanup_free)))
 #define uz_autoclose __attribute__((cleanup(uz_cleanup_close)))
-
-/* Takes @m now and gives it back when the enclosing block ends. */
-#define uz_scoped_lock(name, m)                                       \
-	pthread_mutex_t *name                                         \
-		__attribute__((cleanup(uz_cleanup_unlock), unused)) = \
-			(pthread_mutex_lock(m), (m))
 
 #define uz_steal_ptr(p)                         \
 	({                                      \
