@@ -109,12 +109,14 @@ expect_equal "$(ls -A "$UZRAM_RUNDIR")" '' 'left behind'
 for signal in TERM INT HUP; do
 	start_device "by-$signal" -s 16M
 	kill -"$signal" "$dev_pid"
+	wait_until 30 pid_gone "$dev_pid" || fail "SIG$signal: it goes on"
 	wait "$dev_pid" || fail "SIG$signal: status $?"
 	rm "$tmp/by-$signal.pid"
 	[ ! -e "$dev_dir" ] || fail "SIG$signal left the directory"
 done
 start_device by-umount -s 16M
 umount "$dev_dir" || fusermount3 -u "$dev_dir"
+wait_until 30 pid_gone "$dev_pid" || fail "unmounted: it goes on"
 wait "$dev_pid" || fail "unmounted: status $?"
 rm "$tmp/by-umount.pid"
 [ ! -e "$dev_dir" ] || fail 'unmounting left the directory'
@@ -135,19 +137,21 @@ import os, socket, sys
 
 name = sys.argv[1]
 sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+sock.settimeout(30)
 sock.bind("\0" + name[1:] if name[0] == "@" else name)
 print("listening", flush=True)
 for i in range(2):
     print(sock.recv(4096).decode().replace("\n", " "), flush=True)
 END
 for name in "$tmp/notify" "@${tmp##*/}"; do
-	python3 "$tmp/manager.py" "$name" >"$tmp/heard" &
+	rm -f "$tmp/heard" # what the one before said
+	python3 "$tmp/manager.py" "$name" >"$tmp/heard" 2>"$tmp/manager.log" &
 	manager=$!
 	on_exit kill_if_there $manager
-	wait_until 10 grep -q listening "$tmp/heard" || fail 'no listener'
+	wait_until 10 grep -qs listening "$tmp/heard" || fail 'no listener'
 	NOTIFY_SOCKET=$name start_device notified -s 16M
 	stop_device notified
-	wait $manager
+	wait $manager || fail 'a datagram was lost'
 	expect_equal "$(sed -n 2p "$tmp/heard")" \
 		"READY=1 STATUS=Serving $UZRAM_RUNDIR/notified" 'first datagram'
 	expect_equal "$(sed -n 3p "$tmp/heard" | cut -d' ' -f1)" STOPPING=1 \
