@@ -21,8 +21,7 @@ void uz__notify_manager(const char *fmt, ...)
 {
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
 	const char *path = getenv("NOTIFY_SOCKET");
-	uz_autoclose
-	int fd = -1;
+	uz_autoclose int fd = -1;
 	char text[512];
 	socklen_t len;
 	va_list ap;

@@ -85,8 +85,7 @@ uint64_t uz_size_ram_at(const char *root)
 {
 	uint64_t ram = (uint64_t)sysconf(_SC_PHYS_PAGES) *
 		       (uint64_t)sysconf(_SC_PAGESIZE);
-	uz_autofree
-	char *line = NULL;
+	uz_autofree char *line = NULL;
 	char path[PATH_MAX];
 	size_t cap = 0;
 	FILE *f;

@@ -84,8 +84,7 @@ static bool path_device(const char *path, struct statx *stx, dev_t *dev)
 static bool loop_stands_on(int loop, dev_t fs)
 {
 	struct loop_info64 info;
-	uz_autoclose
-	int fd = -1;
+	uz_autoclose int fd = -1;
 	char path[32];
 	uint64_t dev;
 
@@ -101,8 +100,7 @@ static bool loop_stands_on(int loop, dev_t fs)
 static void search_loop(struct search *s, int loop)
 {
 	char path[64], backing[4096];
-	uz_autoclose
-	int fd = -1;
+	uz_autoclose int fd = -1;
 	struct statx stx;
 	ssize_t len;
 	dev_t dev;
@@ -208,8 +206,7 @@ static void for_each_line(struct search *s, const char *path,
 			  void (*each)(struct search *s, char *line))
 {
 	FILE *file = fopen(path, "re");
-	uz_autofree
-	char *line = NULL;
+	uz_autofree char *line = NULL;
 	size_t cap = 0;
 
 	if (!file)
@@ -264,8 +261,7 @@ static bool search_descriptors(const struct search *s, pid_t pid, int *loop)
 /* A mapping keeps a file in use although its descriptor was closed. */
 static bool search_maps(const struct search *s, pid_t pid)
 {
-	uz_autofree
-	char *line = NULL;
+	uz_autofree char *line = NULL;
 	unsigned int major, minor;
 	bool found = false;
 	size_t cap = 0;

@@ -219,8 +219,7 @@ static void move(uint32_t owner)
 /* Leave a pin in a box for another thread, and release the one found. */
 static void hand_over(struct worker *w, uint32_t owner)
 {
-	uz_autofree
-	struct held *h = calloc(1, sizeof(*h));
+	uz_autofree struct held *h = calloc(1, sizeof(*h));
 
 	if (!h || !hold(owner, h))
 		return;

@@ -34,10 +34,8 @@ static _Noreturn void exec_child(char *const argv[], int ready)
 
 int child_start(char *const argv[], int *ready, pid_t *pid)
 {
-	uz_autoclose
-	int out = -1;
-	uz_autoclose
-	int in = -1;
+	uz_autoclose int out = -1;
+	uz_autoclose int in = -1;
 	int pipefd[2];
 	pid_t child;
 

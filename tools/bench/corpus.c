@@ -40,8 +40,7 @@ static int read_dir(struct corpus *c, int fd, size_t max)
 	if (n < 0)
 		return -errno;
 	for (int i = 0; i < n; i++) {
-		uz_autoclose
-		int file = -1;
+		uz_autoclose int file = -1;
 		struct stat st;
 
 		if (c->size < max && entry[i]->d_name[0] != '.')
@@ -85,8 +84,7 @@ void corpus_free(struct corpus *c)
 int corpus_load(struct corpus *c, const char *path, size_t max,
 		struct uz_err *err)
 {
-	uz_autoclose
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	uz_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct stat st;
 	int ret;
 

@@ -199,12 +199,9 @@ static void shuffle(uint32_t *order, uint64_t n)
 
 int engine_run(struct engine_result *r, unsigned int rounds, struct uz_err *err)
 {
-	uz_autofree
-	uint8_t *objects = malloc(r->pages * UZ_PAGE_SIZE);
-	uz_autofree
-	uint64_t *place = calloc(r->pages + 1, sizeof(*place));
-	uz_autofree
-	uint32_t *order = calloc(r->pages, sizeof(*order));
+	uz_autofree uint8_t *objects = malloc(r->pages * UZ_PAGE_SIZE);
+	uz_autofree uint64_t *place = calloc(r->pages + 1, sizeof(*place));
+	uz_autofree uint32_t *order = calloc(r->pages, sizeof(*order));
 	struct engine_setup s = {
 		.corpus = r->corpus,
 		.pages = r->pages,

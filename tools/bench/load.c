@@ -192,8 +192,7 @@ int load_run(const struct load *l, double *rate, struct hist *hist,
 int load_fill(const struct load *l, struct uz_err *err)
 {
 	struct load_job j = { .l = l, .end = l->size / l->block };
-	uz_autoclose
-	int fd = open(l->path, O_RDWR | O_DIRECT | O_CLOEXEC);
+	uz_autoclose int fd = open(l->path, O_RDWR | O_DIRECT | O_CLOEXEC);
 	int ret = fd < 0 ? -errno : 0;
 
 	j.fd = fd;

@@ -89,8 +89,7 @@ static int run(struct load_job *j, struct io_uring *ring, uint64_t *began)
 
 int ring_run(struct load_job *j)
 {
-	uz_autofree
-	uint64_t *began = calloc(j->l->depth, sizeof(*began));
+	uz_autofree uint64_t *began = calloc(j->l->depth, sizeof(*began));
 	struct io_uring ring;
 	int ret;
 

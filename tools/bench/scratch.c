@@ -64,8 +64,7 @@ void scratch_unmount(const char *path)
 
 int scratch_write(const char *path, const char *text)
 {
-	uz_autoclose
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	uz_autoclose int fd = open(path, O_WRONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : write(fd, text, strlen(text));
 
 	return n < 0 ? -errno : 0;
@@ -73,8 +72,7 @@ int scratch_write(const char *path, const char *text)
 
 void scratch_read(const char *path, char *text, size_t size)
 {
-	uz_autoclose
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	uz_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : read(fd, text, size - 1);
 
 	text[n > 0 ? n : 0] = 0;

@@ -25,8 +25,7 @@ static const struct target_kind *const kinds[] = {
 static int open_path(struct target *t, const char *path, bool overwrite,
 		     struct uz_err *err)
 {
-	uz_autoclose
-	int fd = -1;
+	uz_autoclose int fd = -1;
 	uint64_t size;
 	struct stat st;
 

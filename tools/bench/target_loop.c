@@ -31,16 +31,15 @@ static int configure(struct target *t, int backing)
 		.block_size = UZ_PAGE_SIZE,
 		.info.lo_flags = LO_FLAGS_DIRECT_IO | LO_FLAGS_AUTOCLEAR,
 	};
-	uz_autoclose
-	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+	uz_autoclose int control =
+		open("/dev/loop-control", O_RDWR | O_CLOEXEC);
 	char path[32];
 
 	if (control < 0)
 		return -errno;
 	/* Somebody may take the free one before us. */
 	for (int tries = 0; tries < 64; tries++) {
-		uz_autoclose
-		int fd = -1;
+		uz_autoclose int fd = -1;
 		int n = ioctl(control, LOOP_CTL_GET_FREE);
 
 		if (n < 0)
@@ -62,8 +61,7 @@ static int configure(struct target *t, int backing)
 
 int target_loop(struct target *t, struct uz_err *err)
 {
-	uz_autoclose
-	int backing = open(t->path, O_RDWR | O_CLOEXEC);
+	uz_autoclose int backing = open(t->path, O_RDWR | O_CLOEXEC);
 	struct loop_info64 info;
 	int ret = backing < 0 ? -errno : configure(t, backing);
 

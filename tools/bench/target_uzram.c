@@ -79,10 +79,8 @@ static int wait_ready(int fd, struct uz_err *err)
 static int open_uzram(struct target *t, const char *options, struct uz_err *err)
 {
 	char daemon[PATH_MAX], size[32], *argv[8 + 2 * OPTIONS_MAX];
-	uz_autofree
-	char *copy = strdup(options);
-	uz_autoclose
-	int ready = -1;
+	uz_autofree char *copy = strdup(options);
+	uz_autoclose int ready = -1;
 	char *rest = copy, *word;
 	int n = 0, ret;
 

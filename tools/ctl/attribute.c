@@ -19,8 +19,7 @@ static bool wants_help(int argc, char **argv)
 
 enum uz_exit ctl_verb_get(int argc, char **argv)
 {
-	uz_autofree
-	char *text = NULL;
+	uz_autofree char *text = NULL;
 	struct ctl_device dev;
 	struct uz_err err;
 

@@ -109,8 +109,7 @@ void ctl_device_path(const struct ctl_device *dev, const char *file,
 static int attr_error(const struct ctl_device *dev, const char *attr, int code,
 		      struct uz_err *err)
 {
-	uz_autofree
-	char *why = NULL;
+	uz_autofree char *why = NULL;
 
 	if (code == -ENOENT)
 		return uz_err_set(err, code,
@@ -148,10 +147,8 @@ static int attr_open(const struct ctl_device *dev, const char *attr, int flags,
 int ctl_device_read(const struct ctl_device *dev, const char *attr, char **text,
 		    struct uz_err *err)
 {
-	uz_autoclose
-	int fd = attr_open(dev, attr, O_RDONLY, err);
-	uz_autofree
-	char *buf = NULL;
+	uz_autoclose int fd = attr_open(dev, attr, O_RDONLY, err);
+	uz_autofree char *buf = NULL;
 	size_t len = 0, cap = 8192;
 	ssize_t n;
 
@@ -174,8 +171,7 @@ int ctl_device_read(const struct ctl_device *dev, const char *attr, char **text,
 int ctl_device_write(const struct ctl_device *dev, const char *attr,
 		     const char *text, struct uz_err *err)
 {
-	uz_autoclose
-	int fd = -1;
+	uz_autoclose int fd = -1;
 
 	if (!*text)
 		return uz_err_set(err, -EINVAL, "%s: %s: the value is empty",

@@ -62,8 +62,7 @@ static int loop_configure(struct loop *loop, int control, int block)
 static int loop_attach(struct loop *loop, const struct ctl_device *dev,
 		       struct uz_err *err)
 {
-	uz_autoclose
-	int control = -1, block = -1;
+	uz_autoclose int control = -1, block = -1;
 	char path[CTL_PATH_MAX];
 	int rc, tries;
 
@@ -92,8 +91,7 @@ static int loop_attach(struct loop *loop, const struct ctl_device *dev,
 static int device_is_empty(const struct ctl_device *dev, bool *empty,
 			   struct uz_err *err)
 {
-	uz_autofree
-	char *stat = NULL;
+	uz_autofree char *stat = NULL;
 	int rc = ctl_device_read(dev, "stat", &stat, err);
 
 	if (!rc)
@@ -146,8 +144,7 @@ static int run_mount(const struct ctl_device *dev, const struct loop *loop,
 static int check_target(const struct ctl_device *dev, const char *dir,
 			struct uz_err *err)
 {
-	uz_autofree
-	char *state = NULL;
+	uz_autofree char *state = NULL;
 	struct uz_users users = { 0 };
 	struct stat st;
 	char text[160];

@@ -44,8 +44,7 @@ int ctl_refuse_used(const struct ctl_device *dev, struct uz_err *err)
 
 static int loop_detach(int loop, struct uz_err *err)
 {
-	uz_autoclose
-	int fd = -1;
+	uz_autoclose int fd = -1;
 	char path[32];
 
 	snprintf(path, sizeof(path), "/dev/loop%d", loop);

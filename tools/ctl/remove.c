@@ -25,8 +25,7 @@
 static int wait_for_end(const struct ctl_device *dev, struct uz_err *err)
 {
 	const struct timespec step = { .tv_nsec = STEP_MS * 1000000L };
-	uz_autoclose
-	int fd = -1;
+	uz_autoclose int fd = -1;
 	int left;
 
 	fd = open(dev->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

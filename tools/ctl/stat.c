@@ -71,8 +71,7 @@ static uint64_t number(const struct report *r, const char *name)
 
 static int report_read(struct report *r, const char *name, struct uz_err *err)
 {
-	uz_autofree
-	char *disksize = NULL;
+	uz_autofree char *disksize = NULL;
 	int rc = ctl_device_open(&r->dev, name, err);
 
 	if (!rc)

@@ -33,8 +33,7 @@
 
 static int check_device(struct uz_err *err)
 {
-	uz_autoclose
-	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	uz_autoclose int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 
 	if (fd >= 0)
 		return 0;
@@ -122,10 +121,8 @@ static struct fuse_session *session_mount(const char *dir, const char *name,
 static struct fuse_session *quiet_mount(const char *dir, const char *name,
 					bool foreign, char *said, size_t size)
 {
-	uz_autoclose
-	int saved = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
-	uz_autoclose
-	int caught = uz_shm_memfd("uz-mount-stderr");
+	uz_autoclose int saved = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+	uz_autoclose int caught = uz_shm_memfd("uz-mount-stderr");
 	struct fuse_session *session;
 	ssize_t n = 0;
 
@@ -145,8 +142,7 @@ int uz__fuse_mount(struct uz__fuse_mount *mnt, const char *dir,
 		   const char *name, bool foreign, struct uz_err *err)
 {
 	struct fuse_session *session;
-	uz_autofree
-	char *path = NULL;
+	uz_autofree char *path = NULL;
 	char said[128];
 	int ret;
 
