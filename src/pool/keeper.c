@@ -20,6 +20,7 @@
  * for moments, never across a system call. keeper.sleep guards the sleep only.
  */
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <time.h>
 
@@ -249,9 +250,17 @@ static bool sleep_on(struct uz_pool *pool)
 static void *keeper_main(void *arg)
 {
 	const struct timespec pause = { .tv_nsec = LOOK_NS };
+	const struct sched_param none = { 0 };
 	struct uz_pool *pool = arg;
 	unsigned int looks = 0;
 
+	/*
+	 * Only on a CPU that has nothing else to do: a store that has to
+	 * populate for itself is slower, one that must share its CPU more so.
+	 * Who waits for a lock held here leaves such a CPU. A refusal is no
+	 * matter.
+	 */
+	pthread_setschedparam(pthread_self(), SCHED_IDLE, &none);
 	do {
 		for (looks = 0; looks < LOOKS; looks++) {
 			if (serve_hints(pool))
