@@ -115,27 +115,12 @@ bool uz__object_intact(uz_slot_t slot, const void *bytes, uint64_t index)
 	return sum == object_sum(bytes, size, index);
 }
 
-/**
- * uz__object_decode() - the page back from its object
- * @io:    this thread's context
- * @slot:  names the object
- * @bytes: the object, mapped
- * @index: the page it must belong to
- * @page:  UZ_PAGE_SIZE bytes
- *
- * Context: the thread of @io.
- * Return:  0 or -EIO; then @page is undefined.
- */
-int uz__object_decode(struct uz_io *io, uz_slot_t slot, const void *bytes,
-		      uint64_t index, void *page)
+static int object_expand(struct uz_io *io, uz_slot_t slot, const void *bytes,
+			 void *page)
 {
-	unsigned int codec = uz_slot_codec(slot);
+	struct uz_codec_ctx *ctx = io->ctx[uz_slot_codec(slot)];
 	uint64_t word;
 
-	if (!uz_slot_valid(slot) || !uz__object_intact(slot, bytes, index)) {
-		uz__count(io, checksum_errors, 1);
-		return -EIO;
-	}
 	switch (uz_slot_kind(slot)) {
 	case UZ_SLOT_SAME_OBJ:
 		memcpy(&word, bytes, sizeof(word));
@@ -145,14 +130,42 @@ int uz__object_decode(struct uz_io *io, uz_slot_t slot, const void *bytes,
 		memcpy(page, bytes, UZ_PAGE_SIZE);
 		return 0;
 	case UZ_SLOT_OBJECT:
-		if (!io->ctx[codec])
+		if (!ctx)
 			return -EIO;
-		return uz_codec_decompress(io->ctx[codec], bytes,
-					   uz_slot_size(slot), page);
+		return uz_codec_decompress(ctx, bytes, uz_slot_size(slot),
+					   page);
 	case UZ_SLOT_EMPTY:
 	case UZ_SLOT_SAME:
 	case UZ_SLOT_BACKED:
 	default:
 		return -EIO;
 	}
+}
+
+/**
+ * uz__object_decode() - the page back from its object
+ * @io:    this thread's context
+ * @slot:  names the object
+ * @bytes: the object, mapped
+ * @index: the page it must belong to
+ * @page:  UZ_PAGE_SIZE bytes
+ *
+ * The checksum is looked at last: a codec has work to do while the bytes come
+ * from memory, a checksum only waits for them. Codecs take damaged bytes
+ * (uz_codec_decompress()), and nobody sees the page before the answer.
+ *
+ * Context: the thread of @io.
+ * Return:  0 or -EIO; then @page is undefined.
+ */
+int uz__object_decode(struct uz_io *io, uz_slot_t slot, const void *bytes,
+		      uint64_t index, void *page)
+{
+	int err = -EIO;
+
+	if (uz_likely(uz_slot_valid(slot)))
+		err = object_expand(io, slot, bytes, page);
+	if (uz_likely(!err && uz__object_intact(slot, bytes, index)))
+		return 0;
+	uz__count(io, checksum_errors, 1);
+	return -EIO;
 }
