@@ -175,6 +175,14 @@ uz_must_check int ctl_list_option(struct ctl_list *list, int c, const char *arg,
 enum uz_exit ctl_list_print(const struct ctl_list *list, char **names,
 			    int count);
 
+/* ---- forced.c ---- */
+
+/* The verb with its options and names: @one for each of the names. */
+enum uz_exit ctl_forced(const char *verb,
+			int (*one)(const char *name, bool force,
+				   struct uz_err *err),
+			int argc, char **argv);
+
 /* ---- the verbs, each in the file of its name ---- */
 
 enum uz_exit ctl_verb_add(int argc, char **argv);

@@ -6,8 +6,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <time.h>
@@ -97,27 +95,5 @@ static int remove_device(const char *name, bool force, struct uz_err *err)
 
 enum uz_exit ctl_verb_remove(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "force", no_argument, NULL, 'f' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
-	};
-	enum uz_exit status = UZ_EXIT_OK;
-	bool force = false;
-	struct uz_err err;
-	int c;
-
-	while ((c = getopt_long(argc, argv, "fh", options, NULL)) >= 0) {
-		if (c == 'h')
-			return ctl_help("remove");
-		if (c == '?')
-			return UZ_EXIT_USAGE;
-		force = true;
-	}
-	if (optind == argc)
-		return ctl_usage("remove");
-	for (; optind < argc; optind++)
-		if (remove_device(argv[optind], force, &err))
-			status = ctl_fail(&err);
-	return status;
+	return ctl_forced("remove", remove_device, argc, argv);
 }
