@@ -8,6 +8,7 @@
  * without touching the table's memory.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "device_priv.h"
 
@@ -39,7 +40,7 @@ static int request_one(struct uz_io *io, enum uz_op op, uint64_t index,
 	if (op == UZ_OP_READ) {
 		err = uz_page_load(io, index, io->page);
 		if (!err)
-			__builtin_memcpy(buf, io->page + off, len);
+			memcpy(buf, io->page + off, len);
 		return err;
 	}
 	/* The end of a zeroed range that is not a whole page. */
@@ -58,9 +59,8 @@ static int request_pages(struct uz_io *io, enum uz_op op, uint64_t offset,
 		uint32_t off = offset % UZ_PAGE_SIZE;
 		uint32_t len = min_u32(length, UZ_PAGE_SIZE - off);
 		uint64_t index = offset / UZ_PAGE_SIZE;
-		int err;
+		int err = request_one(io, op, index, off, len, buf);
 
-		err = request_one(io, op, index, off, len, buf);
 		if (err && !first)
 			first = err;
 		if (err && op == UZ_OP_READ)

@@ -252,7 +252,7 @@ static void *keeper_main(void *arg)
 	const struct timespec pause = { .tv_nsec = LOOK_NS };
 	const struct sched_param none = { 0 };
 	struct uz_pool *pool = arg;
-	unsigned int looks = 0;
+	unsigned int looks;
 
 	/*
 	 * Only on a CPU that has nothing else to do: a store that has to
