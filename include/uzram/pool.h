@@ -28,6 +28,10 @@
  * ever. The pool cannot know whether a ref is still current when it is
  * pinned, so the owner must read its own word again after uz_pool_map():
  * see ARCHITECTURE.md, "Publish, map, free".
+ *
+ * This describes the default backend, *zsmalloc*. Others place objects in
+ * other ways, for comparison and for tests; the calls are the same, and what
+ * a backend cannot do it says (uz_pool_caps()).
  */
 
 struct uz_pool;
@@ -35,8 +39,37 @@ struct uz_pool;
 /* A page and its checksum, the largest object there is. */
 #define UZ_POOL_MAX_OBJECT 4104
 
+/* Longest name of a backend, without the terminating zero. */
+#define UZ_POOL_NAME_MAX 15
+
+/*
+ * What a backend can do. All that hold only at the default one:
+ *
+ * UZ_POOL_LINEAR: an object's bytes lie in a row in this process's memory, so
+ * a map has a pointer to them. Otherwise they can only be copied out.
+ *
+ * UZ_POOL_SLEEP_MAPPED: the holder of a map may do what it likes for as long
+ * as it likes. Otherwise it must not sleep, use a codec, or call the pool for
+ * anything but uz_pool_view() and uz_pool_unmap() until it has dropped the map.
+ *
+ * UZ_POOL_COMPACTS: uz_pool_compact() does something.
+ */
+#define UZ_POOL_LINEAR	     1u
+#define UZ_POOL_SLEEP_MAPPED 2u
+#define UZ_POOL_COMPACTS     4u
+
+/**
+ * uz_pool_backend() - the allocators that a pool may use
+ * @nth: 0 is the default one
+ *
+ * Context: any thread.
+ * Return:  its name, or NULL when there are no more.
+ */
+const char *uz_pool_backend(unsigned int nth);
+
 /**
  * struct uz_pool_config - what is fixed for the life of the arena
+ * @backend:      name of the allocator, one of uz_pool_backend()
  * @arena_size:   bytes of address space; a multiple of @window_size, at most
  *                2^44; costs nothing until used
  * @window_size:  bytes, a power of two, 16 ... 64 pages
@@ -48,6 +81,7 @@ struct uz_pool;
  * except @keep_empty.
  */
 struct uz_pool_config {
+	char backend[UZ_POOL_NAME_MAX + 1];
 	uint64_t arena_size;
 	uint32_t window_size;
 	uint32_t class_step;
@@ -72,10 +106,20 @@ void uz_pool_config_default(struct uz_pool_config *config, uint64_t data_bytes);
  * @config: copied
  *
  * Context: any thread.
- * Return:  0, -EINVAL (bad @config), -ENOMEM or another -errno.
+ * Return:  0, -EINVAL (bad @config), -ENOTSUP (no such backend), -ENOMEM or
+ *          another -errno.
  */
 uz_must_check int uz_pool_create(struct uz_pool **pool, int fd,
 				 const struct uz_pool_config *config);
+
+/**
+ * uz_pool_caps() - what the pool's backend can do
+ * @pool: the pool
+ *
+ * Context: any thread.
+ * Return:  UZ_POOL_LINEAR, ...
+ */
+unsigned int uz_pool_caps(const struct uz_pool *pool);
 
 /**
  * uz_pool_keep() - have a thread populate memory ahead of use
@@ -152,12 +196,28 @@ uz_must_check int uz_pool_alloc(struct uz_pool *pool, uint32_t size,
 				uz_ref_t *ref);
 
 /**
- * uz_pool_bytes() - where to fill an object that is not published yet
+ * uz_pool_write() - fill an object that is not published yet
  * @pool: the pool
- * @ref:  from uz_pool_alloc()
+ * @ref:  from uz_pool_alloc(), and still the caller's alone
+ * @at:   first byte to be written
+ * @src:  the bytes
+ * @len:  how many; @at + @len is at most the object's size
+ *
+ * Context: any thread; not while a map is held, unless UZ_POOL_SLEEP_MAPPED.
+ */
+void uz_pool_write(struct uz_pool *pool, uz_ref_t ref, uint32_t at,
+		   const void *src, uint32_t len);
+
+/**
+ * uz_pool_bytes() - where an object lies
+ * @pool: the pool
+ * @ref:  any ref within the arena
+ *
+ * For hints to the CPU, and for objects that are the caller's alone; all
+ * others have to be mapped.
  *
  * Context: any thread.
- * Return:  the object's first byte, aligned to 8.
+ * Return:  the object's first byte, aligned to 8; NULL unless UZ_POOL_LINEAR.
  */
 void *uz_pool_bytes(struct uz_pool *pool, uz_ref_t ref);
 
@@ -176,46 +236,175 @@ void *uz_pool_bytes(struct uz_pool *pool, uz_ref_t ref);
 void uz_pool_free(struct uz_pool *pool, uz_ref_t ref);
 
 /**
- * struct uz_map - a pin on the zspage of one object
- * @bytes:  the object's first byte; meaningful once the owner's word was read
- *          again and still names the object
- * @zspage: private
- * @epoch:  private
+ * struct uz_map - a pin on the place of one object
+ * @bytes: the object's first byte; meaningful once the owner's word was read
+ *         again and still names the object. NULL unless UZ_POOL_LINEAR
+ * @ref:   the object
+ * @since: private: when it was mapped
+ * @token: private: what it is known by in a build with debug checks
+ * @pin:   private to the backend
  *
  * A plain value: it may be handed to another thread and released there, in
- * any order.
+ * any order. Released exactly once.
  */
 struct uz_map {
 	const void *bytes;
-	uint32_t zspage;
-	uint32_t epoch;
+	uz_ref_t ref;
+	uint64_t since;
+	uint64_t token;
+	uint32_t pin;
 };
 
 /**
- * uz_pool_map() - pin an object's zspage
+ * uz_pool_map_by() - pin an object's place
  * @pool: the pool
  * @ref:  the object, from a word that may have changed meanwhile
  * @map:  filled
+ * @who:  the function that maps, for messages about maps that are misused; a
+ *        string that lives as long as the program
  *
  * The pin is an atomic read-modify-write of sequential consistency; the owner
  * must then load its word again, with sequential consistency, and may use
- * @map->bytes only if the word still names @ref. From then on the bytes stay
+ * the object only if the word still names @ref. From then on the bytes stay
  * as they are until uz_pool_unmap(), however long that takes: the holder may
- * sleep.
+ * sleep, if UZ_POOL_SLEEP_MAPPED.
  *
- * Context: any thread, any number of maps; takes no lock, never waits.
+ * Context: any thread, any number of maps; takes no lock, never waits, if
+ *          UZ_POOL_SLEEP_MAPPED; otherwise one map at a time and it may wait
+ *          for another thread's.
  */
-void uz_pool_map(struct uz_pool *pool, uz_ref_t ref, struct uz_map *map);
+void uz_pool_map_by(struct uz_pool *pool, uz_ref_t ref, struct uz_map *map,
+		    const char *who);
+
+/* Map in the name of the calling function. */
+#define uz_pool_map(pool, ref, map) uz_pool_map_by(pool, ref, map, __func__)
+
+/**
+ * uz_pool_view() - the bytes of a mapped object
+ * @pool: the pool
+ * @map:  the owner's word was read again and still names the object
+ * @len:  bytes wanted, from the first; at most the object's size
+ * @copy: at least @len bytes
+ *
+ * For those who use any backend: works on every one.
+ *
+ * Context: any thread; sleeps for nothing.
+ * Return:  @len bytes in a row: the object's own, valid until
+ *          uz_pool_unmap(), or @copy, filled.
+ */
+const void *uz_pool_view(struct uz_pool *pool, const struct uz_map *map,
+			 uint32_t len, void *copy);
 
 /**
  * uz_pool_unmap() - drop a pin
  * @pool: the pool
  * @map:  from uz_pool_map()
  *
+ * A build with debug checks ends the program when @map was released before or
+ * never came from this pool, and says which function mapped what.
+ *
  * Context: any thread; takes the class lock for a moment only when this was
  *          the last pin that deferred frees waited for.
  */
 void uz_pool_unmap(struct uz_pool *pool, const struct uz_map *map);
+
+/* ---- compaction ---- */
+
+/**
+ * typedef uz_pool_relocate - move one object, if it is still there
+ * @arg:   as given to uz_pool_compact()
+ * @owner: as given to uz_pool_alloc()
+ * @from:  the object; its place is pinned during the call
+ * @to:    room of the same class, the caller's alone
+ *
+ * If the owner's word names @from (read after the pin, with sequential
+ * consistency): copy the object with uz_pool_copy() and put @to in the word
+ * by compare-and-swap of sequential consistency. The object behind @from may
+ * also be one that was not published yet or not any more; then it must not
+ * even be read.
+ *
+ * Context: no lock of the pool is held; calls nothing of the pool but
+ *          uz_pool_copy().
+ * Return:  true when the word names @to now: the pool then frees @from.
+ *          Otherwise the pool takes @to back.
+ */
+typedef bool uz_pool_relocate(void *arg, uint32_t owner, uz_ref_t from,
+			      uz_ref_t to);
+
+/**
+ * uz_pool_copy() - copy an object from one place to another
+ * @pool: the pool
+ * @from: pinned, and named by its owner
+ * @to:   the caller's alone
+ * @len:  bytes
+ *
+ * Context: any thread; only for pools with UZ_POOL_COMPACTS.
+ */
+void uz_pool_copy(struct uz_pool *pool, uz_ref_t from, uz_ref_t to,
+		  uint32_t len);
+
+/**
+ * enum uz_pool_compact_scope - how far compaction is to go
+ * @UZ_POOL_COMPACT_ALL:        until nothing more can be gained
+ * @UZ_POOL_COMPACT_FRAGMENTED: only in classes whose waste is above the
+ *                              threshold at which the pool gives notice
+ */
+enum uz_pool_compact_scope {
+	UZ_POOL_COMPACT_ALL,
+	UZ_POOL_COMPACT_FRAGMENTED,
+};
+
+/**
+ * struct uz_pool_compaction - what compaction did; added to, never cleared
+ * @pages:     given back
+ * @objects:   moved
+ * @pinned:    zspages passed over because somebody had them mapped
+ * @contended: classes passed over because somebody held their lock
+ * @busy:      objects left where they were: their owner changed its mind
+ */
+struct uz_pool_compaction {
+	uint64_t pages;
+	uint64_t objects;
+	uint64_t pinned;
+	uint64_t contended;
+	uint64_t busy;
+};
+
+/**
+ * uz_pool_compact() - move objects together and give back the memory gained
+ * @pool:     the pool
+ * @scope:    how far to go
+ * @budget:   most objects to move in this call
+ * @relocate: changes the owner's word
+ * @arg:      handed to @relocate
+ * @done:     added to
+ *
+ * Object by object, from the emptiest zspages into the fullest, the class
+ * that wastes most first. Waits for nobody: a zspage that is pinned and a
+ * class whose lock is taken are passed over and counted; the rest goes on.
+ * Everything else goes on meanwhile. Works at the memory limit: it never
+ * takes memory.
+ *
+ * Context: any thread, one at a time (a second one waits for a call's end);
+ *          takes class locks for moments; sleeps.
+ * Return:  true when another call would find more to do now.
+ */
+bool uz_pool_compact(struct uz_pool *pool, enum uz_pool_compact_scope scope,
+		     uint32_t budget, uz_pool_relocate *relocate, void *arg,
+		     struct uz_pool_compaction *done);
+
+/**
+ * uz_pool_on_fragmented() - be told when compaction is worth while
+ * @pool: the pool, not in use by another thread yet
+ * @fn:   called by whoever frees an object so that its class's waste passes
+ *        the threshold, once until that class was compacted; without locks of
+ *        the pool, and must be short. NULL: nobody
+ * @arg:  handed to @fn
+ *
+ * Context: before the pool is used by several threads.
+ */
+void uz_pool_on_fragmented(struct uz_pool *pool, void (*fn)(void *arg),
+			   void *arg);
 
 /**
  * uz_pool_class_size() - bytes that an object of this size takes up
@@ -260,6 +449,11 @@ void uz_pool_trim(struct uz_pool *pool);
  * @deferred:       objects freed that wait for pins to go
  * @zspages:        zspages with at least one object
  * @empty_bytes:    populated memory of empty zspages kept for reuse
+ * @deferred_bytes: class sizes of the objects that @deferred counts
+ * @longest_map_ns: the longest time that an object was mapped, in steps of
+ *                  some milliseconds: maps that were released, and in a build
+ *                  with debug checks those that are held
+ * @maps:           maps that are held, in a build with debug checks; else 0
  */
 struct uz_pool_stat {
 	uint64_t used_bytes;
@@ -271,6 +465,9 @@ struct uz_pool_stat {
 	uint64_t deferred;
 	uint64_t zspages;
 	uint64_t empty_bytes;
+	uint64_t deferred_bytes;
+	uint64_t longest_map_ns;
+	uint64_t maps;
 };
 
 /**
@@ -282,6 +479,54 @@ struct uz_pool_stat {
  * Context: any thread; takes each class lock in turn.
  */
 void uz_pool_stat(struct uz_pool *pool, struct uz_pool_stat *stat);
+
+/* Groups of fullness in struct uz_pool_class_stat. */
+#define UZ_POOL_GROUPS 8
+
+/**
+ * struct uz_pool_class_stat - one size class
+ * @size:       bytes of an object
+ * @per_zspage: most objects in a zspage
+ * @pages:      pages of a zspage that is populated wholly
+ * @zspages:    with at least one object
+ * @full:       of these, those without room
+ * @growing:    those that need another page for their next object
+ * @fullness:   those with room in the pages that they hold: up to an eighth
+ *              of @per_zspage used, two eighths, ...
+ * @objects:    live
+ * @deferred:   freed, waiting for pins to go
+ * @used_bytes: populated memory of its zspages
+ * @waste:      of that, what no object uses (deferred ones count as used)
+ */
+struct uz_pool_class_stat {
+	uint32_t size;
+	uint32_t per_zspage;
+	uint32_t pages;
+	uint64_t zspages;
+	uint64_t full;
+	uint64_t growing;
+	uint64_t fullness[UZ_POOL_GROUPS];
+	uint64_t objects;
+	uint64_t deferred;
+	uint64_t used_bytes;
+	uint64_t waste;
+};
+
+/**
+ * uz_pool_class_stat() - the numbers of one size class
+ * @pool: the pool
+ * @nth:  0, 1, ...: in order of size
+ * @stat: filled
+ *
+ * The @used_bytes of all classes and the @empty_bytes of struct uz_pool_stat
+ * add up to its @used_bytes when nothing is under way.
+ *
+ * Context: any thread; takes the class lock, for a moment that grows with the
+ *          number of its zspages.
+ * Return:  false: there are no more classes; @stat is untouched.
+ */
+bool uz_pool_class_stat(struct uz_pool *pool, unsigned int nth,
+			struct uz_pool_class_stat *stat);
 
 /**
  * uz_pool_used_bytes() - @used_bytes of uz_pool_stat() alone, at no cost
@@ -314,18 +559,27 @@ void uz_pool_reset_max(struct uz_pool *pool);
 uz_must_check int uz_pool_check(struct uz_pool *pool, struct uz_err *err);
 
 /**
+ * typedef uz_pool_visit - what uz_pool_for_each() calls
+ * @arg:        as given
+ * @ref:        the object
+ * @class_size: bytes that it takes up
+ * @owner:      as given to uz_pool_alloc()
+ *
+ * Context: as uz_pool_for_each().
+ * Return:  0 to go on.
+ */
+typedef int uz_pool_visit(void *arg, uz_ref_t ref, uint32_t class_size,
+			  uint32_t owner);
+
+/**
  * uz_pool_for_each() - every live object
  * @pool: the pool
- * @fn:   called with the object's ref, its class size and its owner; a
- *        non-zero return ends the walk
+ * @fn:   a return other than 0 ends the walk
  * @arg:  handed to @fn
  *
  * Context: no other thread changes the pool meanwhile.
  * Return:  0, or what @fn returned.
  */
-int uz_pool_for_each(struct uz_pool *pool,
-		     int (*fn)(void *arg, uz_ref_t ref, uint32_t class_size,
-			       uint32_t owner),
-		     void *arg);
+int uz_pool_for_each(struct uz_pool *pool, uz_pool_visit *fn, void *arg);
 
 #endif

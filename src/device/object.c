@@ -92,17 +92,15 @@ uz_slot_t uz__object_place(struct uz_device *dev, const struct uz__encoded *e,
 			   uint64_t index, uz_ref_t ref)
 {
 	uz_slot_t slot = 0;
-	unsigned char *bytes;
 	uint32_t sum;
 
 	if (e->kind == UZ_SLOT_SAME) {
 		uz_slot_same(e->word, &slot);
 		return slot;
 	}
-	bytes = uz_pool_bytes(dev->pool, ref);
 	sum = object_sum(e->payload, e->size, index);
-	memcpy(bytes, e->payload, e->size);
-	memcpy(bytes + e->size, &sum, sizeof(sum));
+	uz_pool_write(dev->pool, ref, 0, e->payload, e->size);
+	uz_pool_write(dev->pool, ref, e->size, &sum, sizeof(sum));
 	return uz_slot_make(e->kind, e->codec, e->size, ref);
 }
 

@@ -9,7 +9,7 @@
  * so relaxed ordering suffices throughout. That the limit is never passed
  * follows from the compare-and-swap alone.
  */
-#include "pool_priv.h"
+#include "backend.h"
 
 static void raise_max(struct uz_pool *pool, uint64_t used)
 {

@@ -1,28 +1,39 @@
 // SPDX-License-Identifier: MIT
 /*
- * A pool's geometry, life and numbers.
+ * The pool behind one contract: finds the backend, owns what all have in
+ * common (arena, limit, maps' tokens) and hands the calls on.
  *
- * The arena is one memfd, mapped whole and cut into windows of equal size; a
- * zspage is a run of pages at the start of a window, so that a ref gives its
- * window by a shift and its place there by a multiplication. Per window there
- * is a descriptor of one cache line, in an array that is reserved whole and
- * takes memory only where it was touched; per live zspage one block of
- * ordinary memory with its bitmap and owners. See pool_priv.h for who may
- * touch what, and for the locks.
- *
- * The rooms: class.c how sizes map to zspages, zspage.c one zspage, list.c
- * lists of them, window.c those that no class has, limit.c the count of
- * memory, alloc.c, free.c and pin.c what users call, keeper.c what is
- * populated before it is needed, adopt.c what a new process rebuilds, check.c what must always hold.
+ * The rooms: limit.c the count of memory; zsmalloc/ the default backend.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#include "pool_priv.h"
+#include "backend.h"
 
 #define ARENA_MAX ((uint64_t)UZ_REF_UNIT << UZ_REF_BITS)
+
+/* The first is the default one. */
+static const struct uz__backend *const backends[] = {
+	&uz__zsmalloc,
+};
+
+#define NR_BACKENDS (sizeof(backends) / sizeof(backends[0]))
+
+const char *uz_pool_backend(unsigned int nth)
+{
+	return nth < NR_BACKENDS ? backends[nth]->name : NULL;
+}
+
+static const struct uz__backend *find_backend(const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_BACKENDS; i++)
+		if (!strncmp(name, backends[i]->name, UZ_POOL_NAME_MAX + 1))
+			return backends[i];
+	return NULL;
+}
 
 /*
  * Address space is free, and an arena that is full refuses stores although
@@ -43,6 +54,7 @@ void uz_pool_config_default(struct uz_pool_config *config, uint64_t data_bytes)
 		.class_step = 16,
 		.keep_empty = UINT64_C(1) << 20,
 	};
+	strcpy(config->backend, backends[0]->name);
 	if (data_bytes >= ARENA_MAX / 4)
 		size = ARENA_MAX;
 	else
@@ -55,7 +67,7 @@ static bool config_valid(const struct uz_pool_config *config)
 	uint32_t window = config->window_size;
 
 	if (window < 16 * UZ_PAGE_SIZE || window & (window - 1) ||
-	    window > UZ__MAX_PAGES * UZ_PAGE_SIZE)
+	    window > 64 * UZ_PAGE_SIZE)
 		return false;
 	if (config->class_step != 8 && config->class_step != 16)
 		return false;
@@ -63,121 +75,182 @@ static bool config_valid(const struct uz_pool_config *config)
 	       !(config->arena_size % window);
 }
 
-static struct uz_pool *pool_new(const struct uz_pool_config *config)
-{
-	unsigned int step_shift = config->class_step == 8 ? 3 : 4;
-	unsigned int nr_classes = ((UZ_POOL_MAX_OBJECT - 1) >> step_shift) + 2;
-	size_t size =
-		sizeof(struct uz_pool) + nr_classes * sizeof(struct uz__class);
-	struct uz_pool *pool = aligned_alloc(UZ_CACHELINE, size);
-	unsigned int i;
-
-	if (!pool)
-		return NULL;
-	memset(pool, 0, size);
-	pool->config = *config;
-	pool->arena.fd = -1;
-	pool->zspages = MAP_FAILED;
-	pool->step_shift = step_shift;
-	pool->nr_classes = nr_classes;
-	pool->nr_windows = (uint32_t)(config->arena_size / config->window_size);
-	pool->ref_shift =
-		(unsigned int)__builtin_ctz(config->window_size / UZ_REF_UNIT);
-	uz__window_init(pool);
-	uz__keeper_init(pool);
-	for (i = 1; i < nr_classes; i++)
-		uz__class_init(&pool->classes[i], i << step_shift,
-			       config->window_size);
-	return pool;
-}
-
 int uz_pool_create(struct uz_pool **pool, int fd,
 		   const struct uz_pool_config *config)
 {
-	struct uz_pool *p;
+	const struct uz__backend *backend = find_backend(config->backend);
+	struct uz_shm arena;
 	int ret;
 
+	if (!backend)
+		return -ENOTSUP;
 	if (!config_valid(config))
 		return -EINVAL;
-	p = pool_new(config);
-	if (!p)
-		return -ENOMEM;
-	p->zspages_size = p->nr_windows * sizeof(struct uz__zspage);
-	p->zspages = mmap(NULL, p->zspages_size, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (p->zspages == MAP_FAILED) {
-		ret = -errno;
-		goto fail;
-	}
-	ret = uz_shm_map(&p->arena, fd, config->arena_size);
+	ret = uz_shm_map(&arena, fd, config->arena_size);
 	if (ret)
-		goto fail;
+		return ret;
 	/*
 	 * Where the system backs shared memory with huge pages, one object
 	 * would populate 2 MiB that nobody has charged. Fails where there are
 	 * no huge pages.
 	 */
-	madvise(p->arena.base, p->arena.size, MADV_NOHUGEPAGE);
-	*pool = p;
+	madvise(arena.base, arena.size, MADV_NOHUGEPAGE);
+	ret = backend->new (pool, config);
+	if (ret) {
+		uz_shm_unmap(&arena);
+		return ret;
+	}
+	(*pool)->backend = backend;
+	(*pool)->arena = arena;
+	(*pool)->config = *config;
 	return 0;
-fail:
-	uz_pool_destroy(p);
-	return ret;
 }
 
 void uz_pool_destroy(struct uz_pool *pool)
 {
-	unsigned int i;
+	struct uz_shm arena;
 
 	if (!pool)
 		return;
-	uz__keeper_fini(pool);
-	for (i = 0; i < pool->store.bump; i++)
-		free(pool->zspages[i].block);
-	for (i = 1; i < pool->nr_classes; i++)
-		uz__class_fini(&pool->classes[i]);
-	uz__window_fini(pool);
-	uz_shm_unmap(&pool->arena);
-	if (pool->zspages != MAP_FAILED)
-		munmap(pool->zspages, pool->zspages_size);
-	free(pool);
+	arena = pool->arena;
+	pool->backend->destroy(pool);
+	uz_shm_unmap(&arena);
 }
 
-static void add_class(struct uz__class *c, struct uz_pool_stat *stat)
+unsigned int uz_pool_caps(const struct uz_pool *pool)
 {
-	uz_scoped_acquire(guard, &c->lock);
-	uint64_t live = c->nr_used - c->nr_deferred;
+	return pool->backend->caps;
+}
 
-	stat->objects += live;
-	stat->object_bytes += live * c->size;
-	stat->deferred += c->nr_deferred;
-	stat->zspages += c->nr_zspages;
-	stat->meta_bytes += c->nr_zspages * uz__zspage_block_size(c);
+int uz_pool_keep(struct uz_pool *pool)
+{
+	return pool->backend->keep ? pool->backend->keep(pool) : 0;
+}
+
+int uz_pool_adopt_object(struct uz_pool *pool, uz_ref_t ref, uint32_t size,
+			 uint32_t owner)
+{
+	if (!size || size > UZ_POOL_MAX_OBJECT ||
+	    ref >= pool->config.arena_size / UZ_REF_UNIT)
+		return -EUCLEAN;
+	return pool->backend->adopt_object(pool, ref, size, owner);
+}
+
+int uz_pool_adopt_end(struct uz_pool *pool)
+{
+	return pool->backend->adopt_end(pool);
+}
+
+int uz_pool_alloc(struct uz_pool *pool, uint32_t size, uint32_t owner,
+		  unsigned int flags, uz_ref_t *ref)
+{
+	return pool->backend->alloc(pool, size, owner, flags, ref);
+}
+
+void uz_pool_free(struct uz_pool *pool, uz_ref_t ref)
+{
+	pool->backend->free(pool, ref);
+}
+
+void *uz_pool_bytes(struct uz_pool *pool, uz_ref_t ref)
+{
+	if (!(pool->backend->caps & UZ_POOL_LINEAR))
+		return NULL;
+	return (char *)pool->arena.base + ref * UZ_REF_UNIT;
+}
+
+void uz_pool_write(struct uz_pool *pool, uz_ref_t ref, uint32_t at,
+		   const void *src, uint32_t len)
+{
+	char *bytes = uz_pool_bytes(pool, ref);
+
+	if (bytes)
+		memcpy(bytes + at, src, len);
+	else
+		pool->backend->write(pool, ref, at, src, len);
+}
+
+void uz_pool_map_by(struct uz_pool *pool, uz_ref_t ref, struct uz_map *map,
+		    const char *who)
+{
+	(void)who;
+	map->ref = ref;
+	map->bytes = uz_pool_bytes(pool, ref);
+	pool->backend->map(pool, map);
+}
+
+const void *uz_pool_view(struct uz_pool *pool, const struct uz_map *map,
+			 uint32_t len, void *copy)
+{
+	if (map->bytes)
+		return map->bytes;
+	pool->backend->read(pool, map->ref, copy, len);
+	return copy;
+}
+
+void uz_pool_unmap(struct uz_pool *pool, const struct uz_map *map)
+{
+	pool->backend->unmap(pool, map);
+}
+
+uint32_t uz_pool_class_size(const struct uz_pool *pool, uint32_t size)
+{
+	return pool->backend->class_size(pool, size);
+}
+
+void uz_pool_trim(struct uz_pool *pool)
+{
+	pool->backend->trim(pool);
+}
+
+void uz_pool_copy(struct uz_pool *pool, uz_ref_t from, uz_ref_t to,
+		  uint32_t len)
+{
+	memcpy(uz_pool_bytes(pool, to), uz_pool_bytes(pool, from), len);
+}
+
+bool uz_pool_compact(struct uz_pool *pool, enum uz_pool_compact_scope scope,
+		     uint32_t budget, uz_pool_relocate *relocate, void *arg,
+		     struct uz_pool_compaction *done)
+{
+	if (!pool->backend->compact)
+		return false;
+	return pool->backend->compact(pool, scope, budget, relocate, arg, done);
+}
+
+void uz_pool_on_fragmented(struct uz_pool *pool, void (*fn)(void *arg),
+			   void *arg)
+{
+	pool->fragmented = fn;
+	pool->arg = arg;
 }
 
 void uz_pool_stat(struct uz_pool *pool, struct uz_pool_stat *stat)
 {
-	uz_scoped_acquire(rest, &pool->keeper.work);
-	unsigned int i;
+	*stat = (struct uz_pool_stat){ 0 };
+	pool->backend->stat(pool, stat);
+	stat->used_bytes = uz_pool_used_bytes(pool);
+	/* relaxed: plain numbers; see limit.c. */
+	stat->max_used_bytes =
+		UZ_PAGE_SIZE *
+		atomic_load_explicit(&pool->max_pages, memory_order_relaxed);
+	stat->limit_bytes =
+		UZ_PAGE_SIZE *
+		atomic_load_explicit(&pool->limit_pages, memory_order_relaxed);
+}
 
-	*stat = (struct uz_pool_stat){
-		.used_bytes = uz_pool_used_bytes(pool),
-		/* relaxed: plain numbers; see limit.c. */
-		.max_used_bytes = UZ_PAGE_SIZE *
-				  atomic_load_explicit(&pool->max_pages,
-						       memory_order_relaxed),
-		.limit_bytes = UZ_PAGE_SIZE *
-			       atomic_load_explicit(&pool->limit_pages,
-						    memory_order_relaxed),
-		.empty_bytes = UZ_PAGE_SIZE *
-			       atomic_load_explicit(&pool->store.kept_pages,
-						    memory_order_relaxed),
-		.meta_bytes = sizeof(*pool) +
-			      pool->nr_classes * sizeof(struct uz__class),
-	};
-	uz_lock_acquire(&pool->store.lock);
-	stat->meta_bytes += pool->store.bump * sizeof(struct uz__zspage);
-	uz_lock_release(&pool->store.lock);
-	for (i = 1; i < pool->nr_classes; i++)
-		add_class(&pool->classes[i], stat);
+bool uz_pool_class_stat(struct uz_pool *pool, unsigned int nth,
+			struct uz_pool_class_stat *stat)
+{
+	return pool->backend->class_stat(pool, nth, stat);
+}
+
+int uz_pool_check(struct uz_pool *pool, struct uz_err *err)
+{
+	return pool->backend->check(pool, err);
+}
+
+int uz_pool_for_each(struct uz_pool *pool, uz_pool_visit *fn, void *arg)
+{
+	return pool->backend->for_each(pool, fn, arg);
 }

@@ -23,7 +23,7 @@ PLANTS = [
     ('layers', 'src/table/table.c', '#include <uzram/pool.h>\n', 'see pool'),
     ('layers', 'compress/codec.c', '#include <uzram/pool.h>\n', 'see pool'),
     ('layers', 'src/attr/attr.c', '#include <lz4.h>\n', '<lz4.h>'),
-    ('layers', 'src/attr/attr.c', '#include "../pool/pool_priv.h"\n',
+    ('layers', 'src/attr/attr.c', '#include "../pool/zsmalloc/zsmalloc_priv.h"\n',
      'reaches'),
     ('layers', 'src/attr/attr.c', '#include "none.h"\n', 'beside'),
     ('layers', 'src/new/new.c', NOUN, 'unknown layer'),

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include <pool_priv.h>
+#include <zsmalloc_priv.h>
 
 #include "pool_fixture.h"
 
@@ -34,9 +34,9 @@ static void set_up(struct scene *s)
 	assert_int_equal(uz_pool_create(&s->f.pool, s->f.fd, &s->f.config), 0);
 	for (i = 0; i < 6; i++)
 		s->refs[i] = fixture_alloc(&s->f, 1000, i);
-	s->z = &s->f.pool->zspages[0];
-	s->c = &s->f.pool->classes[s->z->class];
-	s->kept = &s->f.pool->zspages[1];
+	s->z = &uz__zs(s->f.pool)->zspages[0];
+	s->c = &uz__zs(s->f.pool)->classes[s->z->class];
+	s->kept = &uz__zs(s->f.pool)->zspages[1];
 	uz_pool_free(s->f.pool, fixture_alloc(&s->f, 500, 0));
 	uz_pool_free(s->f.pool, s->refs[1]);
 	uz_pool_map(s->f.pool, s->refs[0], &s->map);
@@ -147,9 +147,9 @@ static void test_store(void **state)
 	PLANT(&s, s.kept->list, UZ__LIST_FREE, "wrong list");
 	PLANT(&s, s.kept->ready, 2, "populated, not charged");
 	PLANT(&s, s.kept->class, 1, "no bitmap");
-	PLANT(&s, s.f.pool->store.kept, UZ__NONE, "spare windows");
-	PLANT(&s, s.f.pool->store.nr_free, 1, "spare windows");
-	PLANT(&s, s.f.pool->store.kept_pages, 0, "kept pages");
+	PLANT(&s, uz__zs(s.f.pool)->store.kept, UZ__NONE, "spare windows");
+	PLANT(&s, uz__zs(s.f.pool)->store.nr_free, 1, "spare windows");
+	PLANT(&s, uz__zs(s.f.pool)->store.kept_pages, 0, "kept pages");
 	tear_down(&s);
 }
 

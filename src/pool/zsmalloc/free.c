@@ -23,7 +23,7 @@
  * The flag is set before the counts are looked at, in the same word, so one
  * of the two always sees the other: no free is forgotten.
  */
-#include "pool_priv.h"
+#include "zsmalloc_priv.h"
 
 static void put_list(struct uz__class *c, struct uz__zspage *z, uint16_t *head)
 {
@@ -85,8 +85,9 @@ static void defer(struct uz__class *c, struct uz__zspage *z, unsigned int index)
 	uz__free_drain(c, z);
 }
 
-void uz_pool_free(struct uz_pool *pool, uz_ref_t ref)
+void uz__zs_free(struct uz_pool *base, uz_ref_t ref)
 {
+	struct uz__zs *pool = uz__zs(base);
 	struct uz__zspage *z = &pool->zspages[uz__ref_window(pool, ref)];
 	/* relaxed: the object is ours, so its zspage stays in its class. */
 	unsigned int class =

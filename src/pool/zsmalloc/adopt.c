@@ -9,11 +9,12 @@
  */
 #include <errno.h>
 
-#include "pool_priv.h"
+#include "zsmalloc_priv.h"
 
-int uz_pool_adopt_object(struct uz_pool *pool, uz_ref_t ref, uint32_t size,
-			 uint32_t owner)
+int uz__zs_adopt_object(struct uz_pool *base, uz_ref_t ref, uint32_t size,
+			uint32_t owner)
 {
+	struct uz__zs *pool = uz__zs(base);
 	unsigned int class, index;
 	struct uz__block *block;
 	struct uz__zspage *z;
@@ -21,7 +22,7 @@ int uz_pool_adopt_object(struct uz_pool *pool, uz_ref_t ref, uint32_t size,
 	uint32_t offset;
 
 	if (!size || size > UZ_POOL_MAX_OBJECT ||
-	    ref >= pool->config.arena_size / UZ_REF_UNIT)
+	    ref >= pool->base.config.arena_size / UZ_REF_UNIT)
 		return -EUCLEAN;
 	class = uz__class_number(pool, size);
 	c = &pool->classes[class];
@@ -47,18 +48,19 @@ int uz_pool_adopt_object(struct uz_pool *pool, uz_ref_t ref, uint32_t size,
 	return 0;
 }
 
-static int give_back(struct uz_pool *pool, uint64_t start, uint64_t end)
+static int give_back(struct uz__zs *pool, uint64_t start, uint64_t end)
 {
-	return start < end ? uz_shm_punch(&pool->arena, start, end - start) : 0;
+	return start < end ? uz_shm_punch(&pool->base.arena, start, end - start)
+			   : 0;
 }
 
 /*
  * Note which pages from @start to @end lie in live zspages; the other windows
  * they cover are given back.
  */
-static int note_extent(struct uz_pool *pool, uint64_t start, uint64_t end)
+static int note_extent(struct uz__zs *pool, uint64_t start, uint64_t end)
 {
-	uint32_t size = pool->config.window_size;
+	uint32_t size = pool->base.config.window_size;
 	uint64_t unused = start; /* from here up to @at nobody needs it */
 	uint64_t at, next;
 	struct uz__zspage *z;
@@ -86,7 +88,7 @@ static int note_extent(struct uz_pool *pool, uint64_t start, uint64_t end)
  * its objects will be used again first. What an object needs and is not there
  * (never filled, or lost) is populated, so that what is charged is there.
  */
-static int settle_pages(struct uz_pool *pool, const struct uz__class *c,
+static int settle_pages(struct uz__zs *pool, const struct uz__class *c,
 			struct uz__zspage *z)
 {
 	uint64_t base = uz__window_offset(pool, uz__zspage_window(pool, z));
@@ -102,7 +104,7 @@ static int settle_pages(struct uz_pool *pool, const struct uz__class *c,
 	z->held &= span;
 	for (; missing; missing &= missing - 1) {
 		page = (unsigned int)__builtin_ctzll(missing);
-		ret = uz_shm_populate(&pool->arena,
+		ret = uz_shm_populate(&pool->base.arena,
 				      base + (uint64_t)page * UZ_PAGE_SIZE,
 				      UZ_PAGE_SIZE);
 		if (ret)
@@ -110,19 +112,21 @@ static int settle_pages(struct uz_pool *pool, const struct uz__class *c,
 	}
 	z->held |= needed;
 	z->ready = z->held;
-	uz__limit_charge(pool, uz__pages_count(z->held), true);
+	uz__limit_charge(&pool->base, uz__pages_count(z->held), true);
 	return 0;
 }
 
-int uz_pool_adopt_end(struct uz_pool *pool)
+int uz__zs_adopt_end(struct uz_pool *base)
 {
+	struct uz__zs *pool = uz__zs(base);
 	size_t start, end = 0;
 	struct uz__class *c;
 	struct uz__zspage *z;
 	uint32_t w;
 	int ret;
 
-	while (!(ret = uz_shm_next_data(&pool->arena, end, &start, &end))) {
+	while (!(
+		ret = uz_shm_next_data(&pool->base.arena, end, &start, &end))) {
 		ret = note_extent(pool, start, end);
 		if (ret)
 			return ret;

@@ -40,12 +40,12 @@
  * reader never takes it. Nor does it matter which epoch a pin goes to: f2
  * looks at both counts.
  */
-#include "pool_priv.h"
+#include "zsmalloc_priv.h"
 
-void uz_pool_map(struct uz_pool *pool, uz_ref_t ref, struct uz_map *map)
+void uz__zs_map(struct uz_pool *base, struct uz_map *map)
 {
-	uint32_t window = uz__ref_window(pool, ref);
-	struct uz__zspage *z = &pool->zspages[window];
+	struct uz__zs *pool = uz__zs(base);
+	struct uz__zspage *z = &pool->zspages[uz__ref_window(pool, map->ref)];
 	/*
 	 * relaxed: which count the pin goes to matters for progress alone; if
 	 * the epoch is flipped right now, one wait gets a little longer.
@@ -56,9 +56,7 @@ void uz_pool_map(struct uz_pool *pool, uz_ref_t ref, struct uz_map *map)
 	/* seq_cst: r2 above. */
 	atomic_fetch_add_explicit(&z->pins, UZ__PIN_ONE(epoch),
 				  memory_order_seq_cst);
-	map->bytes = (const char *)pool->arena.base + ref * UZ_REF_UNIT;
-	map->zspage = window;
-	map->epoch = epoch;
+	map->pin = epoch;
 }
 
 /*
@@ -66,7 +64,7 @@ void uz_pool_map(struct uz_pool *pool, uz_ref_t ref, struct uz_map *map)
  * left that class since, somebody else has drained it: only an empty zspage
  * leaves its class, and deferred frees keep it from being empty.
  */
-static void drain(struct uz_pool *pool, struct uz__zspage *z)
+static void drain(struct uz__zs *pool, struct uz__zspage *z)
 {
 	/*
 	 * relaxed: the flag that brought us here was set after the class was,
@@ -90,10 +88,11 @@ static void drain(struct uz_pool *pool, struct uz__zspage *z)
 	uz__zspage_retire(pool, z, block);
 }
 
-void uz_pool_unmap(struct uz_pool *pool, const struct uz_map *map)
+void uz__zs_unmap(struct uz_pool *base, const struct uz_map *map)
 {
-	struct uz__zspage *z = &pool->zspages[map->zspage];
-	uint64_t one = UZ__PIN_ONE(map->epoch);
+	struct uz__zs *pool = uz__zs(base);
+	struct uz__zspage *z = &pool->zspages[uz__ref_window(pool, map->ref)];
+	uint64_t one = UZ__PIN_ONE(map->pin);
 	uint64_t pins;
 
 	/*
@@ -103,6 +102,6 @@ void uz_pool_unmap(struct uz_pool *pool, const struct uz_map *map)
 	pins = atomic_fetch_sub_explicit(&z->pins, one, memory_order_acq_rel) -
 	       one;
 	if (uz_unlikely(pins & UZ__PIN_DEFERRED) &&
-	    !uz__pin_count(pins, map->epoch))
+	    !uz__pin_count(pins, map->pin))
 		drain(pool, z);
 }

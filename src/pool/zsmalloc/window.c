@@ -15,11 +15,11 @@
  * that lost a race with a free, and those never read.
  */
 
-#include "pool_priv.h"
+#include "zsmalloc_priv.h"
 
 #define BATCH 16u
 
-void uz__window_init(struct uz_pool *pool)
+void uz__window_init(struct uz__zs *pool)
 {
 	uz_lock_init(&pool->store.give, UZ_LOCK_POOL_GIVE);
 	uz_lock_init(&pool->store.lock, UZ_LOCK_POOL_STORE);
@@ -27,7 +27,7 @@ void uz__window_init(struct uz_pool *pool)
 	pool->store.free = UZ__NONE;
 }
 
-void uz__window_fini(struct uz_pool *pool)
+void uz__window_fini(struct uz__zs *pool)
 {
 	uz_lock_destroy(&pool->store.give);
 	uz_lock_destroy(&pool->store.lock);
@@ -37,20 +37,20 @@ void uz__window_fini(struct uz_pool *pool)
  * Only changed under the lock; read without it to decide whether there is
  * work, which is then looked at again under the lock: relaxed suffices.
  */
-static uint64_t kept_pages(const struct uz_pool *pool)
+static uint64_t kept_pages(const struct uz__zs *pool)
 {
 	return atomic_load_explicit(&pool->store.kept_pages,
 				    memory_order_relaxed);
 }
 
-static void kept_pages_set(struct uz_pool *pool, uint64_t pages)
+static void kept_pages_set(struct uz__zs *pool, uint64_t pages)
 {
 	atomic_store_explicit(&pool->store.kept_pages, pages,
 			      memory_order_relaxed);
 }
 
 /* The store's lock is held. */
-static struct uz__zspage *pop_kept(struct uz_pool *pool)
+static struct uz__zspage *pop_kept(struct uz__zs *pool)
 {
 	struct uz__store *s = &pool->store;
 	struct uz__zspage *z;
@@ -66,7 +66,7 @@ static struct uz__zspage *pop_kept(struct uz_pool *pool)
 }
 
 /* The store's lock is held. */
-static void push(struct uz_pool *pool, struct uz__zspage *z)
+static void push(struct uz__zs *pool, struct uz__zspage *z)
 {
 	struct uz__store *s = &pool->store;
 
@@ -83,7 +83,7 @@ static void push(struct uz_pool *pool, struct uz__zspage *z)
 }
 
 /* Give pages of a private window back. */
-static int drop(struct uz_pool *pool, struct uz__zspage *z, uint64_t pages)
+static int drop(struct uz__zs *pool, struct uz__zspage *z, uint64_t pages)
 {
 	int ret;
 
@@ -92,11 +92,11 @@ static int drop(struct uz_pool *pool, struct uz__zspage *z, uint64_t pages)
 	if (ret)
 		return ret;
 	z->held &= ~pages;
-	uz__limit_uncharge(pool, uz__pages_count(pages));
+	uz__limit_uncharge(&pool->base, uz__pages_count(pages));
 	return 0;
 }
 
-static struct uz__zspage *pop(struct uz_pool *pool)
+static struct uz__zspage *pop(struct uz__zs *pool)
 {
 	struct uz__store *s = &pool->store;
 	uz_scoped_acquire(guard, &s->lock);
@@ -121,7 +121,7 @@ static struct uz__zspage *pop(struct uz_pool *pool)
  * A private window for a zspage of @pages pages; one with memory if there is
  * any. NULL when the arena is full.
  */
-struct uz__zspage *uz__window_get(struct uz_pool *pool, unsigned int pages)
+struct uz__zspage *uz__window_get(struct uz__zs *pool, unsigned int pages)
 {
 	struct uz__zspage *z = pop(pool);
 	uint64_t excess;
@@ -138,7 +138,7 @@ struct uz__zspage *uz__window_get(struct uz_pool *pool, unsigned int pages)
 }
 
 /* Give up to @max kept windows back, until @keep pages are left. */
-static unsigned int give_back(struct uz_pool *pool, uint64_t keep,
+static unsigned int give_back(struct uz__zs *pool, uint64_t keep,
 			      unsigned int max)
 {
 	struct uz__zspage *batch[BATCH];
@@ -161,9 +161,9 @@ static unsigned int give_back(struct uz_pool *pool, uint64_t keep,
 }
 
 /* A private window that nobody needs. May give memory back. */
-void uz__window_put(struct uz_pool *pool, struct uz__zspage *z)
+void uz__window_put(struct uz__zs *pool, struct uz__zspage *z)
 {
-	uint64_t keep = pool->config.keep_empty / UZ_PAGE_SIZE;
+	uint64_t keep = pool->base.config.keep_empty / UZ_PAGE_SIZE;
 	unsigned int done = 1;
 
 	uz_lock_acquire(&pool->store.lock);
@@ -185,15 +185,16 @@ void uz__window_put(struct uz_pool *pool, struct uz__zspage *z)
  * The limit is reached: give one kept window back, after waiting for whoever
  * is giving back already. False when there was none.
  */
-bool uz__window_give_back(struct uz_pool *pool)
+bool uz__window_give_back(struct uz__zs *pool)
 {
 	uz_scoped_acquire(guard, &pool->store.give);
 
 	return give_back(pool, 0, 1);
 }
 
-void uz_pool_trim(struct uz_pool *pool)
+void uz__zs_trim(struct uz_pool *base)
 {
+	struct uz__zs *pool = uz__zs(base);
 	uz_scoped_acquire(guard, &pool->store.give);
 
 	while (give_back(pool, 0, BATCH))

@@ -6,7 +6,7 @@
  */
 #include <errno.h>
 
-#include "pool_priv.h"
+#include "zsmalloc_priv.h"
 
 /* What a walk over all windows adds up. */
 struct sums {
@@ -15,14 +15,14 @@ struct sums {
 	uint32_t spare;
 };
 
-static int bad(const struct uz_pool *pool, const struct uz__zspage *z,
+static int bad(const struct uz__zs *pool, const struct uz__zspage *z,
 	       struct uz_err *err, const char *what)
 {
 	return uz_err_set(err, -EUCLEAN, "pool: zspage %u: %s",
 			  uz__zspage_window(pool, z), what);
 }
 
-static int check_bitmap(const struct uz_pool *pool, const struct uz__class *c,
+static int check_bitmap(const struct uz__zs *pool, const struct uz__class *c,
 			const struct uz__zspage *z, struct uz_err *err)
 {
 	unsigned int nr_used = 0, first_free = c->objects, i;
@@ -59,7 +59,7 @@ static bool deferred_list(const struct uz__class *c, const struct uz__zspage *z,
 	return true;
 }
 
-static int check_deferred(const struct uz_pool *pool, const struct uz__class *c,
+static int check_deferred(const struct uz__zs *pool, const struct uz__class *c,
 			  struct uz__zspage *z, struct uz_err *err)
 {
 	uint64_t pins = atomic_load(&z->pins);
@@ -75,7 +75,7 @@ static int check_deferred(const struct uz_pool *pool, const struct uz__class *c,
 	return 0;
 }
 
-static int check_pages(const struct uz_pool *pool, const struct uz__class *c,
+static int check_pages(const struct uz__zs *pool, const struct uz__class *c,
 		       const struct uz__zspage *z, struct uz_err *err)
 {
 	if (uz__zspage_in_use(c, z) & ~z->ready)
@@ -87,7 +87,7 @@ static int check_pages(const struct uz_pool *pool, const struct uz__class *c,
 	return 0;
 }
 
-static int check_live(const struct uz_pool *pool, struct uz__zspage *z,
+static int check_live(const struct uz__zs *pool, struct uz__zspage *z,
 		      struct uz_err *err)
 {
 	const struct uz__class *c;
@@ -106,7 +106,7 @@ static int check_live(const struct uz_pool *pool, struct uz__zspage *z,
 	return ret;
 }
 
-static int check_spare(const struct uz_pool *pool, struct uz__zspage *z,
+static int check_spare(const struct uz__zs *pool, struct uz__zspage *z,
 		       struct uz_err *err)
 {
 	if (z->class)
@@ -121,7 +121,7 @@ static int check_spare(const struct uz_pool *pool, struct uz__zspage *z,
 }
 
 /* Follows a list whose members must say @list; returns its length or -1. */
-static int64_t list_length(const struct uz_pool *pool, uint32_t head,
+static int64_t list_length(const struct uz__zs *pool, uint32_t head,
 			   unsigned int list, unsigned int class)
 {
 	uint32_t prev = UZ__NONE, w;
@@ -140,7 +140,7 @@ static int64_t list_length(const struct uz_pool *pool, uint32_t head,
 }
 
 /* Lists and sums of one class. Its zspages were checked one by one before. */
-static int check_class(const struct uz_pool *pool, unsigned int class,
+static int check_class(const struct uz__zs *pool, unsigned int class,
 		       struct uz_err *err)
 {
 	const struct uz__class *c = &pool->classes[class];
@@ -169,7 +169,7 @@ static int check_class(const struct uz_pool *pool, unsigned int class,
 	return 0;
 }
 
-static int check_windows(struct uz_pool *pool, struct sums *sums,
+static int check_windows(struct uz__zs *pool, struct sums *sums,
 			 struct uz_err *err)
 {
 	struct uz__zspage *z;
@@ -193,12 +193,12 @@ static int check_windows(struct uz_pool *pool, struct sums *sums,
 }
 
 /* The lists of spare windows, and what memory there is in all. */
-static int check_sums(struct uz_pool *pool, const struct sums *sums,
+static int check_sums(struct uz__zs *pool, const struct sums *sums,
 		      uint64_t nr_zspages, struct uz_err *err)
 {
 	const struct uz__store *s = &pool->store;
-	uint64_t used = uz_pool_used_bytes(pool);
-	uint64_t resident = uz_shm_resident(&pool->arena);
+	uint64_t used = uz_pool_used_bytes(&pool->base);
+	uint64_t resident = uz_shm_resident(&pool->base.arena);
 	uint64_t kept = 0;
 	uint32_t w;
 
@@ -225,8 +225,9 @@ static int check_sums(struct uz_pool *pool, const struct sums *sums,
 	return 0;
 }
 
-int uz_pool_check(struct uz_pool *pool, struct uz_err *err)
+int uz__zs_check(struct uz_pool *base, struct uz_err *err)
 {
+	struct uz__zs *pool = uz__zs(base);
 	uz_scoped_acquire(rest, &pool->keeper.work);
 	struct sums sums = { 0 };
 	uint64_t nr_zspages = 0;

@@ -24,7 +24,7 @@
 #include <signal.h>
 #include <time.h>
 
-#include "pool_priv.h"
+#include "zsmalloc_priv.h"
 
 #define LOOK_NS	   50000 /* between two looks for hints */
 #define LOOKS	   100 /* in vain, before it sleeps */
@@ -41,7 +41,7 @@
  * The look at @asleep and the keeper's look at the hints after it has set
  * @asleep are sequentially consistent: one of the two sees the other.
  */
-void uz__keeper_hint(struct uz_pool *pool, const struct uz__zspage *z)
+void uz__keeper_hint(struct uz__zs *pool, const struct uz__zspage *z)
 {
 	struct uz__keeper *k = &pool->keeper;
 	uint32_t at;
@@ -73,7 +73,7 @@ static bool any_hint(struct uz__keeper *k)
  * Give back the populated pages of a live zspage in which no object lies.
  * keeper.work is held.
  */
-static bool release(struct uz_pool *pool, struct uz__zspage *z)
+static bool release(struct uz__zs *pool, struct uz__zspage *z)
 {
 	/* relaxed: looked at again under the lock. */
 	unsigned int class =
@@ -93,7 +93,7 @@ static bool release(struct uz_pool *pool, struct uz__zspage *z)
 }
 
 /* keeper.work is held. */
-static bool release_oldest(struct uz_pool *pool)
+static bool release_oldest(struct uz__zs *pool)
 {
 	struct uz__keeper *k = &pool->keeper;
 	uint32_t window = k->ahead[k->first];
@@ -104,7 +104,7 @@ static bool release_oldest(struct uz_pool *pool)
 }
 
 /* Give back all that was populated ahead; false when there was nothing. */
-bool uz__keeper_release(struct uz_pool *pool)
+bool uz__keeper_release(struct uz__zs *pool)
 {
 	struct uz__keeper *k = &pool->keeper;
 	uz_scoped_acquire(guard, &k->work);
@@ -134,8 +134,8 @@ static uint64_t pages_ahead(const struct uz__class *c,
 	return add & ~z->held;
 }
 
-static void grow(struct uz_pool *pool, struct uz__class *c,
-		 struct uz__zspage *z, uint64_t add)
+static void grow(struct uz__zs *pool, struct uz__class *c, struct uz__zspage *z,
+		 uint64_t add)
 {
 	uint64_t base = uz__window_offset(pool, uz__zspage_window(pool, z));
 	unsigned int first = (unsigned int)__builtin_ctzll(add);
@@ -144,7 +144,7 @@ static void grow(struct uz_pool *pool, struct uz__class *c,
 	struct uz__block *block;
 	int ret;
 
-	ret = uz_shm_populate(&pool->arena,
+	ret = uz_shm_populate(&pool->base.arena,
 			      base + (uint64_t)first * UZ_PAGE_SIZE,
 			      (size_t)(last - first + 1) * UZ_PAGE_SIZE);
 	uz_lock_acquire(&c->lock);
@@ -167,7 +167,7 @@ static void grow(struct uz_pool *pool, struct uz__class *c,
 }
 
 /* keeper.work is held. */
-static void grow_window(struct uz_pool *pool, uint32_t window)
+static void grow_window(struct uz__zs *pool, uint32_t window)
 {
 	struct uz__zspage *z = &pool->zspages[window];
 	/* relaxed: looked at again under the lock. */
@@ -181,7 +181,7 @@ static void grow_window(struct uz_pool *pool, uint32_t window)
 	uz_lock_acquire(&c->lock);
 	if (atomic_load_explicit(&z->class, memory_order_relaxed) == class)
 		add = pages_ahead(c, z);
-	if (add && !uz__limit_charge(pool, uz__pages_count(add), false))
+	if (add && !uz__limit_charge(&pool->base, uz__pages_count(add), false))
 		add = 0;
 	if (add) {
 		z->held |= add;
@@ -195,7 +195,7 @@ static void grow_window(struct uz_pool *pool, uint32_t window)
 
 /* ---- the thread ---- */
 
-static bool serve_hints(struct uz_pool *pool)
+static bool serve_hints(struct uz__zs *pool)
 {
 	struct uz__keeper *k = &pool->keeper;
 	bool any = false;
@@ -217,7 +217,7 @@ static bool serve_hints(struct uz_pool *pool)
 }
 
 /* Sleep until a hint comes; false when the keeper is to end. */
-static bool sleep_on(struct uz_pool *pool)
+static bool sleep_on(struct uz__zs *pool)
 {
 	struct uz__keeper *k = &pool->keeper;
 	struct timespec until;
@@ -251,7 +251,7 @@ static void *keeper_main(void *arg)
 {
 	const struct timespec pause = { .tv_nsec = LOOK_NS };
 	const struct sched_param none = { 0 };
-	struct uz_pool *pool = arg;
+	struct uz__zs *pool = arg;
 	unsigned int looks;
 
 	/*
@@ -271,7 +271,7 @@ static void *keeper_main(void *arg)
 	return NULL;
 }
 
-void uz__keeper_init(struct uz_pool *pool)
+void uz__keeper_init(struct uz__zs *pool)
 {
 	struct uz__keeper *k = &pool->keeper;
 	pthread_condattr_t attr;
@@ -284,8 +284,9 @@ void uz__keeper_init(struct uz_pool *pool)
 	pthread_condattr_destroy(&attr);
 }
 
-int uz_pool_keep(struct uz_pool *pool)
+int uz__zs_keep(struct uz_pool *base)
 {
+	struct uz__zs *pool = uz__zs(base);
 	struct uz__keeper *k = &pool->keeper;
 	sigset_t all, before;
 	int ret;
@@ -301,7 +302,7 @@ int uz_pool_keep(struct uz_pool *pool)
 	return 0;
 }
 
-void uz__keeper_fini(struct uz_pool *pool)
+void uz__keeper_fini(struct uz__zs *pool)
 {
 	struct uz__keeper *k = &pool->keeper;
 

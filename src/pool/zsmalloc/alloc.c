@@ -19,7 +19,7 @@
 
 #include <uzram/util/cleanup.h>
 
-#include "pool_priv.h"
+#include "zsmalloc_priv.h"
 
 /*
  * Beyond what an object needs, a zspage grows by this part of its class's
@@ -42,7 +42,7 @@ struct place {
 };
 
 /* The fullest zspage that need not grow, else one that can; or NULL. */
-static struct uz__zspage *pick(struct uz_pool *pool, const struct uz__class *c)
+static struct uz__zspage *pick(struct uz__zs *pool, const struct uz__class *c)
 {
 	uint32_t groups = c->occupied & ((1u << UZ__GROUPS) - 1);
 	unsigned int list;
@@ -92,13 +92,13 @@ static bool runs_low(const struct uz__class *c, const struct uz__zspage *z,
 }
 
 /* Count @grow as used, or at least what of it is in @pages; or nothing. */
-static bool charge(struct uz_pool *pool, uint64_t *grow, uint64_t pages,
+static bool charge(struct uz__zs *pool, uint64_t *grow, uint64_t pages,
 		   bool over)
 {
-	if (uz__limit_charge(pool, uz__pages_count(*grow), false))
+	if (uz__limit_charge(&pool->base, uz__pages_count(*grow), false))
 		return true;
 	*grow &= pages;
-	return uz__limit_charge(pool, uz__pages_count(*grow), over);
+	return uz__limit_charge(&pool->base, uz__pages_count(*grow), over);
 }
 
 /*
@@ -107,7 +107,7 @@ static bool charge(struct uz_pool *pool, uint64_t *grow, uint64_t pages,
  * Return: 0; -EAGAIN no zspage has room and there is no spare one; -ENOSPC
  * the limit is reached.
  */
-static int take_place(struct uz_pool *pool, unsigned int class,
+static int take_place(struct uz__zs *pool, unsigned int class,
 		      struct spare *spare, uint32_t owner, bool over,
 		      struct place *place)
 {
@@ -141,7 +141,7 @@ static int take_place(struct uz_pool *pool, unsigned int class,
 }
 
 /* Have a spare zspage. -ENOSPC when the arena is full or malloc fails. */
-static int prepare(struct uz_pool *pool, const struct uz__class *c,
+static int prepare(struct uz__zs *pool, const struct uz__class *c,
 		   struct spare *spare)
 {
 	spare->block = uz__zspage_block(c);
@@ -151,7 +151,7 @@ static int prepare(struct uz_pool *pool, const struct uz__class *c,
 	return spare->z ? 0 : -ENOSPC;
 }
 
-static void dispose(struct uz_pool *pool, struct spare *spare)
+static void dispose(struct uz__zs *pool, struct spare *spare)
 {
 	free(spare->block);
 	if (spare->z)
@@ -159,7 +159,7 @@ static void dispose(struct uz_pool *pool, struct spare *spare)
 }
 
 /* Find a place, preparing zspages and giving memory back as need be. */
-static int find_place(struct uz_pool *pool, unsigned int class, uint32_t owner,
+static int find_place(struct uz__zs *pool, unsigned int class, uint32_t owner,
 		      bool over, struct place *place)
 {
 	struct uz__class *c = &pool->classes[class];
@@ -189,7 +189,7 @@ static int find_place(struct uz_pool *pool, unsigned int class, uint32_t owner,
 }
 
 /* The pages could not be populated: as if the place was never taken. */
-static void take_back(struct uz_pool *pool, struct uz__class *c,
+static void take_back(struct uz__zs *pool, struct uz__class *c,
 		      const struct place *place)
 {
 	struct uz__zspage *z = place->z;
@@ -205,7 +205,7 @@ static void take_back(struct uz_pool *pool, struct uz__class *c,
  * All pages from the first to the last missing one are ours to populate: they
  * lie in our object or were charged for us, and nobody gives them back.
  */
-static int populate(struct uz_pool *pool, struct uz__class *c,
+static int populate(struct uz__zs *pool, struct uz__class *c,
 		    const struct place *place)
 {
 	struct uz__zspage *z = place->z;
@@ -213,7 +213,8 @@ static int populate(struct uz_pool *pool, struct uz__class *c,
 	unsigned int first = (unsigned int)__builtin_ctzll(place->missing);
 	unsigned int last = 63 - (unsigned int)__builtin_clzll(place->missing);
 
-	if (uz_shm_populate(&pool->arena, base + (uint64_t)first * UZ_PAGE_SIZE,
+	if (uz_shm_populate(&pool->base.arena,
+			    base + (uint64_t)first * UZ_PAGE_SIZE,
 			    (size_t)(last - first + 1) * UZ_PAGE_SIZE)) {
 		take_back(pool, c, place);
 		return -ENOSPC;
@@ -224,9 +225,10 @@ static int populate(struct uz_pool *pool, struct uz__class *c,
 	return 0;
 }
 
-int uz_pool_alloc(struct uz_pool *pool, uint32_t size, uint32_t owner,
-		  unsigned int flags, uz_ref_t *ref)
+int uz__zs_alloc(struct uz_pool *base, uint32_t size, uint32_t owner,
+		 unsigned int flags, uz_ref_t *ref)
 {
+	struct uz__zs *pool = uz__zs(base);
 	unsigned int class = uz__class_number(pool, size);
 	struct uz__class *c = &pool->classes[class];
 	struct place place;
@@ -246,9 +248,4 @@ int uz_pool_alloc(struct uz_pool *pool, uint32_t size, uint32_t owner,
 	}
 	*ref = uz__zspage_ref(pool, c, place.z, place.index);
 	return 0;
-}
-
-void *uz_pool_bytes(struct uz_pool *pool, uz_ref_t ref)
-{
-	return (char *)pool->arena.base + ref * UZ_REF_UNIT;
 }

@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef UZRAM_POOL_PRIV_H
-#define UZRAM_POOL_PRIV_H
+#ifndef UZRAM_ZSMALLOC_PRIV_H
+#define UZRAM_ZSMALLOC_PRIV_H
 
 #include <pthread.h>
-#include <stdatomic.h>
 
-#include <uzram/pool.h>
-#include <uzram/util/lock.h>
-#include <uzram/util/shm.h>
+#include "../backend.h"
 
 /*
- * What the files of the pool share. The life of a window:
+ * What the files of this backend share. The life of a window:
  *
  *   untouched   never used; from store.bump on
  *   private     one thread holds it, nobody else knows it
@@ -39,7 +36,7 @@
  * groups if its lowest free place lies in pages that it holds already (the
  * group says how full it is), and otherwise in UZ__LIST_GROWING.
  */
-#define UZ__GROUPS	 8u
+#define UZ__GROUPS	 ((unsigned int)UZ_POOL_GROUPS)
 #define UZ__LIST_GROWING UZ__GROUPS
 #define UZ__LIST_FULL	 (UZ__GROUPS + 1)
 #define UZ__CLASS_LISTS	 (UZ__GROUPS + 2)
@@ -197,60 +194,56 @@ struct uz__keeper {
 };
 
 /**
- * struct uz_pool - a pool
- * @arena:        all objects
+ * struct uz__zs - a pool of this backend
+ * @base:         what all backends have
  * @zspages:      descriptors, by window
  * @zspages_size: bytes reserved for them
  * @nr_windows:   of the arena
  * @ref_shift:    a ref shifted right by this is its window
  * @step_shift:   of the distance between classes
  * @nr_classes:   entries of @classes; the first is no class
- * @config:       as given
- * @limit_pages:  0: none (limit.c)
- * @used_pages:   pages held by all windows
- * @max_pages:    most that this ever was
  * @store:        spare windows
  * @keeper:       populates ahead
  * @classes:      by number, which follows from the size alone (class.c)
  */
-struct uz_pool {
-	struct uz_shm arena;
+struct uz__zs {
+	struct uz_pool base;
 	struct uz__zspage *zspages;
 	size_t zspages_size;
 	uint32_t nr_windows;
 	unsigned int ref_shift;
 	unsigned int step_shift;
 	unsigned int nr_classes;
-	struct uz_pool_config config;
-	_Atomic uint64_t limit_pages;
-	/* Written by every thread that grows; the above is hardly written. */
-	_Alignas(UZ_CACHELINE) _Atomic uint64_t used_pages;
-	_Atomic uint64_t max_pages;
 	_Alignas(UZ_CACHELINE) struct uz__store store;
 	struct uz__keeper keeper;
 	struct uz__class classes[];
 };
 
-static inline uint32_t uz__ref_window(const struct uz_pool *pool, uz_ref_t ref)
+static inline struct uz__zs *uz__zs(struct uz_pool *pool)
+{
+	return (struct uz__zs *)pool;
+}
+
+static inline uint32_t uz__ref_window(const struct uz__zs *pool, uz_ref_t ref)
 {
 	return (uint32_t)(ref >> pool->ref_shift);
 }
 
 /* The byte offset of an object in its window. */
-static inline uint32_t uz__ref_offset(const struct uz_pool *pool, uz_ref_t ref)
+static inline uint32_t uz__ref_offset(const struct uz__zs *pool, uz_ref_t ref)
 {
 	return (uint32_t)(ref & ((UINT64_C(1) << pool->ref_shift) - 1)) *
 	       UZ_REF_UNIT;
 }
 
 /* The byte offset of a window in the arena. */
-static inline uint64_t uz__window_offset(const struct uz_pool *pool,
+static inline uint64_t uz__window_offset(const struct uz__zs *pool,
 					 uint32_t window)
 {
 	return (uint64_t)window << pool->ref_shift << 3;
 }
 
-static inline uint32_t uz__zspage_window(const struct uz_pool *pool,
+static inline uint32_t uz__zspage_window(const struct uz__zs *pool,
 					 const struct uz__zspage *z)
 {
 	return (uint32_t)(z - pool->zspages);
@@ -265,7 +258,7 @@ static inline unsigned int uz__pages_count(uint64_t pages)
 void uz__class_init(struct uz__class *c, uint32_t size, uint32_t window_size);
 void uz__class_fini(struct uz__class *c);
 
-static inline unsigned int uz__class_number(const struct uz_pool *pool,
+static inline unsigned int uz__class_number(const struct uz__zs *pool,
 					    uint32_t size)
 {
 	return (size + (1u << pool->step_shift) - 1) >> pool->step_shift;
@@ -289,7 +282,7 @@ static inline uint64_t uz__class_pages(const struct uz__class *c,
 }
 
 /* The ref of a place. */
-static inline uz_ref_t uz__zspage_ref(const struct uz_pool *pool,
+static inline uz_ref_t uz__zspage_ref(const struct uz__zs *pool,
 				      const struct uz__class *c,
 				      const struct uz__zspage *z,
 				      unsigned int index)
@@ -309,7 +302,7 @@ static inline size_t uz__zspage_block_size(const struct uz__class *c)
  * surrender releases it
  */
 struct uz__block *uz__zspage_block(const struct uz__class *c);
-void uz__zspage_open(struct uz_pool *pool, unsigned int class,
+void uz__zspage_open(struct uz__zs *pool, unsigned int class,
 		     struct uz__zspage *z, struct uz__block *block);
 void uz__zspage_take(struct uz__class *c, struct uz__zspage *z,
 		     unsigned int index, uint32_t owner);
@@ -319,40 +312,53 @@ unsigned int uz__zspage_list(const struct uz__class *c,
 			     const struct uz__zspage *z);
 uint64_t uz__zspage_in_use(const struct uz__class *c,
 			   const struct uz__zspage *z);
-void uz__zspage_isolate(struct uz_pool *pool, struct uz__class *c,
+void uz__zspage_isolate(struct uz__zs *pool, struct uz__class *c,
 			struct uz__zspage *z);
-struct uz__block *uz__zspage_settle(struct uz_pool *pool, struct uz__class *c,
+struct uz__block *uz__zspage_settle(struct uz__zs *pool, struct uz__class *c,
 				    struct uz__zspage *z);
-void uz__zspage_retire(struct uz_pool *pool, struct uz__zspage *z,
+void uz__zspage_retire(struct uz__zs *pool, struct uz__zspage *z,
 		       struct uz__block *block);
-bool uz__zspage_surrender(struct uz_pool *pool, struct uz__class *c,
+bool uz__zspage_surrender(struct uz__zs *pool, struct uz__class *c,
 			  struct uz__zspage *z, uint64_t pages);
-int uz__zspage_punch(struct uz_pool *pool, const struct uz__zspage *z,
+int uz__zspage_punch(struct uz__zs *pool, const struct uz__zspage *z,
 		     uint64_t pages);
 
 /* list.c */
-void uz__list_push(struct uz_pool *pool, uint32_t *head, struct uz__zspage *z);
-void uz__list_remove(struct uz_pool *pool, uint32_t *head,
-		     struct uz__zspage *z);
-
-/* limit.c */
-bool uz__limit_charge(struct uz_pool *pool, unsigned int pages, bool over);
-void uz__limit_uncharge(struct uz_pool *pool, unsigned int pages);
+void uz__list_push(struct uz__zs *pool, uint32_t *head, struct uz__zspage *z);
+void uz__list_remove(struct uz__zs *pool, uint32_t *head, struct uz__zspage *z);
 
 /* free.c; the class's lock is held */
 void uz__free_drain(struct uz__class *c, struct uz__zspage *z);
 
+/* The operations: alloc.c, free.c, pin.c, adopt.c, window.c, check.c, ... */
+int uz__zs_keep(struct uz_pool *base);
+int uz__zs_adopt_object(struct uz_pool *base, uz_ref_t ref, uint32_t size,
+			uint32_t owner);
+int uz__zs_adopt_end(struct uz_pool *base);
+int uz__zs_alloc(struct uz_pool *base, uint32_t size, uint32_t owner,
+		 unsigned int flags, uz_ref_t *ref);
+void uz__zs_free(struct uz_pool *base, uz_ref_t ref);
+void uz__zs_map(struct uz_pool *base, struct uz_map *map);
+void uz__zs_unmap(struct uz_pool *base, const struct uz_map *map);
+uint32_t uz__zs_class_size(const struct uz_pool *base, uint32_t size);
+void uz__zs_trim(struct uz_pool *base);
+void uz__zs_stat(struct uz_pool *base, struct uz_pool_stat *stat);
+bool uz__zs_class_stat(struct uz_pool *base, unsigned int nth,
+		       struct uz_pool_class_stat *stat);
+int uz__zs_check(struct uz_pool *base, struct uz_err *err);
+int uz__zs_for_each(struct uz_pool *base, uz_pool_visit *fn, void *arg);
+
 /* keeper.c */
-void uz__keeper_init(struct uz_pool *pool);
-void uz__keeper_fini(struct uz_pool *pool);
-void uz__keeper_hint(struct uz_pool *pool, const struct uz__zspage *z);
-bool uz__keeper_release(struct uz_pool *pool);
+void uz__keeper_init(struct uz__zs *pool);
+void uz__keeper_fini(struct uz__zs *pool);
+void uz__keeper_hint(struct uz__zs *pool, const struct uz__zspage *z);
+bool uz__keeper_release(struct uz__zs *pool);
 
 /* window.c */
-void uz__window_init(struct uz_pool *pool);
-void uz__window_fini(struct uz_pool *pool);
-struct uz__zspage *uz__window_get(struct uz_pool *pool, unsigned int pages);
-void uz__window_put(struct uz_pool *pool, struct uz__zspage *z);
-bool uz__window_give_back(struct uz_pool *pool);
+void uz__window_init(struct uz__zs *pool);
+void uz__window_fini(struct uz__zs *pool);
+struct uz__zspage *uz__window_get(struct uz__zs *pool, unsigned int pages);
+void uz__window_put(struct uz__zs *pool, struct uz__zspage *z);
+bool uz__window_give_back(struct uz__zs *pool);
 
 #endif

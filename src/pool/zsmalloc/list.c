@@ -3,9 +3,9 @@
  * Doubly linked lists of descriptors, by window number, last in first out.
  * Whoever calls holds the lock of the list.
  */
-#include "pool_priv.h"
+#include "zsmalloc_priv.h"
 
-void uz__list_push(struct uz_pool *pool, uint32_t *head, struct uz__zspage *z)
+void uz__list_push(struct uz__zs *pool, uint32_t *head, struct uz__zspage *z)
 {
 	uint32_t window = uz__zspage_window(pool, z);
 
@@ -16,7 +16,7 @@ void uz__list_push(struct uz_pool *pool, uint32_t *head, struct uz__zspage *z)
 	*head = window;
 }
 
-void uz__list_remove(struct uz_pool *pool, uint32_t *head, struct uz__zspage *z)
+void uz__list_remove(struct uz__zs *pool, uint32_t *head, struct uz__zspage *z)
 {
 	if (z->prev != UZ__NONE)
 		pool->zspages[z->prev].next = z->next;

@@ -10,7 +10,7 @@
  * less: there may be hundreds of classes because the pages of a zspage are
  * only populated as objects come to lie in them.
  */
-#include "pool_priv.h"
+#include "zsmalloc_priv.h"
 
 /* Ordinary memory that each zspage costs: descriptor, bitmap, malloc. */
 #define ZSPAGE_COST 160u
@@ -64,7 +64,9 @@ void uz__class_fini(struct uz__class *c)
 	uz_lock_destroy(&c->lock);
 }
 
-uint32_t uz_pool_class_size(const struct uz_pool *pool, uint32_t size)
+uint32_t uz__zs_class_size(const struct uz_pool *base, uint32_t size)
 {
+	const struct uz__zs *pool = uz__zs((struct uz_pool *)base);
+
 	return uz__class_number(pool, size) << pool->step_shift;
 }

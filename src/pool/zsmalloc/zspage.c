@@ -22,7 +22,7 @@
 
 #include <uzram/util/cleanup.h>
 
-#include "pool_priv.h"
+#include "zsmalloc_priv.h"
 
 /*
  * Bookkeeping for a zspage that is yet to be opened. Takes no lock. All of it
@@ -40,7 +40,7 @@ struct uz__block *uz__zspage_block(const struct uz__class *c)
 }
 
 /* Make a private window a zspage of the class. It is not listed yet. */
-void uz__zspage_open(struct uz_pool *pool, unsigned int class,
+void uz__zspage_open(struct uz__zs *pool, unsigned int class,
 		     struct uz__zspage *z, struct uz__block *block)
 {
 	z->block = block;
@@ -126,7 +126,7 @@ uint64_t uz__zspage_in_use(const struct uz__class *c,
 	return pages;
 }
 
-static void unlist(struct uz_pool *pool, struct uz__class *c,
+static void unlist(struct uz__zs *pool, struct uz__class *c,
 		   struct uz__zspage *z)
 {
 	if (z->list == UZ__LIST_NONE)
@@ -141,7 +141,7 @@ static void unlist(struct uz_pool *pool, struct uz__class *c,
  * Keep allocation away from the zspage until the caller lowers @isolated and
  * settles it again. Frees still happen in it.
  */
-void uz__zspage_isolate(struct uz_pool *pool, struct uz__class *c,
+void uz__zspage_isolate(struct uz__zs *pool, struct uz__class *c,
 			struct uz__zspage *z)
 {
 	z->isolated++;
@@ -152,7 +152,7 @@ void uz__zspage_isolate(struct uz_pool *pool, struct uz__class *c,
  * Return: NULL, or the zspage's bookkeeping when it was empty and has left
  * its class: to be handed to uz__zspage_retire() without the lock.
  */
-struct uz__block *uz__zspage_settle(struct uz_pool *pool, struct uz__class *c,
+struct uz__block *uz__zspage_settle(struct uz__zs *pool, struct uz__class *c,
 				    struct uz__zspage *z)
 {
 	unsigned int list;
@@ -176,7 +176,7 @@ struct uz__block *uz__zspage_settle(struct uz_pool *pool, struct uz__class *c,
 }
 
 /* After settle() and without the lock: the window of an emptied zspage. */
-void uz__zspage_retire(struct uz_pool *pool, struct uz__zspage *z,
+void uz__zspage_retire(struct uz__zs *pool, struct uz__zspage *z,
 		       struct uz__block *block)
 {
 	if (!block)
@@ -192,7 +192,7 @@ void uz__zspage_retire(struct uz_pool *pool, struct uz__zspage *z,
  *
  * Return: 0 or -errno; some of the pages may be gone then.
  */
-int uz__zspage_punch(struct uz_pool *pool, const struct uz__zspage *z,
+int uz__zspage_punch(struct uz__zs *pool, const struct uz__zspage *z,
 		     uint64_t pages)
 {
 	uint64_t base = uz__window_offset(pool, uz__zspage_window(pool, z));
@@ -204,7 +204,7 @@ int uz__zspage_punch(struct uz_pool *pool, const struct uz__zspage *z,
 		first = (unsigned int)__builtin_ctzll(pages);
 		rest = ~(pages >> first);
 		nr = rest ? (unsigned int)__builtin_ctzll(rest) : 64 - first;
-		ret = uz_shm_punch(&pool->arena,
+		ret = uz_shm_punch(&pool->base.arena,
 				   base + (uint64_t)first * UZ_PAGE_SIZE,
 				   (size_t)nr * UZ_PAGE_SIZE);
 		if (ret)
@@ -220,7 +220,7 @@ int uz__zspage_punch(struct uz_pool *pool, const struct uz__zspage *z,
  *
  * Return: whether any memory was given back.
  */
-bool uz__zspage_surrender(struct uz_pool *pool, struct uz__class *c,
+bool uz__zspage_surrender(struct uz__zs *pool, struct uz__class *c,
 			  struct uz__zspage *z, uint64_t pages)
 {
 	struct uz__block *block;
@@ -237,7 +237,7 @@ bool uz__zspage_surrender(struct uz_pool *pool, struct uz__class *c,
 	if (ret)
 		z->held |= pages;
 	else
-		uz__limit_uncharge(pool, uz__pages_count(pages));
+		uz__limit_uncharge(&pool->base, uz__pages_count(pages));
 	z->isolated--;
 	block = uz__zspage_settle(pool, c, z);
 	uz_lock_release(&c->lock);

@@ -7,7 +7,7 @@
  */
 #include <string.h>
 
-#include "pool_priv.h"
+#include "zsmalloc_priv.h"
 
 static void strike_list(const struct uz__zspage *z, uint16_t index,
 			uint64_t *live)
@@ -16,11 +16,9 @@ static void strike_list(const struct uz__zspage *z, uint16_t index,
 		live[index / 64] &= ~(UINT64_C(1) << index % 64);
 }
 
-int uz_pool_for_each(struct uz_pool *pool,
-		     int (*fn)(void *arg, uz_ref_t ref, uint32_t class_size,
-			       uint32_t owner),
-		     void *arg)
+int uz__zs_for_each(struct uz_pool *base, uz_pool_visit *fn, void *arg)
 {
+	struct uz__zs *pool = uz__zs(base);
 	uint64_t live[UZ__MAX_OBJECTS / 64];
 	const struct uz__class *c;
 	struct uz__zspage *z;

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef UZRAM_POOL_BACKEND_H
+#define UZRAM_POOL_BACKEND_H
+
+#include <stdatomic.h>
+
+#include <uzram/pool.h>
+#include <uzram/util/lock.h>
+#include <uzram/util/shm.h>
+
+/*
+ * What every backend of the pool has in common, and the table of operations
+ * that one is. A contract of include/uzram/pool.h holds for each of them;
+ * pool.c hands the calls on.
+ */
+
+/**
+ * struct uz__backend - one way to place objects in an arena
+ * @name:         as users write it
+ * @caps:         UZ_POOL_LINEAR, ...
+ * @new:          the ordinary memory of a pool; @base's config is set, the
+ *                arena is mapped. -errno; nothing stays after a failure
+ * @destroy:      give that memory back; the arena is unmapped afterwards
+ * @keep:         NULL: nothing to be done ahead of use
+ * @adopt_object: see uz_pool_adopt_object()
+ * @adopt_end:    see uz_pool_adopt_end()
+ * @alloc:        see uz_pool_alloc()
+ * @free:         see uz_pool_free()
+ * @map:          see uz_pool_map(); @ref and @bytes of the map are set already
+ * @unmap:        see uz_pool_unmap()
+ * @read:         copy from a mapped object; NULL if linear
+ * @write:        copy into an object of the caller's; NULL if linear
+ * @class_size:   see uz_pool_class_size()
+ * @trim:         see uz_pool_trim()
+ * @compact:      see uz_pool_compact(); NULL: objects stay where they are
+ * @stat:         add to what is common
+ * @class_stat:   see uz_pool_class_stat()
+ * @check:        see uz_pool_check()
+ * @for_each:     see uz_pool_for_each()
+ */
+struct uz__backend {
+	const char *name;
+	unsigned int caps;
+	int (*new)(struct uz_pool **pool, const struct uz_pool_config *config);
+	void (*destroy)(struct uz_pool *pool);
+	int (*keep)(struct uz_pool *pool);
+	int (*adopt_object)(struct uz_pool *pool, uz_ref_t ref, uint32_t size,
+			    uint32_t owner);
+	int (*adopt_end)(struct uz_pool *pool);
+	int (*alloc)(struct uz_pool *pool, uint32_t size, uint32_t owner,
+		     unsigned int flags, uz_ref_t *ref);
+	void (*free)(struct uz_pool *pool, uz_ref_t ref);
+	void (*map)(struct uz_pool *pool, struct uz_map *map);
+	void (*unmap)(struct uz_pool *pool, const struct uz_map *map);
+	void (*read)(struct uz_pool *pool, uz_ref_t ref, void *buf,
+		     uint32_t len);
+	void (*write)(struct uz_pool *pool, uz_ref_t ref, uint32_t at,
+		      const void *src, uint32_t len);
+	uint32_t (*class_size)(const struct uz_pool *pool, uint32_t size);
+	void (*trim)(struct uz_pool *pool);
+	bool (*compact)(struct uz_pool *pool, enum uz_pool_compact_scope scope,
+			uint32_t budget, uz_pool_relocate *relocate, void *arg,
+			struct uz_pool_compaction *done);
+	void (*stat)(struct uz_pool *pool, struct uz_pool_stat *stat);
+	bool (*class_stat)(struct uz_pool *pool, unsigned int nth,
+			   struct uz_pool_class_stat *stat);
+	int (*check)(struct uz_pool *pool, struct uz_err *err);
+	int (*for_each)(struct uz_pool *pool, uz_pool_visit *fn, void *arg);
+};
+
+extern const struct uz__backend uz__zsmalloc;
+
+/**
+ * struct uz_pool - the part of a pool that every backend has first
+ * @backend:     its operations
+ * @arena:       all objects
+ * @config:      as given
+ * @limit_pages: 0: none (limit.c)
+ * @used_pages:  pages of the arena that are held
+ * @max_pages:   most that this ever was
+ * @fragmented:  whom to tell that compaction is worth while
+ * @arg:         handed to @fragmented
+ */
+struct uz_pool {
+	const struct uz__backend *backend;
+	struct uz_shm arena;
+	struct uz_pool_config config;
+	_Atomic uint64_t limit_pages;
+	void (*fragmented)(void *arg);
+	void *arg;
+	/* Written by every thread that grows; the above is hardly written. */
+	_Alignas(UZ_CACHELINE) _Atomic uint64_t used_pages;
+	_Atomic uint64_t max_pages;
+};
+
+/* limit.c */
+bool uz__limit_charge(struct uz_pool *pool, unsigned int pages, bool over);
+void uz__limit_uncharge(struct uz_pool *pool, unsigned int pages);
+
+#endif

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The zsmalloc backend: its life.
+ *
+ * The arena is cut into windows of equal size; a
+ * zspage is a run of pages at the start of a window, so that a ref gives its
+ * window by a shift and its place there by a multiplication. Per window there
+ * is a descriptor of one cache line, in an array that is reserved whole and
+ * takes memory only where it was touched; per live zspage one block of
+ * ordinary memory with its bitmap and owners. See zsmalloc_priv.h for who may
+ * touch what, and for the locks.
+ *
+ * The rooms: class.c how sizes map to zspages, zspage.c one zspage, list.c
+ * lists of them, window.c those that no class has, alloc.c, free.c and pin.c what users call, keeper.c what is
+ * populated before it is needed, adopt.c what a new process rebuilds, check.c
+ * what must always hold, walk.c all objects, stat.c the numbers.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "zsmalloc_priv.h"
+
+static struct uz__zs *pool_new(const struct uz_pool_config *config)
+{
+	unsigned int step_shift = config->class_step == 8 ? 3 : 4;
+	unsigned int nr_classes = ((UZ_POOL_MAX_OBJECT - 1) >> step_shift) + 2;
+	size_t size =
+		sizeof(struct uz__zs) + nr_classes * sizeof(struct uz__class);
+	struct uz__zs *pool = aligned_alloc(UZ_CACHELINE, size);
+	unsigned int i;
+
+	if (!pool)
+		return NULL;
+	memset(pool, 0, size);
+	pool->zspages = MAP_FAILED;
+	pool->step_shift = step_shift;
+	pool->nr_classes = nr_classes;
+	pool->nr_windows = (uint32_t)(config->arena_size / config->window_size);
+	pool->ref_shift =
+		(unsigned int)__builtin_ctz(config->window_size / UZ_REF_UNIT);
+	uz__window_init(pool);
+	uz__keeper_init(pool);
+	for (i = 1; i < nr_classes; i++)
+		uz__class_init(&pool->classes[i], i << step_shift,
+			       config->window_size);
+	return pool;
+}
+
+static void zs_destroy(struct uz_pool *base)
+{
+	struct uz__zs *pool = uz__zs(base);
+	unsigned int i;
+
+	uz__keeper_fini(pool);
+	for (i = 0; i < pool->store.bump; i++)
+		free(pool->zspages[i].block);
+	for (i = 1; i < pool->nr_classes; i++)
+		uz__class_fini(&pool->classes[i]);
+	uz__window_fini(pool);
+	if (pool->zspages != MAP_FAILED)
+		munmap(pool->zspages, pool->zspages_size);
+	free(pool);
+}
+
+static int zs_new(struct uz_pool **pool, const struct uz_pool_config *config)
+{
+	struct uz__zs *p = pool_new(config);
+	int ret;
+
+	if (!p)
+		return -ENOMEM;
+	p->zspages_size = p->nr_windows * sizeof(struct uz__zspage);
+	p->zspages = mmap(NULL, p->zspages_size, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p->zspages == MAP_FAILED) {
+		ret = -errno;
+		zs_destroy(&p->base);
+		return ret;
+	}
+	*pool = &p->base;
+	return 0;
+}
+
+const struct uz__backend uz__zsmalloc = {
+	.name = "zsmalloc",
+	.caps = UZ_POOL_LINEAR | UZ_POOL_SLEEP_MAPPED,
+	.new = zs_new,
+	.destroy = zs_destroy,
+	.keep = uz__zs_keep,
+	.adopt_object = uz__zs_adopt_object,
+	.adopt_end = uz__zs_adopt_end,
+	.alloc = uz__zs_alloc,
+	.free = uz__zs_free,
+	.map = uz__zs_map,
+	.unmap = uz__zs_unmap,
+	.class_size = uz__zs_class_size,
+	.trim = uz__zs_trim,
+	.stat = uz__zs_stat,
+	.class_stat = uz__zs_class_stat,
+	.check = uz__zs_check,
+	.for_each = uz__zs_for_each,
+};
