@@ -73,7 +73,9 @@ const char *uz_pool_backend(unsigned int nth);
  * @arena_size:   bytes of address space; a multiple of @window_size, at most
  *                2^44; costs nothing until used
  * @window_size:  bytes, a power of two, 16 ... 64 pages
- * @class_step:   bytes between size classes, 8 or 16
+ * @class_fine:   size classes are 8 bytes apart up to this size, a multiple of
+ *                16 that is at most UZ_POOL_MAX_OBJECT
+ * @class_step:   bytes between size classes above it, 8 or 16
  * @keep_empty:   bytes of empty, populated zspages kept for reuse before
  *                memory is given back to the system
  *
@@ -84,6 +86,7 @@ struct uz_pool_config {
 	char backend[UZ_POOL_NAME_MAX + 1];
 	uint64_t arena_size;
 	uint32_t window_size;
+	uint32_t class_fine;
 	uint32_t class_step;
 	uint64_t keep_empty;
 };

@@ -12,7 +12,7 @@
 /* ---- superblock: super.c ---- */
 
 #define UZ__MAGIC   UINT64_C(0x6d6172347a753031) /* "10uz4ram", as bytes */
-#define UZ__VERSION 1
+#define UZ__VERSION 2
 
 /**
  * struct uz__super - the first page of the control memfd
@@ -25,6 +25,7 @@
  * @mem_limit:   bytes
  * @arena_size:  as struct uz_pool_config
  * @window_size: as struct uz_pool_config
+ * @class_fine:  as struct uz_pool_config
  * @class_step:  as struct uz_pool_config
  * @codec:       index into @codecs for new stores
  * @codecs:      texts that uz_codec_parse() takes, "" where there is none; the
@@ -41,6 +42,7 @@ struct uz__super {
 	uint64_t mem_limit;
 	uint64_t arena_size;
 	uint32_t window_size;
+	uint32_t class_fine;
 	uint32_t class_step;
 	_Atomic uint32_t codec;
 	char codecs[UZ_SLOT_CODECS][UZ_CODEC_TEXT_MAX + 1];

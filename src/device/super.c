@@ -104,6 +104,7 @@ void uz__super_pool_config(const struct uz_device *dev,
 
 	config->arena_size = sb->arena_size;
 	config->window_size = sb->window_size;
+	config->class_fine = sb->class_fine;
 	config->class_step = sb->class_step;
 }
 
@@ -114,5 +115,6 @@ void uz__super_set_pool_config(struct uz_device *dev,
 
 	sb->arena_size = config->arena_size;
 	sb->window_size = config->window_size;
+	sb->class_fine = config->class_fine;
 	sb->class_step = config->class_step;
 }

@@ -40,17 +40,16 @@ static const struct uz__backend *find_backend(const char *name)
  * memory is left: so twice what all pages stored raw take, and room for
  * hundreds of classes of which each has some zspages that are hardly used.
  *
- * Classes 16 bytes apart: 8 would save 4 bytes an object, but twice as many
- * classes have twice as many half used zspages. Only with more than a GiB of
- * data that is never overwritten would 8 come out ahead, by 0.3%; after
- * overwriting it is 1% to 6% behind.
+ * How far classes lie apart and how long a window is: ARCHITECTURE.md, "The
+ * class table".
  */
 void uz_pool_config_default(struct uz_pool_config *config, uint64_t data_bytes)
 {
 	uint64_t size;
 
 	*config = (struct uz_pool_config){
-		.window_size = 32 * UZ_PAGE_SIZE,
+		.window_size = 64 * UZ_PAGE_SIZE,
+		.class_fine = 1536,
 		.class_step = 16,
 		.keep_empty = UINT64_C(1) << 20,
 	};
@@ -70,6 +69,8 @@ static bool config_valid(const struct uz_pool_config *config)
 	    window > 64 * UZ_PAGE_SIZE)
 		return false;
 	if (config->class_step != 8 && config->class_step != 16)
+		return false;
+	if (config->class_fine % 16 || config->class_fine > UZ_POOL_MAX_OBJECT)
 		return false;
 	return config->arena_size && config->arena_size <= ARENA_MAX &&
 	       !(config->arena_size % window);

@@ -27,6 +27,7 @@ static inline void fixture_open(struct fixture *f, unsigned int windows)
 	uz_pool_config_default(&f->config, 0);
 	f->config.arena_size = windows * PAGES(WINDOW_PAGES);
 	f->config.window_size = PAGES(WINDOW_PAGES);
+	f->config.class_fine = 0;
 	f->config.class_step = 8;
 	f->config.keep_empty = 0;
 	f->fd = uz_shm_memfd("test");

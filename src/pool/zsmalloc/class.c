@@ -68,5 +68,5 @@ uint32_t uz__zs_class_size(const struct uz_pool *base, uint32_t size)
 {
 	const struct uz__zs *pool = uz__zs((struct uz_pool *)base);
 
-	return uz__class_number(pool, size) << pool->step_shift;
+	return pool->classes[uz__class_number(pool, size)].size;
 }

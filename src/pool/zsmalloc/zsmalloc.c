@@ -22,10 +22,24 @@
 
 #include "zsmalloc_priv.h"
 
+/* The inverse of uz__class_number(). */
+static uint32_t size_of_class(const struct uz_pool_config *config,
+			      unsigned int class)
+{
+	unsigned int fine = config->class_fine / 8;
+
+	if (class <= fine)
+		return class * 8;
+	return config->class_fine + (class - fine) * config->class_step;
+}
+
 static struct uz__zs *pool_new(const struct uz_pool_config *config)
 {
-	unsigned int step_shift = config->class_step == 8 ? 3 : 4;
-	unsigned int nr_classes = ((UZ_POOL_MAX_OBJECT - 1) >> step_shift) + 2;
+	unsigned int fine = config->class_fine / 8;
+	unsigned int coarse = (UZ_POOL_MAX_OBJECT - config->class_fine +
+			       config->class_step - 1) /
+			      config->class_step;
+	unsigned int nr_classes = 1 + fine + coarse;
 	size_t size =
 		sizeof(struct uz__zs) + nr_classes * sizeof(struct uz__class);
 	struct uz__zs *pool = aligned_alloc(UZ_CACHELINE, size);
@@ -35,7 +49,8 @@ static struct uz__zs *pool_new(const struct uz_pool_config *config)
 		return NULL;
 	memset(pool, 0, size);
 	pool->zspages = MAP_FAILED;
-	pool->step_shift = step_shift;
+	pool->fine = config->class_fine;
+	pool->step_shift = config->class_step == 8 ? 3 : 4;
 	pool->nr_classes = nr_classes;
 	pool->nr_windows = (uint32_t)(config->arena_size / config->window_size);
 	pool->ref_shift =
@@ -43,7 +58,7 @@ static struct uz__zs *pool_new(const struct uz_pool_config *config)
 	uz__window_init(pool);
 	uz__keeper_init(pool);
 	for (i = 1; i < nr_classes; i++)
-		uz__class_init(&pool->classes[i], i << step_shift,
+		uz__class_init(&pool->classes[i], size_of_class(config, i),
 			       config->window_size);
 	return pool;
 }

@@ -200,7 +200,8 @@ struct uz__keeper {
  * @zspages_size: bytes reserved for them
  * @nr_windows:   of the arena
  * @ref_shift:    a ref shifted right by this is its window
- * @step_shift:   of the distance between classes
+ * @fine:         classes are 8 bytes apart up to this size
+ * @step_shift:   of the distance between classes above it
  * @nr_classes:   entries of @classes; the first is no class
  * @store:        spare windows
  * @keeper:       populates ahead
@@ -212,6 +213,7 @@ struct uz__zs {
 	size_t zspages_size;
 	uint32_t nr_windows;
 	unsigned int ref_shift;
+	uint32_t fine;
 	unsigned int step_shift;
 	unsigned int nr_classes;
 	_Alignas(UZ_CACHELINE) struct uz__store store;
@@ -261,7 +263,12 @@ void uz__class_fini(struct uz__class *c);
 static inline unsigned int uz__class_number(const struct uz__zs *pool,
 					    uint32_t size)
 {
-	return (size + (1u << pool->step_shift) - 1) >> pool->step_shift;
+	uint32_t above;
+
+	if (size <= pool->fine)
+		return (size + 7) / 8;
+	above = size - pool->fine + (1u << pool->step_shift) - 1;
+	return pool->fine / 8 + (above >> pool->step_shift);
 }
 
 /* Exact for every offset in a window at which an object begins. */
