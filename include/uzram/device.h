@@ -3,6 +3,7 @@
 #define UZRAM_DEVICE_H
 
 #include <uzram/compress.h>
+#include <uzram/pool.h>
 #include <uzram/table.h>
 #include <uzram/types.h>
 #include <uzram/util/err.h>
@@ -71,8 +72,8 @@ void uz_device_mem_close(struct uz_device_mem *mem);
  *
  * Context: any thread; nobody else may have these memfds open as a device.
  * Return:  0; -EUCLEAN the memory contradicts itself; -ENOTSUP it is of
- *          another version or needs a codec that this build has not; -EINVAL
- *          bad name; -ENOMEM; other -errno.
+ *          another version or needs a codec or an allocator that this build
+ *          has not; -EINVAL bad name; -ENOMEM; other -errno.
  */
 uz_must_check int uz_device_open(struct uz_device **dev, const char *name,
 				 const struct uz_device_mem *mem,
@@ -140,6 +141,38 @@ uz_must_check int uz_device_set_codec(struct uz_device *dev, const char *text,
 void uz_device_codec(struct uz_device *dev, struct uz_codec *codec);
 
 /**
+ * uz_device_check_zpool() - is this an allocator for compressed pages?
+ * @name: any text
+ * @err:  says which there are; may be NULL
+ *
+ * Context: any thread.
+ * Return:  0 or -ENOTSUP.
+ */
+uz_must_check int uz_device_check_zpool(const char *name, struct uz_err *err);
+
+/**
+ * uz_device_set_zpool() - choose the allocator for compressed pages
+ * @dev:  the device
+ * @name: one of uz_pool_backend()
+ * @err:  the reason; may be NULL
+ *
+ * Context: any thread; takes the configuration lock.
+ * Return:  0; -EBUSY once the device has a size; -ENOTSUP unknown. After a
+ *          failure nothing has changed.
+ */
+uz_must_check int uz_device_set_zpool(struct uz_device *dev, const char *name,
+				      struct uz_err *err);
+
+/**
+ * uz_device_zpool() - the allocator for compressed pages
+ * @dev:  the device
+ * @name: filled
+ *
+ * Context: any thread; takes the configuration lock.
+ */
+void uz_device_zpool(struct uz_device *dev, char name[UZ_POOL_NAME_MAX + 1]);
+
+/**
  * uz_device_set_limit() - most memory that the pool may use
  * @dev:   the device
  * @bytes: rounded up to a page; 0 takes the limit away
@@ -193,7 +226,7 @@ unsigned int uz_device_holders(const struct uz_device *dev);
 
 /**
  * uz_device_reset() - drop every page, the size, the limit and the counters,
- * and go back to the default codec
+ * and go back to the default codec and allocator
  * @dev:   the device
  * @force: although it is held; readers and writers then get -EINVAL, as from
  *         a device without a size
@@ -338,6 +371,43 @@ uz_must_check int uz_page_store_part(struct uz_io *io, uint64_t index,
  */
 void uz_page_drop(struct uz_io *io, uint64_t index);
 
+/* ---- compaction ---- */
+
+/**
+ * uz_device_compact() - one batch of moving pages together in the pool
+ * @dev:    the device
+ * @scope:  how far to go
+ * @budget: most objects to move in this call; keep it small (a thousand or
+ *          so): whoever wants the configuration lock waits for its end
+ * @done:   added to
+ *
+ * Reads and writes go on meanwhile and do not wait. Call it again while it
+ * returns true. What it does is counted in struct uz_device_stat.
+ *
+ * Context: any thread that is not inside a request; takes the configuration
+ *          lock for the whole call.
+ * Return:  true when another call would find more to do; false when there is
+ *          none, when the allocator cannot move objects, or when the device
+ *          has no size.
+ */
+bool uz_device_compact(struct uz_device *dev, enum uz_pool_compact_scope scope,
+		       uint32_t budget, struct uz_pool_compaction *done);
+
+/**
+ * uz_device_on_fragmented() - be told when compaction is worth while
+ * @dev: the device, not shared with other threads yet
+ * @fn:  as uz_pool_on_fragmented() says: called inside requests, and must be
+ *       short. NULL: nobody
+ * @arg: handed to @fn
+ *
+ * Holds for every size that the device gets, until it is closed.
+ *
+ * Context: before the device is used by several threads; takes the
+ *          configuration lock.
+ */
+void uz_device_on_fragmented(struct uz_device *dev, void (*fn)(void *arg),
+			     void *arg);
+
 /* ---- what it holds ---- */
 
 /**
@@ -349,6 +419,10 @@ void uz_page_drop(struct uz_io *io, uint64_t index);
  * @mem_used_max:      most that mem_used_total has been
  * @same_pages:        same-filled pages
  * @pages_compacted:   pages freed by compaction
+ * @objects_moved:     objects moved by compaction
+ * @compact_pinned:    zspages that compaction passed over because they were
+ *                     mapped
+ * @compact_contended: classes that it passed over because they were locked
  * @huge_pages:        pages stored raw
  * @huge_pages_since:  pages ever stored raw
  * @failed_reads:      pages that could not be read
@@ -366,11 +440,15 @@ void uz_page_drop(struct uz_io *io, uint64_t index);
  * @retries:           partial stores and loads begun again because the slot
  *                     changed
  * @deferred_frees:    objects freed that still wait for a mapping to end
+ * @deferred_bytes:    what these take up
+ * @longest_map_ns:    nanoseconds; the longest time that an object was mapped,
+ *                     as struct uz_pool_stat says
+ * @maps:              objects mapped now, in a build with debug checks; else 0
  * @meta_bytes:        memory beside the arena: table, descriptors, owners
  * @mem_resident:      everything that the device takes: arena and meta_bytes
  *
- * Sizes are bytes, everything else counts; all of them since the device got
- * its size.
+ * Sizes are bytes, everything else counts unless it says so; all of them since
+ * the device got its size (@longest_map_ns: since this process has it).
  */
 struct uz_device_stat {
 	uint64_t orig_data_size;
@@ -380,6 +458,9 @@ struct uz_device_stat {
 	uint64_t mem_used_max;
 	uint64_t same_pages;
 	uint64_t pages_compacted;
+	uint64_t objects_moved;
+	uint64_t compact_pinned;
+	uint64_t compact_contended;
 	uint64_t huge_pages;
 	uint64_t huge_pages_since;
 	uint64_t failed_reads;
@@ -396,6 +477,9 @@ struct uz_device_stat {
 	uint64_t checksum_errors;
 	uint64_t retries;
 	uint64_t deferred_frees;
+	uint64_t deferred_bytes;
+	uint64_t longest_map_ns;
+	uint64_t maps;
 	uint64_t meta_bytes;
 	uint64_t mem_resident;
 };
@@ -408,6 +492,19 @@ struct uz_device_stat {
  * Context: any thread; takes the configuration lock.
  */
 void uz_device_stat(struct uz_device *dev, struct uz_device_stat *stat);
+
+/**
+ * uz_device_class_stat() - the numbers of one size class of its pool
+ * @dev:  the device
+ * @nth:  0, 1, ...: in order of size
+ * @stat: filled
+ *
+ * Context: any thread; takes the configuration lock.
+ * Return:  false: there are no more classes, or the device has no size; @stat
+ *          is untouched.
+ */
+bool uz_device_class_stat(struct uz_device *dev, unsigned int nth,
+			  struct uz_pool_class_stat *stat);
 
 /**
  * uz_device_reset_max() - let mem_used_max begin again from what is used now

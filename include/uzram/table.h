@@ -95,6 +95,12 @@ static inline uz_slot_t uz_slot_make(enum uz_slot_kind kind, unsigned int codec,
 	       ref << 23;
 }
 
+/* The word of the same object, flags included, at another place. */
+static inline uz_slot_t uz_slot_move(uz_slot_t w, uz_ref_t ref)
+{
+	return (w & ((UINT64_C(1) << 23) - 1)) | ref << 23;
+}
+
 /**
  * uz_slot_same() - the slot of a page that repeats one word
  * @value: the word

@@ -70,6 +70,7 @@ int uz__device_map_memory(struct uz_device *dev, uint64_t disksize,
 		uz__device_unmap_memory(dev);
 		return err;
 	}
+	uz_pool_on_fragmented(dev->pool, dev->fragmented, dev->arg);
 	dev->ref_end = (config->arena_size - UZ_POOL_MAX_OBJECT) / UZ_REF_UNIT;
 	uz_pool_set_limit(dev->pool, uz__device_limit(dev));
 	return 0;
@@ -117,11 +118,12 @@ static bool device_name_ok(const char *name)
 	       strspn(name, good) == len;
 }
 
-static int device_default_codec(struct uz_device *dev)
+static int device_defaults(struct uz_device *dev)
 {
 	struct uz_codec codec;
 	int err;
 
+	uz__super_set_zpool(dev, uz_pool_backend(0));
 	err = uz_codec_parse(uz_codec_known(0), &codec, NULL);
 	if (!err)
 		uz__super_set_codec(dev, &codec);
@@ -145,7 +147,7 @@ static int device_begin(struct uz_device *dev, struct uz_err *err)
 				  dev->name, strerror(-ret));
 	dev->ctl = dev->shm.base;
 	if (is_new) {
-		ret = device_default_codec(dev);
+		ret = device_defaults(dev);
 		if (ret)
 			return uz_err_set(err, ret,
 					  "this program knows no codec");
@@ -155,6 +157,8 @@ static int device_begin(struct uz_device *dev, struct uz_err *err)
 	ret = uz__super_check(dev, err);
 	if (!ret)
 		ret = uz__super_codecs(dev, err);
+	if (!ret)
+		ret = uz__super_zpool(dev, err);
 	return ret ? ret : uz__adopt(dev, err);
 }
 
@@ -220,6 +224,7 @@ int uz_device_set_disksize(struct uz_device *dev, uint64_t size,
 			dev->name, (unsigned long long)size);
 	size = (size + UZ_PAGE_SIZE - 1) & ~(uint64_t)(UZ_PAGE_SIZE - 1);
 	uz_pool_config_default(&config, size);
+	strcpy(config.backend, dev->zpool);
 	ret = device_forget_pages(dev);
 	if (!ret)
 		ret = uz__device_map_memory(dev, size, &config);
@@ -340,7 +345,7 @@ int uz_device_reset(struct uz_device *dev, bool force, struct uz_err *err)
 	dev->ctl->super.mem_limit = 0;
 	ret = device_forget_pages(dev);
 	if (!ret)
-		ret = device_default_codec(dev);
+		ret = device_defaults(dev);
 	if (ret)
 		return uz_err_set(err, ret,
 				  "cannot give back the memory of %s: %s",

@@ -30,6 +30,8 @@
  * @codec:       index into @codecs for new stores
  * @codecs:      texts that uz_codec_parse() takes, "" where there is none; the
  *               slot word's codec field indexes it
+ * @zpool:       index into @zpools for the pool
+ * @zpools:      names of backends; the other entry is where a change is made
  *
  * Changed under the configuration lock only. Whoever adopts believes it after
  * uz__super_check().
@@ -46,6 +48,8 @@ struct uz__super {
 	uint32_t class_step;
 	_Atomic uint32_t codec;
 	char codecs[UZ_SLOT_CODECS][UZ_CODEC_TEXT_MAX + 1];
+	_Atomic uint32_t zpool;
+	char zpools[2][UZ_POOL_NAME_MAX + 1];
 };
 
 /*
@@ -71,7 +75,11 @@ struct uz__super {
 	X(bytes_written)        \
 	X(limit_rejections)     \
 	X(checksum_errors)      \
-	X(retries)
+	X(retries)              \
+	X(pages_compacted)      \
+	X(objects_moved)        \
+	X(compact_pinned)       \
+	X(compact_contended)
 
 /**
  * struct uz__counters - one thread's share of every counter
@@ -134,6 +142,9 @@ struct uz__ctl {
  * @ref_end:   refs at or beyond it lie outside the arena
  * @codecs:    parsed codecs; ops is NULL where the superblock has none
  * @codec:     index of the codec for new stores
+ * @zpool:     the pool's backend, or what it will be; from uz_pool_backend()
+ * @fragmented: whom each pool tells that compaction is worth while
+ * @arg:       handed to @fragmented
  * @ios:       contexts of all threads; the index plus one is the counter slot
  * @holders:   opens of the block file
  */
@@ -150,6 +161,9 @@ struct uz_device {
 	uz_ref_t ref_end;
 	struct uz_codec codecs[UZ_SLOT_CODECS];
 	unsigned int codec;
+	const char *zpool;
+	void (*fragmented)(void *arg);
+	void *arg;
 	struct uz_io *ios[UZ_IO_MAX];
 	_Atomic unsigned int holders;
 };
@@ -192,6 +206,8 @@ void uz__super_init(struct uz_device *dev);
 int uz__super_check(struct uz_device *dev, struct uz_err *err);
 int uz__super_codecs(struct uz_device *dev, struct uz_err *err);
 void uz__super_set_codec(struct uz_device *dev, const struct uz_codec *codec);
+int uz__super_zpool(struct uz_device *dev, struct uz_err *err);
+void uz__super_set_zpool(struct uz_device *dev, const char *backend);
 void uz__super_pool_config(const struct uz_device *dev,
 			   struct uz_pool_config *config);
 void uz__super_set_pool_config(struct uz_device *dev,
@@ -260,12 +276,25 @@ static inline bool uz__slot_in_arena(const struct uz_device *dev, uz_slot_t w)
 /* Count a slot's page in (sign 1) or out (sign -1). */
 void uz__stat_slot(struct uz__counters *cnt, uz_slot_t slot, int sign);
 
+/* Count what compaction did. */
+void uz__stat_compaction(struct uz__counters *cnt,
+			 const struct uz_pool_compaction *done);
+
 /* Move a share to slot 0, zeroing it. Configuration lock held. */
 void uz__stat_fold(struct uz_device *dev, struct uz__counters *cnt);
 void uz__stat_zero(struct uz_device *dev);
 
 /* Sum of all shares; configuration lock held. */
 void uz__stat_sum(const struct uz_device *dev, struct uz__counters *sum);
+
+/* ---- zpool.c ---- */
+
+const char *uz__zpool_find(const char *name);
+
+/* ---- relocate.c ---- */
+
+/* Move one object; @arg is the device. See uz_pool_relocate. */
+bool uz__relocate(void *arg, uint32_t owner, uz_ref_t from, uz_ref_t to);
 
 /* ---- adopt.c ---- */
 

@@ -48,6 +48,15 @@ void uz__stat_slot(struct uz__counters *cnt, uz_slot_t slot, int sign)
 	}
 }
 
+void uz__stat_compaction(struct uz__counters *cnt,
+			 const struct uz_pool_compaction *done)
+{
+	share_add(&cnt->pages_compacted, done->pages);
+	share_add(&cnt->objects_moved, done->objects);
+	share_add(&cnt->compact_pinned, done->pinned);
+	share_add(&cnt->compact_contended, done->contended);
+}
+
 static void sum_add(struct uz__counters *sum, const struct uz__counters *cnt)
 {
 	/* relaxed: each value whole, no order between them */
@@ -105,6 +114,9 @@ static void stat_memory(struct uz_device *dev, struct uz_device_stat *stat)
 	stat->mem_used_total = pool.used_bytes;
 	stat->mem_used_max = pool.max_used_bytes;
 	stat->deferred_frees = pool.deferred;
+	stat->deferred_bytes = pool.deferred_bytes;
+	stat->longest_map_ns = pool.longest_map_ns;
+	stat->maps = pool.maps;
 	stat->meta_bytes = pool.meta_bytes + uz_table_resident(dev->table) +
 			   uz_shm_resident(&dev->shm);
 	stat->mem_resident = stat->mem_used_total + stat->meta_bytes;
@@ -128,4 +140,12 @@ void uz_device_stat(struct uz_device *dev, struct uz_device_stat *stat)
 	UZ__LASTING_COUNTERS(X)
 #undef X
 	stat_memory(dev, stat);
+}
+
+bool uz_device_class_stat(struct uz_device *dev, unsigned int nth,
+			  struct uz_pool_class_stat *stat)
+{
+	uz_scoped_acquire(guard, &dev->lock);
+
+	return dev->pool && uz_pool_class_stat(dev->pool, nth, stat);
 }

@@ -5,9 +5,10 @@
  *
  * A process may die between any two stores here, so each change is arranged
  * to be complete by its last store: the magic after the rest, the codec index
- * after the codec's text (which goes to an entry not in use), the disksize
- * after the geometry. Those last stores are releases; since memory is shared
- * with nobody but successors of a dead process, that is all the order needed.
+ * after the codec's text (which goes to an entry not in use), the allocator's
+ * likewise, the disksize after the geometry. Those last stores are releases;
+ * since memory is shared with nobody but successors of a dead process, that is
+ * all the order needed.
  *
  * Changed under the configuration lock.
  */
@@ -97,11 +98,44 @@ void uz__super_set_codec(struct uz_device *dev, const struct uz_codec *codec)
 	dev->codec = next;
 }
 
+int uz__super_zpool(struct uz_device *dev, struct uz_err *err)
+{
+	const struct uz__super *sb = &dev->ctl->super;
+	uint32_t current = atomic_load(&sb->zpool);
+
+	if (current > 1)
+		return uz_err_set(
+			err, -EUCLEAN,
+			"memory of %s names allocator %u, which it does not describe",
+			dev->name, current);
+	dev->zpool = uz__zpool_find(sb->zpools[current]);
+	if (!dev->zpool)
+		return uz_err_set(
+			err, -ENOTSUP,
+			"memory of %s needs the allocator \"%.*s\", which this program does not have",
+			dev->name, UZ_POOL_NAME_MAX, sb->zpools[current]);
+	return 0;
+}
+
+void uz__super_set_zpool(struct uz_device *dev, const char *backend)
+{
+	struct uz__super *sb = &dev->ctl->super;
+	/* relaxed: the configuration lock is held. */
+	uint32_t next = !atomic_load_explicit(&sb->zpool, memory_order_relaxed);
+
+	dev->zpool = uz__zpool_find(backend);
+	memset(sb->zpools[next], 0, sizeof(sb->zpools[next]));
+	strcpy(sb->zpools[next], dev->zpool);
+	/* release: a successor that finds the index finds the name. */
+	atomic_store_explicit(&sb->zpool, next, memory_order_release);
+}
+
 void uz__super_pool_config(const struct uz_device *dev,
 			   struct uz_pool_config *config)
 {
 	const struct uz__super *sb = &dev->ctl->super;
 
+	strcpy(config->backend, dev->zpool);
 	config->arena_size = sb->arena_size;
 	config->window_size = sb->window_size;
 	config->class_fine = sb->class_fine;

@@ -161,6 +161,44 @@ static void test_refuses_nonsense(void **state)
 	fixture_close(&f);
 }
 
+/* Where a text lies in the superblock. */
+static off_t super_find(const struct fixture *f, const char *text)
+{
+	char page[UZ_PAGE_SIZE];
+	const char *at;
+
+	assert_int_equal(pread(f->mem.ctl_fd, page, sizeof(page), 0),
+			 sizeof(page));
+	at = memmem(page, sizeof(page), text, strlen(text) + 1);
+	assert_non_null(at);
+	return at - page;
+}
+
+static void test_refuses_unknown_zpool(void **state)
+{
+	struct fixture f;
+	uint64_t word, index;
+	off_t at;
+
+	(void)state;
+	fixture_open(&f, NULL, 0);
+	fixture_forget(&f);
+	at = super_find(&f, uz_pool_backend(0));
+	memset(&word, 'x', sizeof(word)); /* in that case without an end */
+	assert_int_equal(pwrite(f.mem.ctl_fd, &word, 8, at + 8), 8);
+	refuse(f.mem.ctl_fd, at, word, &f, -ENOTSUP);
+	memset(&word, 0, sizeof(word));
+	assert_int_equal(pwrite(f.mem.ctl_fd, &word, 8, at + 8), 8);
+	/* The index of the entry lies before the two. */
+	assert_int_equal(pread(f.mem.ctl_fd, &index, 4, at - 16 - 4), 4);
+	assert_int_equal((uint32_t)index, 1);
+	assert_int_equal(pread(f.mem.ctl_fd, &index, 8, at - 16 - 4), 8);
+	refuse(f.mem.ctl_fd, at - 16 - 4, (index & ~UINT64_C(0xff)) | 7, &f,
+	       -EUCLEAN);
+	fixture_adopt(&f);
+	fixture_close(&f);
+}
+
 static void test_refuses_foreign_memory(void **state)
 {
 	struct uz_device *dev = NULL;
@@ -181,6 +219,7 @@ int main(void)
 		cmocka_unit_test(test_comes_back_as_it_was),
 		cmocka_unit_test(test_without_size),
 		cmocka_unit_test(test_refuses_nonsense),
+		cmocka_unit_test(test_refuses_unknown_zpool),
 		cmocka_unit_test(test_refuses_foreign_memory),
 	};
 

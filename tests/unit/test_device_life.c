@@ -80,6 +80,86 @@ static void test_codec(void **state)
 	fixture_close(&f);
 }
 
+static void expect_zpool(struct fixture *f, const char *want)
+{
+	char name[UZ_POOL_NAME_MAX + 1];
+
+	uz_device_zpool(f->dev, name);
+	assert_string_equal(name, want);
+}
+
+static void test_zpool(void **state)
+{
+	struct uz_err err;
+	const char *name;
+	struct fixture f;
+	unsigned int i;
+
+	(void)state;
+	fixture_open(&f, NULL, 0);
+	assert_int_equal(uz_device_reset(f.dev, true, NULL), 0);
+	expect_zpool(&f, uz_pool_backend(0));
+	assert_int_equal(uz_device_set_zpool(f.dev, "no-such", &err), -ENOTSUP);
+	assert_non_null(strstr(err.text, "no-such"));
+	assert_non_null(strstr(err.text, uz_pool_backend(0)));
+	assert_int_equal(uz_device_set_zpool(f.dev, "", NULL), -ENOTSUP);
+	expect_zpool(&f, uz_pool_backend(0));
+	for (i = 0; (name = uz_pool_backend(i)); i++) {
+		unsigned char page[UZ_PAGE_SIZE];
+
+		assert_int_equal(uz_device_set_zpool(f.dev, name, NULL), 0);
+		expect_zpool(&f, name);
+		fixture_forget(&f);
+		fixture_adopt(&f); /* chosen, no size yet */
+		expect_zpool(&f, name);
+		assert_int_equal(uz_device_set_disksize(f.dev, 1 << 20, NULL),
+				 0);
+		assert_int_equal(uz_device_set_zpool(f.dev, name, &err),
+				 -EBUSY);
+		page_text(page, i);
+		assert_int_equal(uz_page_store(f.io, i, page), 0);
+		fixture_check(&f);
+		fixture_forget(&f);
+		fixture_adopt(&f);
+		expect_zpool(&f, name);
+		expect_page(&f, i, page);
+		assert_int_equal(uz_device_reset(f.dev, true, NULL), 0);
+		expect_zpool(&f, uz_pool_backend(0));
+	}
+	fixture_close(&f);
+}
+
+static void test_classes(void **state)
+{
+	struct uz_pool_class_stat stat = { .size = 77 };
+	unsigned char page[UZ_PAGE_SIZE];
+	struct uz_device_stat total;
+	uint64_t objects = 0, used = 0;
+	struct fixture f;
+	unsigned int i;
+
+	(void)state;
+	fixture_open(&f, NULL, 0);
+	assert_false(uz_device_class_stat(f.dev, 0, &stat));
+	assert_int_equal(stat.size, 77);
+	assert_int_equal(uz_device_set_disksize(f.dev, 1 << 20, NULL), 0);
+	for (i = 0; i < 100; i++) {
+		if (i % 2)
+			page_noise(page, i);
+		else
+			page_text(page, i);
+		assert_int_equal(uz_page_store(f.io, i, page), 0);
+	}
+	for (i = 0; uz_device_class_stat(f.dev, i, &stat); i++) {
+		objects += stat.objects;
+		used += stat.used_bytes;
+	}
+	assert_int_equal(objects, 100);
+	uz_device_stat(f.dev, &total);
+	assert_true(used && used <= total.mem_used_total);
+	fixture_close(&f);
+}
+
 static void test_no_size_no_io(void **state)
 {
 	unsigned char page[UZ_PAGE_SIZE] = { 0 };
@@ -165,6 +245,8 @@ int main(void)
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_codec),
+		cmocka_unit_test(test_zpool),
+		cmocka_unit_test(test_classes),
 		cmocka_unit_test(test_no_size_no_io),
 		cmocka_unit_test(test_reset),
 		cmocka_unit_test(test_too_many_threads),
