@@ -2,6 +2,7 @@
 #ifndef UZRAM_DAEMON_H
 #define UZRAM_DAEMON_H
 
+#include <uzram/pool.h>
 #include <uzram/types.h>
 #include <uzram/util/err.h>
 
@@ -24,6 +25,7 @@
  * @size:      disksize in bytes; 0: none yet
  * @codec:     as uz_codec_parse() takes it; "": the default
  * @mem_limit: bytes; 0: none
+ * @zpool:     allocator, one of uz_pool_backend(); "": the default
  * @threads:   threads that serve requests; 0: chosen from the CPUs
  * @frontend:  "fuse"
  * @ready_fd:  -1, or a descriptor that gets "READY\n" when the device serves,
@@ -35,6 +37,7 @@ struct uz_daemon_config {
 	uint64_t size;
 	char codec[64];
 	uint64_t mem_limit;
+	char zpool[UZ_POOL_NAME_MAX + 1];
 	unsigned int threads;
 	char frontend[16];
 	int ready_fd;
@@ -52,12 +55,13 @@ void uz_daemon_config_init(struct uz_daemon_config *config);
  * uz_daemon_config_set() - one KEY=VALUE
  * @config: changed on success only
  * @key:    "size", "codec" (also "compression-algorithm"), "mem_limit" (also
- *          "zram-resident-limit"), "threads", "frontend", "dir"
+ *          "zram-resident-limit"), "zpool", "threads", "frontend", "dir"
  * @value:  its text
  * @err:    the reason; may be NULL
  *
  * Context: any thread.
- * Return:  0; -EINVAL unknown key or bad value; -ERANGE out of range.
+ * Return:  0; -EINVAL unknown key or bad value; -ERANGE out of range;
+ *          -ENOTSUP a zpool that this build has not.
  */
 uz_must_check int uz_daemon_config_set(struct uz_daemon_config *config,
 				       const char *key, const char *value,

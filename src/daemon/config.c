@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include <uzram/compress.h>
+#include <uzram/device.h>
 #include <uzram/util/size.h>
 
 #include "daemon_priv.h"
@@ -101,6 +102,18 @@ static int set_codec(struct uz_daemon_config *config, const char *key,
 	return 0;
 }
 
+static int set_zpool(struct uz_daemon_config *config, const char *key,
+		     const char *value, struct uz_err *err)
+{
+	int rc = uz_device_check_zpool(value, err);
+
+	(void)key;
+	if (rc)
+		return rc;
+	snprintf(config->zpool, sizeof(config->zpool), "%s", value);
+	return 0;
+}
+
 static int set_threads(struct uz_daemon_config *config, const char *key,
 		       const char *value, struct uz_err *err)
 {
@@ -154,6 +167,7 @@ static const struct config_key {
 	{ "compression-algorithm", set_codec },
 	{ "mem_limit", set_mem_limit },
 	{ "zram-resident-limit", set_mem_limit },
+	{ "zpool", set_zpool },
 	{ "threads", set_threads },
 	{ "frontend", set_frontend },
 	{ "dir", set_dir },
@@ -169,6 +183,6 @@ int uz_daemon_config_set(struct uz_daemon_config *config, const char *key,
 			return config_keys[i].set(config, key, value, err);
 	return uz_err_set(err, -EINVAL,
 			  "unknown key '%.40s'; known are size, codec, "
-			  "mem_limit, threads, frontend and dir",
+			  "mem_limit, zpool, threads, frontend and dir",
 			  key);
 }

@@ -83,6 +83,8 @@ static int daemon_make_device(struct daemon *d,
 	rc = uz_device_open(&d->dev, config->name, &d->mem, err);
 	if (!rc && *config->codec)
 		rc = uz_device_set_codec(d->dev, config->codec, err);
+	if (!rc && *config->zpool)
+		rc = uz_device_set_zpool(d->dev, config->zpool, err);
 	if (rc)
 		return rc;
 	daemon_limit(d->dev, config->mem_limit);

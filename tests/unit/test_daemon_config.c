@@ -107,6 +107,22 @@ static void test_codec(void **state)
 	assert_int_equal(set("compression-algorithm", "store"), 0);
 }
 
+static void test_zpool(void **state)
+{
+	struct uz_err err;
+
+	(void)state;
+	assert_string_equal(config.zpool, "");
+	assert_int_equal(set("zpool", uz_pool_backend(0)), 0);
+	assert_string_equal(config.zpool, uz_pool_backend(0));
+	refuses("zpool", "", -ENOTSUP);
+	refuses("zpool", "no-such", -ENOTSUP);
+	refuses("zpool", "a name longer than any", -ENOTSUP);
+	assert_int_equal(uz_daemon_config_set(&config, "zpool", "no", &err),
+			 -ENOTSUP);
+	assert_non_null(strstr(err.text, uz_pool_backend(0)));
+}
+
 static void test_others(void **state)
 {
 	char path[sizeof(config.dir) + 2];
@@ -192,6 +208,7 @@ int main(void)
 		cmocka_unit_test_setup(test_size, setup),
 		cmocka_unit_test_setup(test_mem_limit, setup),
 		cmocka_unit_test_setup(test_codec, setup),
+		cmocka_unit_test_setup(test_zpool, setup),
 		cmocka_unit_test_setup(test_others, setup),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_rundir),
