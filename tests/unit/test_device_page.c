@@ -248,7 +248,7 @@ static void test_data_and_holes(void **state)
  */
 static void test_damage_is_seen(void **state)
 {
-	static unsigned char arena[3 << 17]; /* three classes, three windows */
+	static unsigned char arena[3 << 18]; /* three classes, three windows */
 	unsigned char want[3][UZ_PAGE_SIZE], got[UZ_PAGE_SIZE];
 	unsigned int seen[3] = { 0 };
 	struct uz_device_stat stat;
