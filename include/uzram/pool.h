@@ -144,7 +144,9 @@ uz_must_check int uz_pool_keep(struct uz_pool *pool);
  * uz_pool_destroy() - forget the pool; the arena's bytes stay in the memfd
  * @pool: the pool, or NULL
  *
- * Context: no other thread uses the pool any more.
+ * A build with debug checks ends the program when a map is still held.
+ *
+ * Context: no other thread uses the pool any more; no map is held.
  */
 void uz_pool_destroy(struct uz_pool *pool);
 
@@ -299,17 +301,22 @@ const void *uz_pool_view(struct uz_pool *pool, const struct uz_map *map,
 			 uint32_t len, void *copy);
 
 /**
- * uz_pool_unmap() - drop a pin
+ * uz_pool_unmap_by() - drop a pin
  * @pool: the pool
  * @map:  from uz_pool_map()
+ * @who:  the function that releases it, as for uz_pool_map_by()
  *
  * A build with debug checks ends the program when @map was released before or
- * never came from this pool, and says which function mapped what.
+ * never came from this pool, and says who mapped what, and who released it.
  *
  * Context: any thread; takes the class lock for a moment only when this was
  *          the last pin that deferred frees waited for.
  */
-void uz_pool_unmap(struct uz_pool *pool, const struct uz_map *map);
+void uz_pool_unmap_by(struct uz_pool *pool, const struct uz_map *map,
+		      const char *who);
+
+/* Unmap in the name of the calling function. */
+#define uz_pool_unmap(pool, map) uz_pool_unmap_by(pool, map, __func__)
 
 /* ---- compaction ---- */
 

@@ -78,6 +78,7 @@ extern const struct uz__backend uz__zsmalloc;
  * @limit_pages: 0: none (limit.c)
  * @used_pages:  pages of the arena that are held
  * @max_pages:   most that this ever was
+ * @longest_map_ns: of maps that were released (token.c)
  * @fragmented:  whom to tell that compaction is worth while
  * @arg:         handed to @fragmented
  */
@@ -86,6 +87,7 @@ struct uz_pool {
 	struct uz_shm arena;
 	struct uz_pool_config config;
 	_Atomic uint64_t limit_pages;
+	_Atomic uint64_t longest_map_ns;
 	void (*fragmented)(void *arg);
 	void *arg;
 	/* Written by every thread that grows; the above is hardly written. */

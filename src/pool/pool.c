@@ -3,13 +3,14 @@
  * The pool behind one contract: finds the backend, owns what all have in
  * common (arena, limit, maps' tokens) and hands the calls on.
  *
- * The rooms: limit.c the count of memory; zsmalloc/ the default backend.
+ * The rooms: limit.c the count of memory; token.c who holds which map;
+ * zsmalloc/ the default backend.
  */
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#include "backend.h"
+#include "token.h"
 
 #define ARENA_MAX ((uint64_t)UZ_REF_UNIT << UZ_REF_BITS)
 
@@ -113,6 +114,7 @@ void uz_pool_destroy(struct uz_pool *pool)
 
 	if (!pool)
 		return;
+	uz__token_none(pool);
 	arena = pool->arena;
 	pool->backend->destroy(pool);
 	uz_shm_unmap(&arena);
@@ -174,10 +176,12 @@ void uz_pool_write(struct uz_pool *pool, uz_ref_t ref, uint32_t at,
 void uz_pool_map_by(struct uz_pool *pool, uz_ref_t ref, struct uz_map *map,
 		    const char *who)
 {
-	(void)who;
 	map->ref = ref;
 	map->bytes = uz_pool_bytes(pool, ref);
+	map->since = uz__token_clock();
+	map->token = 0;
 	pool->backend->map(pool, map);
+	uz__token_give(pool, map, who);
 }
 
 const void *uz_pool_view(struct uz_pool *pool, const struct uz_map *map,
@@ -189,8 +193,11 @@ const void *uz_pool_view(struct uz_pool *pool, const struct uz_map *map,
 	return copy;
 }
 
-void uz_pool_unmap(struct uz_pool *pool, const struct uz_map *map)
+void uz_pool_unmap_by(struct uz_pool *pool, const struct uz_map *map,
+		      const char *who)
 {
+	uz__token_take(pool, map, who);
+	uz__token_held(pool, map->since);
 	pool->backend->unmap(pool, map);
 }
 
@@ -238,6 +245,9 @@ void uz_pool_stat(struct uz_pool *pool, struct uz_pool_stat *stat)
 	stat->limit_bytes =
 		UZ_PAGE_SIZE *
 		atomic_load_explicit(&pool->limit_pages, memory_order_relaxed);
+	stat->longest_map_ns = atomic_load_explicit(&pool->longest_map_ns,
+						    memory_order_relaxed);
+	uz__token_stat(pool, stat);
 }
 
 bool uz_pool_class_stat(struct uz_pool *pool, unsigned int nth,
