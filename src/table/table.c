@@ -10,7 +10,7 @@
  *
  * There are no locks. All operations on a slot are sequentially consistent:
  * the map protocol orders "pin, then read the slot again" against "change the
- * slot, then read the pins" (pin.c of the pool), which nothing weaker does.
+ * slot, then read the pins" (pin.h of the pool), which nothing weaker does.
  */
 #include <errno.h>
 #include <stdatomic.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A model of publish, map, free, deferred free, relocate and death: the
- * protocol of src/pool/zsmalloc/{pin,free}.c and src/device/page.c, for Spin.
+ * protocol of src/pool/pin.h and src/device/page.c, for Spin.
  *
  * One page, whose slot names one of PLACES places in one zspage, or none. A
  * writer stores new versions, a partial writer reads, modifies and swaps, a

@@ -2,26 +2,11 @@
 /*
  * Freeing: at once when the zspage is not pinned, otherwise deferred.
  *
- * pin.c explains the word of pins and its two epochs. Here, under the class's
- * lock, is what waits for them. A zspage has two lists of deferred frees:
- *
- *   waiting    their pins are all in the old epoch's count (new pins go to
- *              the other one), so they are done when that count is zero;
- *   following  freed since; may be held up by pins of either epoch.
- *
- * When the old count is zero, the waiting ones are freed, and the following
- * ones take their place: the epoch is flipped in the same step in which the
- * old count is seen to be zero, so all pins they may have to wait for are in
- * what is then the old count, and no later pin adds to it (but for a few
- * that chose their count just before the flip; they only cost time). So a
- * deferred free is done after at most two epochs, however pins overlap.
+ * ../pin.h explains the word of pins, and the two lists of frees that wait for
+ * it. Here they are, under the class's lock.
  *
  * The lists are linked through the owner words of the freed objects, which
  * nobody needs any more, and need no memory that could be refused.
- *
- * Whoever makes a count zero and sees UZ__PIN_DEFERRED comes here to drain.
- * The flag is set before the counts are looked at, in the same word, so one
- * of the two always sees the other: no free is forgotten.
  */
 #include "zsmalloc_priv.h"
 
@@ -37,38 +22,21 @@ static void put_list(struct uz__class *c, struct uz__zspage *z, uint16_t *head)
 	}
 }
 
-/*
- * Free what waits for no pin any more, and begin the next wait.
- *
- * Ordering: acquire pairs with the release of each unmap that the load sees
- * the effect of, so their reading is over before a place is used again. The
- * class's lock admits one drain at a time; unmaps and new pins run freely.
- */
+/* Free what waits for no pin any more, and begin the next wait. */
 void uz__free_drain(struct uz__class *c, struct uz__zspage *z)
 {
-	uint64_t pins = atomic_load_explicit(&z->pins, memory_order_acquire);
-	unsigned int now;
-
-	for (;;) {
-		now = uz__pin_epoch(pins);
-		if (uz__pin_count(pins, !now))
-			return;
+	switch (uz__pin_turn(&z->pins, z->following != UZ__NO_INDEX)) {
+	case UZ__PIN_NONE:
+		break;
+	case UZ__PIN_WAITING:
 		put_list(c, z, &z->waiting);
-		if (!uz__pin_count(pins, now))
-			put_list(c, z, &z->following);
-		if (z->following == UZ__NO_INDEX) {
-			/* relaxed: only the next deferred free needs it set. */
-			atomic_fetch_and_explicit(&z->pins, ~UZ__PIN_DEFERRED,
-						  memory_order_relaxed);
-			return;
-		}
-		if (atomic_compare_exchange_weak_explicit(
-			    &z->pins, &pins, pins ^ UZ__PIN_EPOCH,
-			    memory_order_acq_rel, memory_order_acquire)) {
-			z->waiting = z->following;
-			z->following = UZ__NO_INDEX;
-			return;
-		}
+		z->waiting = z->following;
+		z->following = UZ__NO_INDEX;
+		break;
+	case UZ__PIN_ALL:
+		put_list(c, z, &z->waiting);
+		put_list(c, z, &z->following);
+		break;
 	}
 }
 
@@ -79,9 +47,7 @@ static void defer(struct uz__class *c, struct uz__zspage *z, unsigned int index)
 	z->following = (uint16_t)index;
 	z->nr_deferred++;
 	c->nr_deferred++;
-	/* seq_cst: f2 of pin.c again, for the counts that are now decisive. */
-	atomic_fetch_or_explicit(&z->pins, UZ__PIN_DEFERRED,
-				 memory_order_seq_cst);
+	uz__pin_defer(&z->pins);
 	uz__free_drain(c, z);
 }
 
@@ -95,12 +61,9 @@ void uz__zs_free(struct uz_pool *base, uz_ref_t ref)
 	struct uz__class *c = &pool->classes[class];
 	unsigned int index = uz__class_index(c, uz__ref_offset(pool, ref));
 	struct uz__block *block;
-	uint64_t pins;
 
 	uz_lock_acquire(&c->lock);
-	/* seq_cst: the freer's half of the argument in pin.c. */
-	pins = atomic_load_explicit(&z->pins, memory_order_seq_cst);
-	if (uz_likely(!(pins & (UZ__PIN_COUNTS | UZ__PIN_DEFERRED))))
+	if (uz_likely(!uz__pin_held(&z->pins)))
 		uz__zspage_put(c, z, index);
 	else
 		defer(c, z, index);

@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "../backend.h"
+#include "../pin.h"
 
 /*
  * What the files of this backend share. The life of a window:
@@ -44,25 +45,6 @@
 #define UZ__LIST_FREE	 (UZ__GROUPS + 3) /* no memory */
 #define UZ__LIST_KEPT	 (UZ__GROUPS + 4) /* empty, but with its memory */
 
-/*
- * The word of pins: two counts of 31 bits, which of them counts new pins, and
- * whether anybody waits for one of them to become zero (pin.c).
- */
-#define UZ__PIN_ONE(epoch) (UINT64_C(1) << ((epoch) ? 31 : 0))
-#define UZ__PIN_COUNTS	   ((UINT64_C(1) << 62) - 1)
-#define UZ__PIN_DEFERRED   (UINT64_C(1) << 62)
-#define UZ__PIN_EPOCH	   (UINT64_C(1) << 63)
-
-static inline unsigned int uz__pin_epoch(uint64_t pins)
-{
-	return (unsigned int)(pins >> 63);
-}
-
-static inline uint32_t uz__pin_count(uint64_t pins, unsigned int epoch)
-{
-	return (uint32_t)(pins >> (epoch ? 31 : 0)) & 0x7fffffff;
-}
-
 /**
  * struct uz__block - what a live zspage knows of its objects
  * @used:  a bit for each object; set until a deferred free is done, too
@@ -75,7 +57,7 @@ struct uz__block {
 
 /**
  * struct uz__zspage - descriptor of a window; never freed, one cache line
- * @pins:        open to all; outlives every change of class (pin.c)
+ * @pins:        open to all; outlives every change of class (pin.h)
  * @held:        pages of the window that count as used memory
  * @ready:       those of them that are known to be populated
  * @block:       of a live zspage
