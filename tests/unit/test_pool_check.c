@@ -127,13 +127,16 @@ static void test_lists(void **state)
 	PLANT(&s, s.z->isolated, 1, "wrong list");
 	PLANT(&s, s.c->head[s.z->list], UZ__NONE, "is damaged");
 	PLANT(&s, s.c->occupied, 0, "is damaged");
-	PLANT(&s, s.z->next, 0, "is damaged");
+	PLANT(&s, s.z->next, 1, "is damaged");
 	PLANT(&s, s.z->prev, 1, "is damaged");
 	PLANT(&s, s.z->class, 0, "no such class");
 	PLANT(&s, s.z->class, 60000, "no such class");
 	PLANT(&s, s.c->nr_used, 99, "sums");
 	PLANT(&s, s.c->nr_deferred, 99, "sums");
 	PLANT(&s, s.c->nr_zspages, 99, "sums");
+	PLANT(&s, s.c->held, 99, "sums");
+	PLANT(&s, s.c->ahead, 99, "sums");
+	PLANT(&s, s.z->ahead, 0, "ahead of use");
 	tear_down(&s);
 }
 

@@ -62,7 +62,7 @@ static int note_extent(struct uz__zs *pool, uint64_t start, uint64_t end)
 {
 	uint32_t size = pool->base.config.window_size;
 	uint64_t unused = start; /* from here up to @at nobody needs it */
-	uint64_t at, next;
+	uint64_t at, next, found;
 	struct uz__zspage *z;
 	int ret;
 
@@ -77,8 +77,11 @@ static int note_extent(struct uz__zs *pool, uint64_t start, uint64_t end)
 		if (ret)
 			return ret;
 		unused = next;
+		found = 0;
 		for (; at < next && at < end; at += UZ_PAGE_SIZE)
-			z->held |= UINT64_C(1) << at % size / UZ_PAGE_SIZE;
+			found |= UINT64_C(1) << at % size / UZ_PAGE_SIZE;
+		uz__zspage_hold(&pool->classes[z->class], z, z->held | found,
+				UZ__NOT_AHEAD);
 	}
 	return give_back(pool, unused, end);
 }
@@ -88,12 +91,12 @@ static int note_extent(struct uz__zs *pool, uint64_t start, uint64_t end)
  * its objects will be used again first. What an object needs and is not there
  * (never filled, or lost) is populated, so that what is charged is there.
  */
-static int settle_pages(struct uz__zs *pool, const struct uz__class *c,
+static int settle_pages(struct uz__zs *pool, struct uz__class *c,
 			struct uz__zspage *z)
 {
 	uint64_t base = uz__window_offset(pool, uz__zspage_window(pool, z));
 	uint64_t needed = uz__zspage_in_use(c, z);
-	uint64_t span = UINT64_MAX >> __builtin_clzll(needed);
+	uint64_t span = uz__pages_span(needed);
 	uint64_t missing = needed & ~z->held;
 	unsigned int page;
 	int ret;
@@ -101,7 +104,7 @@ static int settle_pages(struct uz__zs *pool, const struct uz__class *c,
 	ret = uz__zspage_punch(pool, z, z->held & ~span);
 	if (ret)
 		return ret;
-	z->held &= span;
+	uz__zspage_hold(c, z, z->held & span, UZ__NOT_AHEAD);
 	for (; missing; missing &= missing - 1) {
 		page = (unsigned int)__builtin_ctzll(missing);
 		ret = uz_shm_populate(&pool->base.arena,
@@ -110,7 +113,7 @@ static int settle_pages(struct uz__zs *pool, const struct uz__class *c,
 		if (ret)
 			return ret;
 	}
-	z->held |= needed;
+	uz__zspage_hold(c, z, z->held | needed, UZ__NOT_AHEAD);
 	z->ready = z->held;
 	uz__limit_charge(&pool->base, uz__pages_count(z->held), true);
 	return 0;

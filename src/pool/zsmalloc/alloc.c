@@ -126,11 +126,12 @@ static int take_place(struct uz__zs *pool, unsigned int class,
 	grow = growth(c, z, pages);
 	if (grow && !charge(pool, &grow, pages, over))
 		return -ENOSPC;
-	z->held |= grow;
 	if (fresh) {
 		uz__zspage_open(pool, class, z, uz_steal_ptr(spare->block));
 		spare->z = NULL;
 	}
+	if (grow)
+		uz__zspage_hold(c, z, z->held | grow, z->ahead);
 	uz__zspage_take(c, z, index, owner);
 	uz__zspage_settle(pool, c, z);
 	place->z = z;

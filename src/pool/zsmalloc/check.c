@@ -82,6 +82,8 @@ static int check_pages(const struct uz__zs *pool, const struct uz__class *c,
 		return bad(pool, z, err, "an object's page is not populated");
 	if (z->held != z->ready)
 		return bad(pool, z, err, "a page is charged, not populated");
+	if (uz__zspage_in_use(c, z) & uz__zspage_ahead(z))
+		return bad(pool, z, err, "a page ahead of use is in use");
 	if (z->held & ~((UINT64_C(2) << (c->pages - 1)) - 1))
 		return bad(pool, z, err, "a page past its end is charged");
 	return 0;
@@ -124,18 +126,22 @@ static int check_spare(const struct uz__zs *pool, struct uz__zspage *z,
 static int64_t list_length(const struct uz__zs *pool, uint32_t head,
 			   unsigned int list, unsigned int class)
 {
-	uint32_t prev = UZ__NONE, w;
 	struct uz__zspage *z;
+	uint32_t w = head;
 	int64_t nr = 0;
 
-	for (w = head; w != UZ__NONE; w = z->next) {
+	if (head == UZ__NONE)
+		return 0;
+	do {
 		if (w >= pool->store.bump || nr++ > pool->store.bump)
 			return -1;
 		z = &pool->zspages[w];
-		if (z->list != list || z->class != class || z->prev != prev)
+		if (z->list != list || z->class != class ||
+		    z->next >= pool->store.bump ||
+		    pool->zspages[z->next].prev != w)
 			return -1;
-		prev = w;
-	}
+		w = z->next;
+	} while (w != head);
 	return nr;
 }
 
@@ -145,6 +151,8 @@ static int check_class(const struct uz__zs *pool, unsigned int class,
 {
 	const struct uz__class *c = &pool->classes[class];
 	uint64_t nr_zspages = 0, nr_used = 0, nr_deferred = 0;
+	uint64_t held = 0, ahead = 0;
+	const struct uz__zspage *z;
 	unsigned int i;
 	int64_t nr;
 	uint32_t w;
@@ -156,13 +164,18 @@ static int check_class(const struct uz__zs *pool, unsigned int class,
 					  "pool: class %u: list %u is damaged",
 					  c->size, i);
 		nr_zspages += (uint64_t)nr;
-		for (w = c->head[i]; w != UZ__NONE; w = pool->zspages[w].next) {
-			nr_used += pool->zspages[w].nr_used;
-			nr_deferred += pool->zspages[w].nr_deferred;
+		for (w = c->head[i]; w != UZ__NONE;
+		     w = uz__list_next(pool, c->head[i], w)) {
+			z = &pool->zspages[w];
+			nr_used += z->nr_used;
+			nr_deferred += z->nr_deferred;
+			held += uz__pages_count(z->held);
+			ahead += uz__pages_count(uz__zspage_ahead(z));
 		}
 	}
-	if (nr_zspages != c->nr_zspages || nr_used != c->nr_used ||
-	    nr_deferred != c->nr_deferred)
+	if (nr_zspages != c->nr_zspages || nr_deferred != c->nr_deferred ||
+	    nr_used != uz__number(&c->nr_used) ||
+	    held != uz__number(&c->held) || ahead != uz__number(&c->ahead))
 		return uz_err_set(err, -EUCLEAN,
 				  "pool: class %u: its sums are wrong",
 				  c->size);
@@ -207,7 +220,7 @@ static int check_sums(struct uz__zs *pool, const struct sums *sums,
 	    s->nr_kept + s->nr_free != sums->spare)
 		return uz_err_set(err, -EUCLEAN,
 				  "pool: a list of spare windows is damaged");
-	for (w = s->kept; w != UZ__NONE; w = pool->zspages[w].next)
+	for (w = s->kept; w != UZ__NONE; w = uz__list_next(pool, s->kept, w))
 		kept += uz__pages_count(pool->zspages[w].held);
 	if (kept != atomic_load(&s->kept_pages))
 		return uz_err_set(err, -EUCLEAN,

@@ -64,6 +64,34 @@ void uz__class_fini(struct uz__class *c)
 	uz_lock_destroy(&c->lock);
 }
 
+/* The fewest pages that can hold so many objects. */
+uint64_t uz__class_need(const struct uz__class *c, uint64_t objects)
+{
+	uint64_t rest = objects % c->objects * c->size;
+
+	return objects / c->objects * c->pages +
+	       (rest + UZ_PAGE_SIZE - 1) / UZ_PAGE_SIZE;
+}
+
+/* The inverse: the most objects that so many pages can hold. */
+uint64_t uz__class_room(const struct uz__class *c, uint64_t pages)
+{
+	return pages / c->pages * c->objects +
+	       pages % c->pages * UZ_PAGE_SIZE / c->size;
+}
+
+/*
+ * The pages that could be given back if its objects were moved together. What
+ * is populated ahead of use is the keeper's matter. Without the lock a guess.
+ */
+uint64_t uz__class_gain(const struct uz__class *c)
+{
+	uint64_t held = uz__number(&c->held) - uz__number(&c->ahead);
+	uint64_t need = uz__class_need(c, uz__number(&c->nr_used));
+
+	return (int64_t)held > (int64_t)need ? held - need : 0;
+}
+
 uint32_t uz__zs_class_size(const struct uz_pool *base, uint32_t size)
 {
 	const struct uz__zs *pool = uz__zs((struct uz_pool *)base);

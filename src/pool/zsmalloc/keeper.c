@@ -88,6 +88,7 @@ static bool release(struct uz__zs *pool, struct uz__zspage *z)
 		uz_lock_release(&c->lock);
 		return false;
 	}
+	uz__zspage_hold(c, z, z->held, UZ__NOT_AHEAD);
 	idle = z->held & z->ready & ~uz__zspage_in_use(c, z);
 	return uz__zspage_surrender(pool, c, z, idle);
 }
@@ -134,6 +135,20 @@ static uint64_t pages_ahead(const struct uz__class *c,
 	return add & ~z->held;
 }
 
+/*
+ * What was populated from page @first on, and no store has used since, is not
+ * to be taken for waste as long as it is remembered here.
+ */
+static void note_ahead(struct uz__class *c, struct uz__zspage *z,
+		       unsigned int first)
+{
+	uint64_t used = uz__zspage_in_use(c, z);
+	unsigned int end = used ? 64 - (unsigned int)__builtin_clzll(used) : 0;
+
+	if (z->ahead == UZ__NOT_AHEAD)
+		uz__zspage_hold(c, z, z->held, end > first ? end : first);
+}
+
 static void grow(struct uz__zs *pool, struct uz__class *c, struct uz__zspage *z,
 		 uint64_t add)
 {
@@ -156,6 +171,7 @@ static void grow(struct uz__zs *pool, struct uz__class *c, struct uz__zspage *z,
 		return;
 	}
 	z->ready |= add;
+	note_ahead(c, z, first);
 	block = uz__zspage_settle(pool, c, z);
 	uz_lock_release(&c->lock);
 	uz__zspage_retire(pool, z, block);
@@ -184,7 +200,7 @@ static void grow_window(struct uz__zs *pool, uint32_t window)
 	if (add && !uz__limit_charge(&pool->base, uz__pages_count(add), false))
 		add = 0;
 	if (add) {
-		z->held |= add;
+		uz__zspage_hold(c, z, z->held | add, z->ahead);
 		z->growing = true;
 		uz__zspage_settle(pool, c, z);
 	}

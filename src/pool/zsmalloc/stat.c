@@ -8,7 +8,7 @@
 static void add_class(struct uz__class *c, struct uz_pool_stat *stat)
 {
 	uz_scoped_acquire(guard, &c->lock);
-	uint64_t live = c->nr_used - c->nr_deferred;
+	uint64_t live = uz__number(&c->nr_used) - c->nr_deferred;
 
 	stat->objects += live;
 	stat->object_bytes += live * c->size;
@@ -37,16 +37,14 @@ void uz__zs_stat(struct uz_pool *base, struct uz_pool_stat *stat)
 }
 
 /* The class's lock is held. */
-static void add_list(const struct uz__zs *pool, uint32_t head,
-		     struct uz_pool_class_stat *stat, uint64_t *zspages)
+static uint64_t list_length(const struct uz__zs *pool, uint32_t head)
 {
+	uint64_t nr = 0;
 	uint32_t w;
 
-	for (w = head; w != UZ__NONE; w = pool->zspages[w].next) {
-		stat->used_bytes += (uint64_t)UZ_PAGE_SIZE *
-				    uz__pages_count(pool->zspages[w].held);
-		(*zspages)++;
-	}
+	for (w = head; w != UZ__NONE; w = uz__list_next(pool, head, w))
+		nr++;
+	return nr;
 }
 
 bool uz__zs_class_stat(struct uz_pool *base, unsigned int nth,
@@ -66,12 +64,13 @@ bool uz__zs_class_stat(struct uz_pool *base, unsigned int nth,
 	};
 	uz_scoped_acquire(guard, &c->lock);
 	stat->zspages = c->nr_zspages;
-	stat->objects = c->nr_used - c->nr_deferred;
+	stat->objects = uz__number(&c->nr_used) - c->nr_deferred;
 	stat->deferred = c->nr_deferred;
 	for (i = 0; i < UZ__GROUPS; i++)
-		add_list(pool, c->head[i], stat, &stat->fullness[i]);
-	add_list(pool, c->head[UZ__LIST_FULL], stat, &stat->full);
-	add_list(pool, c->head[UZ__LIST_GROWING], stat, &stat->growing);
-	stat->waste = stat->used_bytes - c->nr_used * c->size;
+		stat->fullness[i] = list_length(pool, c->head[i]);
+	stat->full = list_length(pool, c->head[UZ__LIST_FULL]);
+	stat->growing = list_length(pool, c->head[UZ__LIST_GROWING]);
+	stat->used_bytes = uz__number(&c->held) * UZ_PAGE_SIZE;
+	stat->waste = stat->used_bytes - uz__number(&c->nr_used) * c->size;
 	return true;
 }

@@ -31,6 +31,7 @@
 #define UZ__NO_INDEX	UINT16_MAX /* end of a list of deferred frees */
 #define UZ__MAX_OBJECTS 512u /* in a zspage, so that its bitmap is 64 bytes */
 #define UZ__MAX_PAGES	64u /* in a window, so that a word has a bit for each */
+#define UZ__NOT_AHEAD	UZ__MAX_PAGES
 
 /*
  * Which list a descriptor is in. A zspage that is not full is in one of the
@@ -71,6 +72,8 @@ struct uz__block {
  * @isolated:    how many threads keep it off the lists, so that nothing is
  *               allocated in it while they work on its pages
  * @list:        UZ__LIST_*
+ * @ahead:       from this page on no object lies in it, and what it holds was
+ *               populated ahead by the keeper; UZ__NOT_AHEAD: nothing was
  * @growing:     the keeper populates pages of it: it stays in its class even
  *               when it becomes empty
  */
@@ -89,6 +92,7 @@ struct uz__zspage {
 	uint16_t following;
 	uint16_t isolated;
 	uint8_t list;
+	uint8_t ahead;
 	bool growing;
 };
 
@@ -105,8 +109,14 @@ _Static_assert(sizeof(struct uz__zspage) == UZ_CACHELINE, "one cache line");
  * @occupied:    a bit for each list that is not empty
  * @head:        of the lists
  * @nr_zspages:  live
- * @nr_used:     objects, deferred frees included
  * @nr_deferred: deferred frees
+ * @nr_used:     objects, deferred frees included
+ * @held:        pages of its live zspages
+ * @ahead:       of these, those that the keeper populated and no object uses
+ *
+ * The last three are written under @lock and read without it to find the
+ * classes that are worth a look. Relaxed suffices: they are looked at again
+ * under the lock, and nothing else is read because of them.
  */
 struct uz__class {
 	_Alignas(UZ_CACHELINE) struct uz_lock lock;
@@ -118,8 +128,10 @@ struct uz__class {
 	uint32_t occupied;
 	uint32_t head[UZ__CLASS_LISTS];
 	uint64_t nr_zspages;
-	uint64_t nr_used;
 	uint64_t nr_deferred;
+	_Atomic uint64_t nr_used;
+	_Atomic uint64_t held;
+	_Atomic uint64_t ahead;
 };
 
 /**
@@ -238,9 +250,25 @@ static inline unsigned int uz__pages_count(uint64_t pages)
 	return (unsigned int)__builtin_popcountll(pages);
 }
 
+/* A number that is written under a lock and may be read without it. */
+static inline uint64_t uz__number(const _Atomic uint64_t *number)
+{
+	return atomic_load_explicit(number, memory_order_relaxed);
+}
+
+/* Under the lock, so that no read-modify-write is needed. */
+static inline void uz__number_add(_Atomic uint64_t *number, int64_t by)
+{
+	atomic_store_explicit(number, uz__number(number) + (uint64_t)by,
+			      memory_order_relaxed);
+}
+
 /* class.c */
 void uz__class_init(struct uz__class *c, uint32_t size, uint32_t window_size);
 void uz__class_fini(struct uz__class *c);
+uint64_t uz__class_need(const struct uz__class *c, uint64_t objects);
+uint64_t uz__class_room(const struct uz__class *c, uint64_t pages);
+uint64_t uz__class_gain(const struct uz__class *c);
 
 static inline unsigned int uz__class_number(const struct uz__zs *pool,
 					    uint32_t size)
@@ -281,6 +309,18 @@ static inline uz_ref_t uz__zspage_ref(const struct uz__zs *pool,
 	       UZ_REF_UNIT;
 }
 
+/* The pages up to the last of @pages. */
+static inline uint64_t uz__pages_span(uint64_t pages)
+{
+	return pages ? UINT64_MAX >> __builtin_clzll(pages) : 0;
+}
+
+/* The pages that it holds ahead of use. */
+static inline uint64_t uz__zspage_ahead(const struct uz__zspage *z)
+{
+	return z->ahead == UZ__NOT_AHEAD ? 0 : z->held & UINT64_MAX << z->ahead;
+}
+
 static inline size_t uz__zspage_block_size(const struct uz__class *c)
 {
 	return sizeof(struct uz__block) + c->objects * sizeof(uint32_t);
@@ -293,6 +333,8 @@ static inline size_t uz__zspage_block_size(const struct uz__class *c)
 struct uz__block *uz__zspage_block(const struct uz__class *c);
 void uz__zspage_open(struct uz__zs *pool, unsigned int class,
 		     struct uz__zspage *z, struct uz__block *block);
+void uz__zspage_hold(struct uz__class *c, struct uz__zspage *z, uint64_t pages,
+		     unsigned int ahead);
 void uz__zspage_take(struct uz__class *c, struct uz__zspage *z,
 		     unsigned int index, uint32_t owner);
 void uz__zspage_put(struct uz__class *c, struct uz__zspage *z,
@@ -313,6 +355,14 @@ int uz__zspage_punch(struct uz__zs *pool, const struct uz__zspage *z,
 		     uint64_t pages);
 
 /* list.c */
+static inline uint32_t uz__list_next(const struct uz__zs *pool, uint32_t head,
+				     uint32_t window)
+{
+	uint32_t next = pool->zspages[window].next;
+
+	return next == head ? UZ__NONE : next;
+}
+
 void uz__list_push(struct uz__zs *pool, uint32_t *head, struct uz__zspage *z);
 void uz__list_remove(struct uz__zs *pool, uint32_t *head, struct uz__zspage *z);
 

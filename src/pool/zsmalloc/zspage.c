@@ -49,10 +49,28 @@ void uz__zspage_open(struct uz__zs *pool, unsigned int class,
 	z->first_free = 0;
 	z->waiting = UZ__NO_INDEX;
 	z->following = UZ__NO_INDEX;
+	z->ahead = UZ__NOT_AHEAD;
 	/* relaxed: drain() in pin.c says why it is seen in time. */
 	atomic_store_explicit(&z->class, (uint16_t) class,
 			      memory_order_relaxed);
 	pool->classes[class].nr_zspages++;
+	uz__number_add(&pool->classes[class].held, uz__pages_count(z->held));
+}
+
+/* A live zspage holds @pages now; those from page @ahead on ahead of use. */
+void uz__zspage_hold(struct uz__class *c, struct uz__zspage *z, uint64_t pages,
+		     unsigned int ahead)
+{
+	uint64_t before = z->held;
+	uint64_t before_ahead = uz__zspage_ahead(z);
+
+	z->held = pages;
+	z->ahead = (uint8_t)ahead;
+	uz__number_add(&c->held, (int64_t)uz__pages_count(pages) -
+					 uz__pages_count(before));
+	uz__number_add(&c->ahead,
+		       (int64_t)uz__pages_count(uz__zspage_ahead(z)) -
+			       uz__pages_count(before_ahead));
 }
 
 static unsigned int next_free(const struct uz__class *c,
@@ -77,13 +95,16 @@ static unsigned int next_free(const struct uz__class *c,
 void uz__zspage_take(struct uz__class *c, struct uz__zspage *z,
 		     unsigned int index, uint32_t owner)
 {
+	uint32_t end = (index * c->size + c->size - 1) / UZ_PAGE_SIZE + 1;
 	uint64_t bit = UINT64_C(1) << index % 64;
 
 	assert(!(z->block->used[index / 64] & bit));
 	z->block->used[index / 64] |= bit;
 	z->block->owner[index] = owner;
 	z->nr_used++;
-	c->nr_used++;
+	uz__number_add(&c->nr_used, 1);
+	if (uz_unlikely(end > z->ahead))
+		uz__zspage_hold(c, z, z->held, end);
 	if (index == z->first_free)
 		z->first_free = (uint16_t)next_free(c, z, index + 1);
 }
@@ -97,7 +118,7 @@ void uz__zspage_put(struct uz__class *c, struct uz__zspage *z,
 	assert(z->block->used[index / 64] & bit);
 	z->block->used[index / 64] &= ~bit;
 	z->nr_used--;
-	c->nr_used--;
+	uz__number_add(&c->nr_used, -1);
 	if (index < z->first_free)
 		z->first_free = (uint16_t)index;
 }
@@ -162,6 +183,9 @@ struct uz__block *uz__zspage_settle(struct uz__zs *pool, struct uz__class *c,
 	if (!z->nr_used && !z->growing) {
 		unlist(pool, c, z);
 		c->nr_zspages--;
+		uz__number_add(&c->held, -(int64_t)uz__pages_count(z->held));
+		uz__number_add(&c->ahead,
+			       -(int64_t)uz__pages_count(uz__zspage_ahead(z)));
 		atomic_store_explicit(&z->class, 0, memory_order_relaxed);
 		return uz_steal_ptr(z->block);
 	}
@@ -227,7 +251,7 @@ bool uz__zspage_surrender(struct uz__zs *pool, struct uz__class *c,
 	int ret;
 
 	uz__zspage_isolate(pool, c, z);
-	z->held &= ~pages;
+	uz__zspage_hold(c, z, z->held & ~pages, z->ahead);
 	z->ready &= ~pages;
 	uz_lock_release(&c->lock);
 
@@ -235,7 +259,7 @@ bool uz__zspage_surrender(struct uz__zs *pool, struct uz__class *c,
 
 	uz_lock_acquire(&c->lock);
 	if (ret)
-		z->held |= pages;
+		uz__zspage_hold(c, z, z->held | pages, z->ahead);
 	else
 		uz__limit_uncharge(&pool->base, uz__pages_count(pages));
 	z->isolated--;
