@@ -14,9 +14,18 @@ SEES = {
     'table': set(),
     'pool': set(),
     'device': {'table', 'pool', 'compress'},
-    'attr': {'device', 'table', 'pool', 'compress'},
-    'frontend': {'attr', 'device', 'table', 'pool', 'compress'},
-    'daemon': {'frontend', 'attr', 'device', 'table', 'pool', 'compress'},
+    'worker': {'device', 'table', 'pool', 'compress'},
+    'attr': {'worker', 'device', 'table', 'pool', 'compress'},
+    'frontend': {'attr', 'worker', 'device', 'table', 'pool', 'compress'},
+    'daemon': {
+        'frontend',
+        'attr',
+        'worker',
+        'device',
+        'table',
+        'pool',
+        'compress',
+    },
 }
 EVERYBODY = {'types', 'util'}
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * The fake of fake_device.h. It keeps the promises of device.h that its users
- * rely on, in the simplest way, for one thread.
+ * rely on, in the simplest way, for one thread; compaction for any.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -150,6 +150,51 @@ void uz_device_stat(struct uz_device *dev, struct uz_device_stat *stat)
 void uz_device_reset_max(struct uz_device *dev)
 {
 	dev->resets_of_max++;
+}
+
+bool uz_device_compact(struct uz_device *dev, enum uz_pool_compact_scope scope,
+		       uint32_t budget, struct uz_pool_compaction *done)
+{
+	unsigned int left = dev->batches;
+
+	dev->scope = scope;
+	dev->budget = budget;
+	if (left) {
+		dev->batches = left - 1;
+		done->objects += 10;
+		done->pages++;
+		dev->stat.objects_moved += 10;
+		dev->stat.pages_compacted++;
+	}
+	if (left <= 1) {
+		done->pinned += dev->pinned;
+		done->contended += dev->contended;
+	}
+	/* Last: who counts the calls sees what they did. */
+	dev->compacts++;
+	return left > 1;
+}
+
+void uz_device_on_fragmented(struct uz_device *dev, void (*fn)(void *arg),
+			     void *arg)
+{
+	dev->fragmented = fn;
+	dev->fragmented_arg = arg;
+}
+
+bool uz_device_class_stat(struct uz_device *dev, unsigned int nth,
+			  struct uz_pool_class_stat *stat)
+{
+	if (nth >= dev->nr_classes)
+		return false;
+	*stat = dev->classes[nth];
+	return true;
+}
+
+void uz_device_zpool(struct uz_device *dev, char name[UZ_POOL_NAME_MAX + 1])
+{
+	(void)dev;
+	strcpy(name, "fakepool");
 }
 
 /* A page is data when its first byte is not 0. */

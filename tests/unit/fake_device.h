@@ -2,7 +2,11 @@
 #ifndef FAKE_DEVICE_H
 #define FAKE_DEVICE_H
 
+#include <stdatomic.h>
+
 #include <uzram/device.h>
+
+#define FAKE_CLASSES 4
 
 /*
  * A device of plain memory in place of src/device/, for tests of what stands
@@ -23,6 +27,22 @@ struct uz_device {
 	unsigned int resets_of_max;
 	/* Releases one holder when it is asked for the n-th time. */
 	unsigned int release_after;
+	/*
+	 * Compaction: batches that each move 10 objects and gain a page, then
+	 * one that returns false and passes over so many zspages and classes.
+	 */
+	_Atomic unsigned int batches;
+	_Atomic unsigned int pinned;
+	_Atomic unsigned int contended;
+	/* Calls so far, and how the last one was made. */
+	_Atomic unsigned int compacts;
+	_Atomic enum uz_pool_compact_scope scope;
+	_Atomic uint32_t budget;
+	/* Whom to tell that compaction is worth while. */
+	void (*fragmented)(void *arg);
+	void *fragmented_arg;
+	unsigned int nr_classes;
+	struct uz_pool_class_stat classes[FAKE_CLASSES];
 };
 
 struct uz_io {

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: MIT
+/*
+ * When a device is compacted: not without notice, to the end after it, again
+ * for what comes meanwhile, a few times for what is in the way. Times are not
+ * measured; what must happen is waited for, and what must not happen is looked
+ * for after something else that must.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <uzram/worker.h>
+
+#include "fake_device.h"
+
+struct fixture {
+	struct uz_device dev;
+	struct uz_compactor *compactor;
+};
+
+static _Atomic bool create_fails;
+static _Atomic bool signals_blocked;
+
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
+			  void *(*main)(void *), void *arg);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
+			  void *(*main)(void *), void *arg);
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
+			  void *(*main)(void *), void *arg)
+{
+	sigset_t now;
+
+	pthread_sigmask(SIG_SETMASK, NULL, &now);
+	signals_blocked = sigismember(&now, SIGTERM) &&
+			  sigismember(&now, SIGUSR1);
+	return create_fails ? EAGAIN
+			    : __real_pthread_create(thread, attr, main, arg);
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	fake_device_init(&f->dev);
+	*state = f;
+	return uz_compactor_start(&f->compactor, &f->dev);
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	uz_compactor_stop(f->compactor);
+	fake_device_end(&f->dev);
+	free(f);
+	return 0;
+}
+
+static void give_notice(struct fixture *f)
+{
+	f->dev.fragmented(f->dev.fragmented_arg);
+}
+
+static void await_calls(struct fixture *f, unsigned int calls)
+{
+	unsigned int i;
+
+	for (i = 0; i < 3000 && f->dev.compacts < calls; i++)
+		usleep(10000);
+	if (f->dev.compacts < calls)
+		fail_msg("%u calls instead of %u", f->dev.compacts, calls);
+}
+
+static void test_asleep_without_notice(void **state)
+{
+	struct fixture *f = *state;
+
+	f->dev.batches = 3;
+	usleep(200000);
+	assert_int_equal(f->dev.compacts, 0);
+	assert_true(signals_blocked);
+}
+
+static void test_works_to_the_end(void **state)
+{
+	struct fixture *f = *state;
+
+	f->dev.batches = 100;
+	give_notice(f);
+	await_calls(f, 100);
+	assert_int_equal(f->dev.scope, UZ_POOL_COMPACT_FRAGMENTED);
+	assert_in_range(f->dev.budget, 1, 1024);
+	assert_int_equal(f->dev.batches, 0);
+	/* Notice that asks for nothing any more: one look, and no more. */
+	give_notice(f);
+	await_calls(f, 101);
+	usleep(300000);
+	assert_int_equal(f->dev.compacts, 101);
+}
+
+static void test_notice_again_and_again(void **state)
+{
+	struct fixture *f = *state;
+	unsigned int i, calls;
+
+	for (i = 0; i < 10; i++) {
+		calls = f->dev.compacts;
+		f->dev.batches = 1;
+		give_notice(f);
+		give_notice(f);
+		await_calls(f, calls + 1);
+	}
+}
+
+static void *notices(void *arg)
+{
+	unsigned int i;
+
+	for (i = 0; i < 100000; i++)
+		give_notice(arg);
+	return NULL;
+}
+
+/* Whatever the moment at which notice comes, a look follows it. */
+static void test_notice_from_many_threads(void **state)
+{
+	struct fixture *f = *state;
+	unsigned int i, round, calls;
+	pthread_t threads[3];
+
+	for (round = 0; round < 3; round++) {
+		for (i = 0; i < 3; i++)
+			assert_int_equal(
+				pthread_create(&threads[i], NULL, notices, f),
+				0);
+		for (i = 0; i < 3; i++)
+			pthread_join(threads[i], NULL);
+		calls = f->dev.compacts;
+		give_notice(f);
+		await_calls(f, calls + 1);
+	}
+}
+
+static void test_what_is_pinned_is_tried_again(void **state)
+{
+	struct fixture *f = *state;
+
+	f->dev.pinned = 1;
+	f->dev.batches = 2;
+	give_notice(f);
+	await_calls(f, 4);
+	/* It is free now, so this was the last time. */
+	f->dev.pinned = 0;
+	f->dev.batches = 1;
+	await_calls(f, 5);
+	usleep(500000);
+	assert_int_equal(f->dev.batches, 0);
+	assert_true(f->dev.compacts <= 6);
+}
+
+/* While it waits to try again, notice is heard. */
+static void test_notice_before_the_next_try(void **state)
+{
+	struct fixture *f = *state;
+
+	f->dev.contended = 1;
+	give_notice(f);
+	await_calls(f, 4);
+	f->dev.contended = 0;
+	f->dev.batches = 5;
+	give_notice(f);
+	await_calls(f, 9);
+	assert_int_equal(f->dev.batches, 0);
+}
+
+static void test_stop_at_any_moment(void **state)
+{
+	struct fixture *f = *state;
+	unsigned int i;
+
+	for (i = 0; i < 25; i++) {
+		f->dev.batches = UINT32_MAX;
+		give_notice(f);
+		usleep(i * 2000);
+		uz_compactor_stop(f->compactor);
+		assert_null(f->dev.fragmented);
+		assert_int_equal(uz_compactor_start(&f->compactor, &f->dev), 0);
+	}
+	uz_compactor_stop(NULL);
+}
+
+static void test_no_thread(void **state)
+{
+	struct uz_compactor *compactor = NULL;
+	struct fixture *f = *state;
+	sigset_t now;
+
+	uz_compactor_stop(f->compactor);
+	f->compactor = NULL;
+	create_fails = true;
+	assert_int_equal(uz_compactor_start(&compactor, &f->dev), -EAGAIN);
+	create_fails = false;
+	assert_null(compactor);
+	assert_null(f->dev.fragmented);
+	pthread_sigmask(SIG_SETMASK, NULL, &now);
+	assert_false(sigismember(&now, SIGTERM));
+}
+
+static void test_all(void **state)
+{
+	struct uz_pool_compaction done = { .objects = 5 };
+	struct fixture *f = *state;
+
+	f->dev.batches = 7;
+	f->dev.pinned = 2;
+	f->dev.contended = 3;
+	uz_compact_all(&f->dev, &done);
+	assert_int_equal(f->dev.scope, UZ_POOL_COMPACT_ALL);
+	assert_int_equal(f->dev.compacts, 7);
+	assert_int_equal(done.objects, 75);
+	assert_int_equal(done.pages, 7);
+	assert_int_equal(done.pinned, 2);
+	assert_int_equal(done.contended, 3);
+}
+
+#define compactor_test(name) \
+	cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		compactor_test(test_asleep_without_notice),
+		compactor_test(test_works_to_the_end),
+		compactor_test(test_notice_again_and_again),
+		compactor_test(test_notice_from_many_threads),
+		compactor_test(test_what_is_pinned_is_tried_again),
+		compactor_test(test_notice_before_the_next_try),
+		compactor_test(test_stop_at_any_moment),
+		compactor_test(test_no_thread),
+		compactor_test(test_all),
+	};
+
+	return cmocka_run_group_tests_name("worker compactor", tests, NULL,
+					   NULL);
+}
