@@ -444,6 +444,7 @@ void uz_device_on_fragmented(struct uz_device *dev, void (*fn)(void *arg),
  * @longest_map_ns:    nanoseconds; the longest time that an object was mapped,
  *                     as struct uz_pool_stat says
  * @maps:              objects mapped now, in a build with debug checks; else 0
+ * @empty_bytes:       of mem_used_total, what is kept empty for reuse
  * @meta_bytes:        memory beside the arena: table, descriptors, owners
  * @mem_resident:      everything that the device takes: arena and meta_bytes
  *
@@ -480,6 +481,7 @@ struct uz_device_stat {
 	uint64_t deferred_bytes;
 	uint64_t longest_map_ns;
 	uint64_t maps;
+	uint64_t empty_bytes;
 	uint64_t meta_bytes;
 	uint64_t mem_resident;
 };

@@ -61,4 +61,10 @@ int uz__attr_stat_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
 int uz__attr_last_error_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
 int uz__attr_pid_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
 
+/* attr_pool.c */
+int uz__attr_compact_store(struct uz_attr_ctx *ctx, const char *text,
+			   size_t len, struct uz_err *err);
+int uz__attr_zpool_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
+int uz__attr_pool_stat_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
+
 #endif

@@ -11,6 +11,8 @@
 
 #include "attr_priv.h"
 
+#define NS_PER_MS 1000000
+
 int uz__attr_used_max_store(struct uz_attr_ctx *ctx, const char *text,
 			    size_t len, struct uz_err *err)
 {
@@ -55,6 +57,21 @@ int uz__attr_debug_stat_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
 
 	uz_device_stat(ctx->dev, &s);
 	uz_strbuf_add(out, "version: 1\n0 %8" PRIu64 "\n", s.miss_free);
+	/* So far the kernel's; what follows is ours. */
+	uz_strbuf_add(out, "longest_map_ms: %" PRIu64 "\n",
+		      s.longest_map_ns / NS_PER_MS);
+#ifdef UZ_DEBUG_CHECKS
+	uz_strbuf_add(out, "maps: %" PRIu64 "\n", s.maps);
+#endif
+	uz_strbuf_add(out,
+		      "deferred_frees: %" PRIu64 "\n"
+		      "deferred_bytes: %" PRIu64 "\n"
+		      "pages_compacted: %" PRIu64 "\n"
+		      "objects_moved: %" PRIu64 "\n"
+		      "compact_pinned: %" PRIu64 "\n"
+		      "compact_contended: %" PRIu64 "\n",
+		      s.deferred_frees, s.deferred_bytes, s.pages_compacted,
+		      s.objects_moved, s.compact_pinned, s.compact_contended);
 	return 0;
 }
 
@@ -96,6 +113,7 @@ static const struct {
 	FIELD(deferred_bytes),
 	FIELD(longest_map_ns),
 	FIELD(maps),
+	FIELD(empty_bytes),
 	FIELD(meta_bytes),
 	FIELD(mem_resident),
 };

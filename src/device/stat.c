@@ -117,6 +117,7 @@ static void stat_memory(struct uz_device *dev, struct uz_device_stat *stat)
 	stat->deferred_bytes = pool.deferred_bytes;
 	stat->longest_map_ns = pool.longest_map_ns;
 	stat->maps = pool.maps;
+	stat->empty_bytes = pool.empty_bytes;
 	stat->meta_bytes = pool.meta_bytes + uz_table_resident(dev->table) +
 			   uz_shm_resident(&dev->shm);
 	stat->mem_resident = stat->mem_used_total + stat->meta_bytes;

@@ -30,7 +30,7 @@ static void test_rows_are_whole(void **state)
 			assert_string_not_equal(a->name, b->name);
 		}
 	}
-	assert_int_equal(i, 13);
+	assert_int_equal(i, 16);
 	assert_null(uz_attr_at(i));
 	assert_null(uz_attr_at(UINT32_MAX));
 }
@@ -45,6 +45,7 @@ static void test_kernel_modes(void **state)
 	assert_int_equal(attr_named("mem_used_max")->mode, 0200);
 	assert_int_equal(attr_named("comp_algorithm")->mode, 0644);
 	assert_int_equal(attr_named("max_comp_streams")->mode, 0644);
+	assert_int_equal(attr_named("compact")->mode, 0200);
 	assert_int_equal(attr_named("mm_stat")->mode, 0444);
 }
 

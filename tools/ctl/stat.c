@@ -53,6 +53,7 @@ static const struct {
 	{ "deferred_bytes", "bytes", "these take up" },
 	{ "longest_map_ns", "ns", "most that one read kept an object" },
 	{ "maps", "objects", "being read, in a build with debug checks" },
+	{ "empty_bytes", "bytes", "of mem_used_total, kept empty for reuse" },
 	{ "meta_bytes", "bytes", "of memory for tables" },
 	{ "mem_resident", "bytes", "of memory, everything together" },
 };
