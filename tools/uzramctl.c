@@ -29,6 +29,8 @@ static const struct ctl_verb verbs[] = {
 	  ctl_verb_stat },
 	{ "get", "NAME ATTRIBUTE", "print an attribute", ctl_verb_get },
 	{ "set", "NAME ATTRIBUTE VALUE", "write an attribute", ctl_verb_set },
+	{ "compact", "NAME...", "give back memory that lies between pages",
+	  ctl_verb_compact },
 	{ "reset", "[--force] NAME...", "drop the data, size and settings",
 	  ctl_verb_reset },
 	{ "remove", "[--force] NAME...", "end a device", ctl_verb_remove },

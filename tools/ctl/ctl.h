@@ -175,6 +175,15 @@ uz_must_check int ctl_list_option(struct ctl_list *list, int c, const char *arg,
 enum uz_exit ctl_list_print(const struct ctl_list *list, char **names,
 			    int count);
 
+/* ---- stat.c ---- */
+
+struct ctl_size_text {
+	char text[24];
+};
+
+/* "1.6 GiB": two digits that matter are enough for a sentence. */
+struct ctl_size_text ctl_size_words(uint64_t bytes);
+
 /* ---- forced.c ---- */
 
 /* The verb with its options and names: @one for each of the names. */
@@ -190,6 +199,7 @@ enum uz_exit ctl_verb_list(int argc, char **argv);
 enum uz_exit ctl_verb_stat(int argc, char **argv);
 enum uz_exit ctl_verb_get(int argc, char **argv);
 enum uz_exit ctl_verb_set(int argc, char **argv);
+enum uz_exit ctl_verb_compact(int argc, char **argv);
 enum uz_exit ctl_verb_reset(int argc, char **argv);
 enum uz_exit ctl_verb_remove(int argc, char **argv);
 enum uz_exit ctl_verb_mount(int argc, char **argv);

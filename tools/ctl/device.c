@@ -17,6 +17,9 @@
 #include <uzram/util/cleanup.h>
 #include <uzram/util/mountpoint.h>
 
+/* A table with a line for each of hundreds of size classes takes 64 KiB. */
+#define ATTR_TEXT_MAX (128u << 10)
+
 int ctl_rundir(char path[CTL_PATH_MAX], struct uz_err *err)
 {
 	int rc = uz_daemon_rundir(path, CTL_PATH_MAX);
@@ -149,15 +152,16 @@ int ctl_device_read(const struct ctl_device *dev, const char *attr, char **text,
 {
 	uz_autoclose int fd = attr_open(dev, attr, O_RDONLY, err);
 	uz_autofree char *buf = NULL;
-	size_t len = 0, cap = 8192;
+	size_t len = 0;
 	ssize_t n;
 
 	if (fd < 0)
 		return fd;
-	buf = malloc(cap);
+	buf = malloc(ATTR_TEXT_MAX + 1);
 	if (!buf)
 		return uz_err_set(err, -ENOMEM, "out of memory");
-	while ((n = read(fd, buf + len, cap - 1 - len)) > 0)
+	/* The longest text in one read: each read is of a moment of its own. */
+	while ((n = read(fd, buf + len, ATTR_TEXT_MAX - len)) > 0)
 		len += (size_t)n;
 	if (n < 0)
 		return attr_error(dev, attr, -errno, err);

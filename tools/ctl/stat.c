@@ -101,17 +101,12 @@ static void report_free(struct report *r)
 
 /* ---- in words ---- */
 
-struct size_text {
-	char text[24];
-};
-
-/* "1.6 GiB": two digits that matter are enough for a sentence */
-static struct size_text size_words(uint64_t bytes)
+struct ctl_size_text ctl_size_words(uint64_t bytes)
 {
 	static const char *const units[] = { "bytes", "KiB", "MiB",
 					     "GiB",   "TiB", "PiB" };
 	double value = (double)bytes;
-	struct size_text t;
+	struct ctl_size_text t;
 	size_t unit = 0;
 
 	while (value >= 1024 && unit + 1 < sizeof(units) / sizeof(*units)) {
@@ -141,13 +136,13 @@ static void print_limit(const struct report *r)
 		puts("No memory limit is set.");
 		return;
 	}
-	printf("Of the limit of %s, %u %% are used", size_words(limit).text,
+	printf("Of the limit of %s, %u %% are used", ctl_size_words(limit).text,
 	       percent(used, limit));
 	full = used ? (double)data / (double)used * (double)limit : 0;
 	if (full > 0 && full < (double)r->disksize)
 		printf("; filling at this ratio it is reached at %s of %s",
-		       size_words((uint64_t)full).text,
-		       size_words(r->disksize).text);
+		       ctl_size_words((uint64_t)full).text,
+		       ctl_size_words(r->disksize).text);
 	puts(".");
 }
 
@@ -162,12 +157,12 @@ static void print_words(const struct report *r)
 		print_limit(r);
 		return;
 	}
-	printf("%s: %s stored in %s of RAM", r->dev.name, size_words(data).text,
-	       size_words(memory).text);
+	printf("%s: %s stored in %s of RAM", r->dev.name,
+	       ctl_size_words(data).text, ctl_size_words(memory).text);
 	if (data && memory)
 		printf(" (%.1f:1)", (double)data / (double)memory);
 	printf(", of a size of %s; new pages are compressed by %s.\n",
-	       size_words(r->disksize).text, r->codec);
+	       ctl_size_words(r->disksize).text, r->codec);
 	print_limit(r);
 	if (data)
 		printf("%u %% of the pages do not compress, %u %% are filled "

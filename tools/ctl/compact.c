@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+/*
+ * compact: have devices move their pages together, and say what that gave
+ * back. The daemon works while the attribute is being written; what was gained
+ * is told by its statistics before and after. They also count what it does by
+ * itself meanwhile, which nobody could tell apart.
+ */
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "ctl.h"
+#include <uzram/util/cleanup.h>
+
+/* What a statistic has grown by. */
+static uint64_t growth(const char *before, const char *after, const char *name)
+{
+	uint64_t from = ctl_stat_number(before, name);
+	uint64_t to = ctl_stat_number(after, name);
+
+	/* The device may have been reset in between. */
+	return to > from ? to - from : 0;
+}
+
+static void print_gain(const struct ctl_device *dev, const char *before,
+		       const char *after)
+{
+	uint64_t pages = growth(before, after, "pages_compacted");
+	uint64_t objects = growth(before, after, "objects_moved");
+	uint64_t pinned = growth(before, after, "compact_pinned");
+	uint64_t contended = growth(before, after, "compact_contended");
+
+	printf("%s: %" PRIu64 " pages (%s) given back, %" PRIu64
+	       " objects moved, %" PRIu64 " zspages in use and %" PRIu64
+	       " locked classes passed over\n",
+	       dev->name, pages, ctl_size_words(pages * UZ_PAGE_SIZE).text,
+	       objects, pinned, contended);
+}
+
+static int compact_device(const char *name, struct uz_err *err)
+{
+	uz_autofree char *before = NULL, *after = NULL;
+	struct ctl_device dev;
+	int rc = ctl_device_open(&dev, name, err);
+
+	if (!rc)
+		rc = ctl_device_read(&dev, "stat", &before, err);
+	if (!rc)
+		rc = ctl_device_write(&dev, "compact", "1", err);
+	if (!rc)
+		rc = ctl_device_read(&dev, "stat", &after, err);
+	if (!rc)
+		print_gain(&dev, before, after);
+	return rc;
+}
+
+enum uz_exit ctl_verb_compact(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	enum uz_exit status = UZ_EXIT_OK;
+	struct uz_err err;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
+		return c == 'h' ? ctl_help("compact") : UZ_EXIT_USAGE;
+	if (optind == argc)
+		return ctl_usage("compact");
+	for (; optind < argc; optind++)
+		if (compact_device(argv[optind], &err))
+			status = ctl_fail(&err);
+	return status;
+}
