@@ -46,7 +46,7 @@ static void help(void)
 	      "  -a, --algorithm CODEC   lz4, lz4hc, zstd, zstd:level=3 ...\n"
 	      "  -t, --threads N         threads that serve requests, 1 to 64\n"
 	      "  -o, --option KEY=VALUE  size, codec, mem_limit, zpool,\n"
-	      "                          threads, frontend, dir\n"
+	      "                          threads, frontend, compaction, dir\n"
 	      "      --dir DIR           mount there, not on RUNDIR/NAME\n"
 	      "      --frontend fuse     how the block file is offered\n"
 	      "      --ready-fd N        write READY, or what is wrong, to N\n"

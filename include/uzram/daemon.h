@@ -28,6 +28,7 @@
  * @zpool:     allocator, one of uz_pool_backend(); "": the default
  * @threads:   threads that serve requests; 0: chosen from the CPUs
  * @frontend:  "fuse"
+ * @compaction: have a thread compact the pool whenever it is worth while
  * @ready_fd:  -1, or a descriptor that gets "READY\n" when the device serves,
  *             or one line of error text; closed afterwards
  */
@@ -40,6 +41,7 @@ struct uz_daemon_config {
 	char zpool[UZ_POOL_NAME_MAX + 1];
 	unsigned int threads;
 	char frontend[16];
+	bool compaction;
 	int ready_fd;
 };
 
@@ -55,7 +57,8 @@ void uz_daemon_config_init(struct uz_daemon_config *config);
  * uz_daemon_config_set() - one KEY=VALUE
  * @config: changed on success only
  * @key:    "size", "codec" (also "compression-algorithm"), "mem_limit" (also
- *          "zram-resident-limit"), "zpool", "threads", "frontend", "dir"
+ *          "zram-resident-limit"), "zpool", "threads", "frontend",
+ *          "compaction", "dir"
  * @value:  its text
  * @err:    the reason; may be NULL
  *

@@ -24,6 +24,7 @@ void uz_daemon_config_init(struct uz_daemon_config *config)
 {
 	*config = (struct uz_daemon_config){
 		.frontend = "fuse",
+		.compaction = true,
 		.ready_fd = -1,
 	};
 }
@@ -144,6 +145,17 @@ static int set_frontend(struct uz_daemon_config *config, const char *key,
 	return 0;
 }
 
+static int set_compaction(struct uz_daemon_config *config, const char *key,
+			  const char *value, struct uz_err *err)
+{
+	if (strcmp(value, "auto") && strcmp(value, "off"))
+		return uz_err_set(err, -EINVAL,
+				  "%s '%.40s': must be auto or off", key,
+				  value);
+	config->compaction = !strcmp(value, "auto");
+	return 0;
+}
+
 static int set_dir(struct uz_daemon_config *config, const char *key,
 		   const char *value, struct uz_err *err)
 {
@@ -170,6 +182,7 @@ static const struct config_key {
 	{ "zpool", set_zpool },
 	{ "threads", set_threads },
 	{ "frontend", set_frontend },
+	{ "compaction", set_compaction },
 	{ "dir", set_dir },
 };
 
@@ -183,6 +196,7 @@ int uz_daemon_config_set(struct uz_daemon_config *config, const char *key,
 			return config_keys[i].set(config, key, value, err);
 	return uz_err_set(err, -EINVAL,
 			  "unknown key '%.40s'; known are size, codec, "
-			  "mem_limit, zpool, threads, frontend and dir",
+			  "mem_limit, zpool, threads, frontend, compaction "
+			  "and dir",
 			  key);
 }

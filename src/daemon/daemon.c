@@ -17,6 +17,7 @@
 #include <uzram/device.h>
 #include <uzram/util/log.h>
 #include <uzram/util/size.h>
+#include <uzram/worker.h>
 
 #include "daemon_priv.h"
 
@@ -25,16 +26,18 @@
 
 /*
  * struct daemon - everything that a running device has
- * @mem:     memory of the device
- * @dev:     the device, or NULL
- * @place:   where it is mounted
- * @ops:     the front end
- * @fe:      its service, or NULL
- * @signals: the thread that ends the service
+ * @mem:       memory of the device
+ * @dev:       the device, or NULL
+ * @compactor: works in the background, or NULL
+ * @place:     where it is mounted
+ * @ops:       the front end
+ * @fe:        its service, or NULL
+ * @signals:   the thread that ends the service
  */
 struct daemon {
 	struct uz_device_mem mem;
 	struct uz_device *dev;
+	struct uz_compactor *compactor;
 	struct uz__place place;
 	const struct uz_frontend_ops *ops;
 	struct uz_frontend *fe;
@@ -71,6 +74,16 @@ static void daemon_limit(struct uz_device *dev, uint64_t limit)
 	       "mem_limit set to %s: more would not fit this cgroup", text);
 }
 
+static void daemon_compact(struct daemon *d)
+{
+	int rc = uz_compactor_start(&d->compactor, d->dev);
+
+	if (rc)
+		uz_log(UZ_LOG_WARN,
+		       "no thread for compaction (%s): done only when asked for",
+		       strerror(-rc));
+}
+
 static int daemon_make_device(struct daemon *d,
 			      const struct uz_daemon_config *config,
 			      struct uz_err *err)
@@ -88,6 +101,8 @@ static int daemon_make_device(struct daemon *d,
 	if (rc)
 		return rc;
 	daemon_limit(d->dev, config->mem_limit);
+	if (config->compaction)
+		daemon_compact(d);
 	if (config->size)
 		rc = uz_device_set_disksize(d->dev, config->size, err);
 	return rc;
@@ -149,6 +164,7 @@ static void daemon_end(struct daemon *d)
 {
 	if (d->fe)
 		d->ops->free(d->fe);
+	uz_compactor_stop(d->compactor);
 	uz_device_close(d->dev);
 	uz_device_mem_close(&d->mem);
 	uz__place_release(&d->place);

@@ -137,6 +137,13 @@ static void test_others(void **state)
 	refuses("threads", "18446744073709551617", -EINVAL);
 	refuses("threads", "4 ", -EINVAL);
 	refuses("threads", "", -EINVAL);
+	assert_true(config.compaction);
+	assert_int_equal(set("compaction", "off"), 0);
+	assert_false(config.compaction);
+	refuses("compaction", "on", -EINVAL);
+	refuses("compaction", "", -EINVAL);
+	assert_int_equal(set("compaction", "auto"), 0);
+	assert_true(config.compaction);
 	refuses("frontend", "smoke", -EINVAL);
 	refuses("frontend", "", -EINVAL);
 	assert_int_equal(set("dir", "/mnt/x"), 0);

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -34,6 +35,8 @@ static struct {
 	uint64_t disksize;
 	uint64_t mem_limit;
 	unsigned int threads;
+	unsigned int compactors;
+	bool no_compaction;
 } fake;
 
 static pthread_mutex_t fake_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -43,6 +46,27 @@ static char rundir[] = "/tmp/uzram-test.XXXXXX";
 static void called(const char *what)
 {
 	strncat(fake.calls, what, sizeof(fake.calls) - strlen(fake.calls) - 1);
+}
+
+/* Threads of this process that compact. */
+static unsigned int compactors(void)
+{
+	unsigned int found = 0;
+	char name[32];
+	glob_t tasks;
+	size_t i;
+
+	assert_int_equal(glob("/proc/self/task/*/comm", 0, NULL, &tasks), 0);
+	for (i = 0; i < tasks.gl_pathc; i++) {
+		FILE *comm = fopen(tasks.gl_pathv[i], "r");
+
+		if (comm && fgets(name, sizeof(name), comm))
+			found += !strcmp(name, "uz-compactor\n");
+		if (comm)
+			fclose(comm);
+	}
+	globfree(&tasks);
+	return found;
 }
 
 static int fake_start(const struct uz_frontend_config *config,
@@ -59,6 +83,7 @@ static int fake_start(const struct uz_frontend_config *config,
 	fake.disksize = uz_device_disksize(config->dev);
 	fake.mem_limit = numbers.mem_limit;
 	fake.threads = config->threads;
+	fake.compactors = compactors();
 	if (fake.start_rc)
 		return uz_err_set(err, fake.start_rc, "no smoke here");
 	*fe = (struct uz_frontend *)&fake;
@@ -131,6 +156,10 @@ static int run(const char *name, uint64_t size, char *heard, size_t room)
 	config.size = size;
 	config.mem_limit = 8u << 20;
 	config.ready_fd = fds[1];
+	if (fake.no_compaction)
+		assert_int_equal(uz_daemon_config_set(&config, "compaction",
+						      "off", NULL),
+				 0);
 	rc = uz_daemon_run(&config, &err);
 	assert_int_equal(rc, err.code);
 	n = read(fds[0], heard, room - 1);
@@ -169,8 +198,21 @@ static void test_ends_itself(void **state)
 	assert_int_equal(fake.disksize, 16u << 20);
 	assert_int_equal(fake.mem_limit, 8u << 20);
 	assert_in_range(fake.threads, 2, 64);
+	assert_int_equal(fake.compactors, 1);
+	assert_int_equal(compactors(), 0);
 	assert_int_equal(fake.stops, 0);
 	assert_false(left_behind("dev"));
+}
+
+static void test_without_compaction(void **state)
+{
+	char heard[256];
+
+	(void)state;
+	fake.ends_itself = true;
+	fake.no_compaction = true;
+	assert_int_equal(run("dev", 16u << 20, heard, sizeof(heard)), 0);
+	assert_int_equal(fake.compactors, 0);
 }
 
 static void test_signals(void **state)
@@ -279,6 +321,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_ends_itself, setup),
+		cmocka_unit_test_setup(test_without_compaction, setup),
 		cmocka_unit_test_setup(test_signals, setup),
 		cmocka_unit_test_setup(test_busy, setup),
 		cmocka_unit_test_setup(test_start_fails, setup),
