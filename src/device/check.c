@@ -20,13 +20,33 @@
  * @objects: that the pool knows
  * @bad:     page whose object is wrong
  * @why:     what is wrong with it
+ * @copy:    of an object, if the pool's cannot be looked at in place
  */
 struct checking {
 	struct uz_device *dev;
 	uint64_t objects;
 	uint64_t bad;
 	const char *why;
+	unsigned char copy[UZ_POOL_MAX_OBJECT];
 };
+
+static bool object_intact(struct checking *c, uz_slot_t w, uint64_t index)
+{
+	struct uz_pool *pool = c->dev->pool;
+	struct uz_map map;
+	bool intact;
+
+	if (!uz_slot_valid(w))
+		return false;
+	uz_pool_map(pool, uz_slot_ref(w), &map);
+	intact = uz__object_intact(
+		w,
+		uz_pool_view(pool, &map, uz__object_bytes(uz_slot_size(w)),
+			     c->copy),
+		index);
+	uz_pool_unmap(pool, &map);
+	return intact;
+}
 
 static int check_object(void *arg, uz_ref_t ref, uint32_t class_size,
 			uint32_t owner)
@@ -51,7 +71,7 @@ static int check_object(void *arg, uz_ref_t ref, uint32_t class_size,
 		c->why = "slot and pool differ in the object's size";
 		return -EUCLEAN;
 	}
-	if (!uz__object_intact(w, uz_pool_bytes(dev->pool, ref), owner)) {
+	if (!object_intact(c, w, owner)) {
 		c->why = "the object's checksum is wrong";
 		return -EUCLEAN;
 	}

@@ -20,6 +20,9 @@
 
 #include "device_priv.h"
 
+/* An allocator with both lets codecs work on the objects themselves. */
+#define CAPS_DIRECT (UZ_POOL_LINEAR | UZ_POOL_SLEEP_MAPPED)
+
 /* ---- memory ---- */
 
 int uz_device_mem_create(struct uz_device_mem *mem)
@@ -71,7 +74,8 @@ int uz__device_map_memory(struct uz_device *dev, uint64_t disksize,
 		return err;
 	}
 	uz_pool_on_fragmented(dev->pool, dev->fragmented, dev->arg);
-	dev->ref_end = (config->arena_size - UZ_POOL_MAX_OBJECT) / UZ_REF_UNIT;
+	dev->ref_end = config->arena_size / UZ_REF_UNIT;
+	dev->direct = (uz_pool_caps(dev->pool) & CAPS_DIRECT) == CAPS_DIRECT;
 	uz_pool_set_limit(dev->pool, uz__device_limit(dev));
 	return 0;
 }

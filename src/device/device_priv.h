@@ -140,6 +140,7 @@ struct uz__ctl {
  * @pool:      NULL while the device has no size
  * @ceiling:   bytes that the memory limit cannot pass, 0 for none
  * @ref_end:   refs at or beyond it lie outside the arena
+ * @direct:    objects may stay mapped and be used in place (pinned.c)
  * @codecs:    parsed codecs; ops is NULL where the superblock has none
  * @codec:     index of the codec for new stores
  * @zpool:     the pool's backend, or what it will be; from uz_pool_backend()
@@ -159,6 +160,7 @@ struct uz_device {
 	struct uz_pool *pool;
 	uint64_t ceiling;
 	uz_ref_t ref_end;
+	bool direct;
 	struct uz_codec codecs[UZ_SLOT_CODECS];
 	unsigned int codec;
 	const char *zpool;
@@ -178,6 +180,8 @@ struct uz_device {
  * @ctx:     codec contexts, by codec index
  * @scratch: a compressed page is built here
  * @page:    a page that is being modified
+ * @local:   copy of an object, where none may stay mapped (pinned.c)
+ * @again:   the same object, looked at once more
  */
 struct uz_io {
 	struct uz_device *dev;
@@ -188,6 +192,8 @@ struct uz_io {
 	struct uz_codec_ctx *ctx[UZ_SLOT_CODECS];
 	unsigned char scratch[UZ_PAGE_SIZE];
 	unsigned char page[UZ_PAGE_SIZE];
+	unsigned char local[UZ_POOL_MAX_OBJECT];
+	unsigned char again[UZ_POOL_MAX_OBJECT];
 } __attribute__((aligned(UZ_CACHELINE)));
 
 /* ---- device.c ---- */
@@ -229,6 +235,28 @@ void uz__io_drain(struct uz_device *dev);
 int uz__io_make_contexts(struct uz_device *dev);
 void uz__io_drop_contexts(struct uz_device *dev);
 
+/* ---- pinned.c ---- */
+
+/**
+ * struct uz__pinned - a slot read in such a way that what it names stays
+ * @slot:   the word
+ * @bytes:  the slot's object, or a copy of it in io->local; NULL without one
+ * @mapped: @map is held
+ * @map:    pin on the slot's object
+ */
+struct uz__pinned {
+	uz_slot_t slot;
+	const void *bytes;
+	bool mapped;
+	struct uz_map map;
+};
+
+void uz__slot_prefetch(const struct uz_device *dev, uz_slot_t slot);
+int uz__pin(struct uz_io *io, uint64_t index, struct uz__pinned *p);
+void uz__unpin(struct uz_io *io, struct uz__pinned *p);
+bool uz__pin_swap(struct uz_io *io, uint64_t index, const struct uz__pinned *p,
+		  uz_slot_t slot);
+
 /* ---- object.c ---- */
 
 /**
@@ -265,10 +293,15 @@ static inline uint32_t uz__object_bytes(uint32_t size)
 	return size + UZ__SUM_SIZE;
 }
 
-/* Can the slot's object lie within the arena? */
+/*
+ * Can the slot's object lie within the arena? All of it, where its bytes lie
+ * in a row; elsewhere the pool knows where the rest is.
+ */
 static inline bool uz__slot_in_arena(const struct uz_device *dev, uz_slot_t w)
 {
-	return uz_slot_ref(w) < dev->ref_end;
+	uint32_t more = dev->direct ? uz__object_bytes(uz_slot_size(w)) - 1 : 0;
+
+	return uz_slot_ref(w) + more / UZ_REF_UNIT < dev->ref_end;
 }
 
 /* ---- stat.c ---- */

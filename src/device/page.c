@@ -7,9 +7,7 @@
  * a slot frees what it names. A load pins the object's zspage, reads the slot
  * again, and decodes only if it still names that place: from then on the
  * bytes stay until the pin goes. A partial store does both and ends in a swap
- * that fails if the slot changed; it keeps the old object pinned across the
- * swap, so the word that it expects cannot meanwhile have come to mean
- * another object.
+ * that fails if the page changed (pinned.c).
  *
  * No locks here; the pool takes its own for a moment in alloc and free.
  * Nothing is held while a codec runs but a pin, which stops nobody.
@@ -19,68 +17,8 @@
 
 #include "device_priv.h"
 
-/**
- * struct pinned - a slot read in such a way that what it names stays
- * @slot:   the word
- * @mapped: @map is held
- * @map:    pin on the slot's object
- */
-struct pinned {
-	uz_slot_t slot;
-	bool mapped;
-	struct uz_map map;
-};
-
-/* Have the slot's object on its way from memory. */
-static void slot_prefetch(const struct uz_device *dev, uz_slot_t slot)
-{
-	const char *at, *end;
-
-	if (!uz_slot_in_pool(slot) || !uz__slot_in_arena(dev, slot))
-		return;
-	at = uz_pool_bytes(dev->pool, uz_slot_ref(slot));
-	end = at + uz_slot_size(slot);
-	for (; at < end; at += UZ_CACHELINE)
-		__builtin_prefetch(at);
-	__builtin_prefetch(end); /* the checksum */
-}
-
-/* -EIO: the slot points outside the arena, which only damage can do. */
-static int page_pin(struct uz_io *io, uint64_t index, struct pinned *p)
-{
-	struct uz_device *dev = io->dev;
-	uz_slot_t again;
-
-	p->mapped = false;
-	p->slot = uz_table_load(dev->table, index);
-	/* The pin is a locked instruction: no later load may overtake it. */
-	slot_prefetch(dev, p->slot);
-	while (uz_slot_in_pool(p->slot)) {
-		if (uz_unlikely(!uz__slot_in_arena(dev, p->slot)))
-			return -EIO;
-		uz_pool_map(dev->pool, uz_slot_ref(p->slot), &p->map);
-		again = uz_table_load(dev->table, index);
-		if (uz_likely(uz_slot_same_place(p->slot, again))) {
-			p->slot = again;
-			p->mapped = true;
-			return 0;
-		}
-		uz_pool_unmap(dev->pool, &p->map);
-		p->slot = again;
-		uz__count(io, retries, 1);
-	}
-	return 0;
-}
-
-static void page_unpin(struct uz_io *io, struct pinned *p)
-{
-	if (p->mapped)
-		uz_pool_unmap(io->dev->pool, &p->map);
-	p->mapped = false;
-}
-
-static int page_decode(struct uz_io *io, const struct pinned *p, uint64_t index,
-		       void *buf)
+static int page_decode(struct uz_io *io, const struct uz__pinned *p,
+		       uint64_t index, void *buf)
 {
 	switch (uz_slot_kind(p->slot)) {
 	case UZ_SLOT_EMPTY:
@@ -92,7 +30,7 @@ static int page_decode(struct uz_io *io, const struct pinned *p, uint64_t index,
 	case UZ_SLOT_SAME_OBJ:
 	case UZ_SLOT_OBJECT:
 	case UZ_SLOT_RAW:
-		return uz__object_decode(io, p->slot, p->map.bytes, index, buf);
+		return uz__object_decode(io, p->slot, p->bytes, index, buf);
 	case UZ_SLOT_BACKED:
 	default:
 		return -EIO;
@@ -108,16 +46,17 @@ static int page_decode(struct uz_io *io, const struct pinned *p, uint64_t index,
 int uz_page_load(struct uz_io *io, uint64_t index, void *buf)
 {
 	bool in_order = index == io->next;
-	struct pinned p;
+	struct uz__pinned p;
 	int err;
 
-	err = page_pin(io, index, &p);
+	err = uz__pin(io, index, &p);
 	io->next = index + 1;
 	if (in_order && io->next < uz_table_pages(io->dev->table))
-		slot_prefetch(io->dev, uz_table_load(io->dev->table, io->next));
+		uz__slot_prefetch(io->dev,
+				  uz_table_load(io->dev->table, io->next));
 	if (!err)
 		err = page_decode(io, &p, index, buf);
-	page_unpin(io, &p);
+	uz__unpin(io, &p);
 	if (uz_unlikely(err))
 		uz__count(io, failed_reads, 1);
 	return err;
@@ -176,7 +115,7 @@ static bool page_shrinks(const struct uz_device *dev, uz_slot_t old,
  * freed; that is only right if it really replaces that old one, hence a swap.
  */
 static int page_swap(struct uz_io *io, uint64_t index,
-		     const struct uz__encoded *e, struct pinned *p)
+		     const struct uz__encoded *e, struct uz__pinned *p)
 {
 	struct uz_device *dev = io->dev;
 	uz_slot_t old = p->slot;
@@ -188,12 +127,12 @@ static int page_swap(struct uz_io *io, uint64_t index,
 		err = page_place(io, index, e, UZ_POOL_OVER_LIMIT, &slot);
 	if (err)
 		return err;
-	if (!uz_table_swap(dev->table, index, old, slot)) {
+	if (!uz__pin_swap(io, index, p, slot)) {
 		page_unplace(io, slot);
 		uz__count(io, retries, 1);
 		return -EAGAIN;
 	}
-	page_unpin(io, p);
+	uz__unpin(io, p);
 	uz__stat_slot(io->cnt, slot, 1);
 	page_release(io, old);
 	return 0;
@@ -203,14 +142,14 @@ static int page_swap(struct uz_io *io, uint64_t index,
 static int page_store_at_limit(struct uz_io *io, uint64_t index,
 			       const struct uz__encoded *e)
 {
-	struct pinned p;
+	struct uz__pinned p;
 	int err;
 
 	do {
-		err = page_pin(io, index, &p);
+		err = uz__pin(io, index, &p);
 		if (!err)
 			err = page_swap(io, index, e, &p);
-		page_unpin(io, &p);
+		uz__unpin(io, &p);
 	} while (err == -EAGAIN);
 	return err;
 }
@@ -247,11 +186,11 @@ int uz_page_store_part(struct uz_io *io, uint64_t index, uint32_t off,
 		       uint32_t len, const void *buf)
 {
 	struct uz__encoded e;
-	struct pinned p;
+	struct uz__pinned p;
 	int err;
 
 	do {
-		err = page_pin(io, index, &p);
+		err = uz__pin(io, index, &p);
 		if (!err)
 			err = page_decode(io, &p, index, io->page);
 		if (!err) {
@@ -262,7 +201,7 @@ int uz_page_store_part(struct uz_io *io, uint64_t index, uint32_t off,
 			uz__object_encode(io, io->page, &e);
 			err = page_swap(io, index, &e, &p);
 		}
-		page_unpin(io, &p);
+		uz__unpin(io, &p);
 	} while (err == -EAGAIN);
 	return err ? page_store_failed(io, err) : 0;
 }

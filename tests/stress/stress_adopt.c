@@ -12,7 +12,8 @@
  *
  * Each page belongs to one thread. What was asked for and what was
  * acknowledged is in a journal that both processes share. UZ_ROUNDS says how
- * often (200), UZ_SEED repeats a run as far as chance allows.
+ * often (200), UZ_SEED repeats a run as far as chance allows, UZ_ZPOOL names
+ * the allocator.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -263,11 +264,14 @@ static void look(void)
 
 static void begin(void)
 {
+	const char *zpool = getenv("UZ_ZPOOL");
 	struct uz_device *dev;
 
 	if (uz_device_mem_create(&mem))
 		die("memory", "refused");
 	dev = adopt();
+	if (zpool && uz_device_set_zpool(dev, zpool, NULL))
+		die(zpool, "is no allocator");
 	if (uz_device_set_disksize(dev, SIZE, NULL))
 		die("disksize", "refused");
 	uz_device_close(dev);

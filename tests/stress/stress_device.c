@@ -11,7 +11,7 @@
  * overwrites go through the path at the limit.
  *
  * At the end the device's check must pass and dropping everything must leave
- * nothing. UZ_SEED and UZ_SECONDS as everywhere.
+ * nothing. UZ_SEED and UZ_SECONDS as everywhere; UZ_ZPOOL names the allocator.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -229,6 +229,7 @@ static void look(void)
 int main(void)
 {
 	const char *env = getenv("UZ_SEED"), *seconds = getenv("UZ_SECONDS");
+	const char *zpool = getenv("UZ_ZPOOL");
 	struct uz_device_mem mem;
 
 	seed = env ? strtoull(env, NULL, 0)
@@ -237,6 +238,7 @@ int main(void)
 	fflush(stdout);
 	if (uz_device_mem_create(&mem) ||
 	    uz_device_open(&dev, "stress", &mem, NULL) ||
+	    (zpool && uz_device_set_zpool(dev, zpool, NULL)) ||
 	    uz_device_set_disksize(dev, SIZE, NULL))
 		die("cannot make a device", 0);
 	run(seconds ? (unsigned int)atoi(seconds) : 5);

@@ -6,6 +6,7 @@
  * What the tests of the device share: a device on new memory, and pages that
  * can be told apart. Include after <cmocka.h>.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include <uzram/device.h>
@@ -22,12 +23,22 @@ static inline bool codec_compresses(void)
 	return strcmp(uz_codec_known(0), "store") != 0;
 }
 
+/* The allocator that the environment asks for, or the default. */
+static inline void fixture_zpool(struct uz_device *dev)
+{
+	const char *name = getenv("UZ_ZPOOL");
+
+	if (name)
+		assert_int_equal(uz_device_set_zpool(dev, name, NULL), 0);
+}
+
 static inline void fixture_open(struct fixture *f, const char *codec,
 				uint64_t size)
 {
 	memset(f, 0, sizeof(*f));
 	assert_int_equal(uz_device_mem_create(&f->mem), 0);
 	assert_int_equal(uz_device_open(&f->dev, "test", &f->mem, NULL), 0);
+	fixture_zpool(f->dev);
 	if (codec)
 		assert_int_equal(uz_device_set_codec(f->dev, codec, NULL), 0);
 	if (size)

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A slot read in such a way that what it names stays: for as long as it is
+ * needed, or as a copy.
+ *
+ * *Direct*, where the pool's allocator lets a map be held while a codec runs:
+ * the object is pinned, the slot read again, and the pin kept until the bytes
+ * are done with, or until after the swap. While it is held the place cannot be
+ * freed, so the word that a swap expects cannot come to mean another object.
+ *
+ * *By copies*, where it does not: the object is mapped, the slot read again,
+ * the bytes copied, and the map dropped at once. What was copied is one whole
+ * version of the page; that is all a load needs. But until the swap, the
+ * object may be freed and its place be taken by another one of the same page,
+ * size and codec: the same word, another content. So a swap maps the place
+ * again, reads the slot again, and compares the object with the copy. If word
+ * and bytes are the same, then whatever happened in between, the page holds
+ * what was read, and while the map is held nothing can change that: the swap
+ * is made under it. Nothing is allocated, encoded or locked while such a map
+ * is held.
+ *
+ * A slot of another kind needs neither: its word is all of its contents.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "device_priv.h"
+
+/* Have the slot's object on its way from memory. */
+void uz__slot_prefetch(const struct uz_device *dev, uz_slot_t slot)
+{
+	const char *at, *end;
+
+	if (!uz_slot_in_pool(slot) || !uz__slot_in_arena(dev, slot))
+		return;
+	at = uz_pool_bytes(dev->pool, uz_slot_ref(slot));
+	if (!at)
+		return;
+	end = at + uz_slot_size(slot);
+	for (; at < end; at += UZ_CACHELINE)
+		__builtin_prefetch(at);
+	__builtin_prefetch(end); /* the checksum */
+}
+
+/* A damaged slot may claim any size: then nothing is copied, or compared. */
+static uint32_t copy_len(uz_slot_t slot)
+{
+	return uz_slot_valid(slot) ? uz__object_bytes(uz_slot_size(slot)) : 0;
+}
+
+/* The object of a mapped slot is copied and the map dropped. */
+static void copy_object(struct uz_io *io, struct uz__pinned *p)
+{
+	uint32_t len = copy_len(p->slot);
+	const void *bytes =
+		uz_pool_view(io->dev->pool, &p->map, len, io->local);
+
+	if (bytes != io->local)
+		memcpy(io->local, bytes, len);
+	uz_pool_unmap(io->dev->pool, &p->map);
+	p->bytes = io->local;
+}
+
+/**
+ * uz__pin() - read a slot, and have what it names stay
+ * @io:    this thread's context; its @local is used
+ * @index: page
+ * @p:     filled
+ *
+ * Context: the thread of @io; one at a time, until uz__unpin().
+ * Return:  0; -EIO the slot points outside the arena, which only damage can
+ *          do.
+ */
+int uz__pin(struct uz_io *io, uint64_t index, struct uz__pinned *p)
+{
+	struct uz_device *dev = io->dev;
+	uz_slot_t again;
+
+	p->mapped = false;
+	p->bytes = NULL;
+	p->slot = uz_table_load(dev->table, index);
+	/* The pin is a locked instruction: no later load may overtake it. */
+	uz__slot_prefetch(dev, p->slot);
+	while (uz_slot_in_pool(p->slot)) {
+		if (uz_unlikely(!uz__slot_in_arena(dev, p->slot)))
+			return -EIO;
+		uz_pool_map(dev->pool, uz_slot_ref(p->slot), &p->map);
+		again = uz_table_load(dev->table, index);
+		if (uz_likely(uz_slot_same_place(p->slot, again))) {
+			p->slot = again;
+			if (uz_likely(dev->direct)) {
+				p->bytes = p->map.bytes;
+				p->mapped = true;
+			} else {
+				copy_object(io, p);
+			}
+			return 0;
+		}
+		uz_pool_unmap(dev->pool, &p->map);
+		p->slot = again;
+		uz__count(io, retries, 1);
+	}
+	return 0;
+}
+
+void uz__unpin(struct uz_io *io, struct uz__pinned *p)
+{
+	if (p->mapped)
+		uz_pool_unmap(io->dev->pool, &p->map);
+	p->mapped = false;
+}
+
+/* Does the slot still name what was copied? If so, swap while it must. */
+static bool swap_copied(struct uz_io *io, uint64_t index,
+			const struct uz__pinned *p, uz_slot_t slot)
+{
+	struct uz_device *dev = io->dev;
+	uint32_t len = copy_len(p->slot);
+	struct uz_map map;
+	bool swapped = false;
+
+	uz_pool_map(dev->pool, uz_slot_ref(p->slot), &map);
+	if (uz_table_load(dev->table, index) == p->slot &&
+	    !memcmp(uz_pool_view(dev->pool, &map, len, io->again), io->local,
+		    len))
+		swapped = uz_table_swap(dev->table, index, p->slot, slot);
+	uz_pool_unmap(dev->pool, &map);
+	return swapped;
+}
+
+/**
+ * uz__pin_swap() - put a word in if the page is what was read
+ * @io:    as for uz__pin()
+ * @index: page
+ * @p:     from uz__pin(), and not unpinned
+ * @slot:  the new word
+ *
+ * Context: the thread of @io.
+ * Return:  true if swapped: the caller must free what @p's slot names.
+ */
+bool uz__pin_swap(struct uz_io *io, uint64_t index, const struct uz__pinned *p,
+		  uz_slot_t slot)
+{
+	if (uz_likely(io->dev->direct) || !uz_slot_in_pool(p->slot))
+		return uz_table_swap(io->dev->table, index, p->slot, slot);
+	return swap_copied(io, index, p, slot);
+}
