@@ -21,6 +21,8 @@
  * A page's contents, kind and size stay as they are, so do all statistics but
  * those of compaction itself.
  */
+#include <uzram/util/delay.h>
+
 #include "device_priv.h"
 
 /* Load (seq_cst) under the pool's pin; the swap is seq_cst as well. */
@@ -34,8 +36,10 @@ bool uz__relocate(void *arg, uint32_t owner, uz_ref_t from, uz_ref_t to)
 	uz_pool_copy(dev->pool, from, to, uz__object_bytes(uz_slot_size(old)));
 	for (;;) {
 		if (uz_table_swap(dev->table, owner, old,
-				  uz_slot_move(old, to)))
+				  uz_slot_move(old, to))) {
+			uz_delay(UZ_DELAY_SWAPPED);
 			return true;
+		}
 		w = uz_table_load(dev->table, owner);
 		/* Only flags differ: it is the object that was copied. */
 		if (!uz_slot_same_place(old, w))

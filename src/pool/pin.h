@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include <uzram/types.h>
+#include <uzram/util/delay.h>
 
 /*
  * The word of pins: what lets a reader use an object's bytes without a lock.
@@ -95,6 +96,7 @@ static inline unsigned int uz__pin_add(_Atomic uint64_t *word)
 	unsigned int epoch =
 		uz__pin_epoch(atomic_load_explicit(word, memory_order_relaxed));
 
+	uz_delay(UZ_DELAY_EPOCH);
 	/* seq_cst: r2 above. */
 	atomic_fetch_add_explicit(word, UZ__PIN_ONE(epoch),
 				  memory_order_seq_cst);
@@ -121,8 +123,10 @@ static inline bool uz__pin_drop(_Atomic uint64_t *word, unsigned int epoch)
 static inline bool uz__pin_held(_Atomic uint64_t *word)
 {
 	/* seq_cst: f2 above. */
-	return atomic_load_explicit(word, memory_order_seq_cst) &
-	       (UZ__PIN_COUNTS | UZ__PIN_DEFERRED);
+	uint64_t pins = atomic_load_explicit(word, memory_order_seq_cst);
+
+	uz_delay(UZ_DELAY_LOOKED);
+	return pins & (UZ__PIN_COUNTS | UZ__PIN_DEFERRED);
 }
 
 /*
@@ -171,6 +175,7 @@ static inline enum uz__pin_turn uz__pin_turn(_Atomic uint64_t *word,
 						  memory_order_relaxed);
 			return UZ__PIN_ALL;
 		}
+		uz_delay(UZ_DELAY_FLIP);
 		if (atomic_compare_exchange_weak_explicit(
 			    word, &pins, pins ^ UZ__PIN_EPOCH,
 			    memory_order_acq_rel, memory_order_acquire))

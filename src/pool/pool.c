@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include <uzram/util/delay.h>
+
 #include "token.h"
 
 #define ARENA_MAX ((uint64_t)UZ_REF_UNIT << UZ_REF_BITS)
@@ -152,6 +154,7 @@ int uz_pool_alloc(struct uz_pool *pool, uint32_t size, uint32_t owner,
 
 void uz_pool_free(struct uz_pool *pool, uz_ref_t ref)
 {
+	uz_delay(UZ_DELAY_EXCHANGED);
 	pool->backend->free(pool, ref);
 }
 
@@ -171,17 +174,20 @@ void uz_pool_write(struct uz_pool *pool, uz_ref_t ref, uint32_t at,
 		memcpy(bytes + at, src, len);
 	else
 		pool->backend->write(pool, ref, at, src, len);
+	uz_delay(UZ_DELAY_FILLED);
 }
 
 void uz_pool_map_by(struct uz_pool *pool, uz_ref_t ref, struct uz_map *map,
 		    const char *who)
 {
+	uz_delay(UZ_DELAY_LOADED);
 	map->ref = ref;
 	map->bytes = uz_pool_bytes(pool, ref);
 	map->since = uz__token_clock();
 	map->token = 0;
 	pool->backend->map(pool, map);
 	uz__token_give(pool, map, who);
+	uz_delay(UZ_DELAY_PINNED);
 }
 
 const void *uz_pool_view(struct uz_pool *pool, const struct uz_map *map,
@@ -196,6 +202,7 @@ const void *uz_pool_view(struct uz_pool *pool, const struct uz_map *map,
 void uz_pool_unmap_by(struct uz_pool *pool, const struct uz_map *map,
 		      const char *who)
 {
+	uz_delay(UZ_DELAY_UNPIN);
 	uz__token_take(pool, map, who);
 	uz__token_held(pool, map->since);
 	pool->backend->unmap(pool, map);
@@ -214,7 +221,9 @@ void uz_pool_trim(struct uz_pool *pool)
 void uz_pool_copy(struct uz_pool *pool, uz_ref_t from, uz_ref_t to,
 		  uint32_t len)
 {
+	uz_delay(UZ_DELAY_SEEN);
 	memcpy(uz_pool_bytes(pool, to), uz_pool_bytes(pool, from), len);
+	uz_delay(UZ_DELAY_COPIED);
 }
 
 bool uz_pool_compact(struct uz_pool *pool, enum uz_pool_compact_scope scope,

@@ -10,6 +10,9 @@
  * undo it. A low memory limit is set now and then, so that stores fail and
  * overwrites go through the path at the limit.
  *
+ * With debug checks all threads are slow at random at each step, and now and
+ * then sleep for long with an object mapped.
+ *
  * At the end the device's check must pass and dropping everything must leave
  * nothing. UZ_SEED and UZ_SECONDS as everywhere; UZ_ZPOOL names the allocator.
  */
@@ -23,6 +26,7 @@
 #include <unistd.h>
 
 #include <uzram/device.h>
+#include <uzram/util/delay.h>
 
 #define THREADS 4
 #define WHOLE	300u
@@ -180,6 +184,7 @@ static void run(unsigned int seconds)
 	pthread_t t[THREADS];
 	unsigned int i;
 
+	uz_delay_start(seed);
 	for (i = 0; i < THREADS; i++) {
 		w[i].id = i;
 		if (pthread_create(&t[i], NULL, work, &w[i]))
@@ -198,6 +203,7 @@ static void run(unsigned int seconds)
 	atomic_store(&stop, true);
 	for (i = 0; i < THREADS; i++)
 		pthread_join(t[i], NULL);
+	uz_delay_stop();
 	free(w);
 }
 

@@ -5,8 +5,9 @@
  * look again. The bytes of an object are a function of its owner and size, so
  * a place that is reused or given back while it is pinned is seen at once.
  * Readers sleep inside maps, hold many, release them out of order and hand
- * them to other threads; some pin places at random. Memory is short for part
- * of the run. At the end every counter must be exact, and so it must after a
+ * them to other threads; some pin places at random. One thread holds hundreds
+ * of maps and sleeps. Memory is short for part of the run. With debug checks
+ * all threads are slow at random at each step of the protocol. At the end every counter must be exact, and so it must after a
  * new pool has adopted what is left.
  */
 #include <errno.h>
@@ -20,11 +21,13 @@
 
 #include <uzram/pool.h>
 #include <uzram/util/cleanup.h>
+#include <uzram/util/delay.h>
 #include <uzram/util/shm.h>
 
 #define THREADS	  4
 #define SLOTS	  6000
 #define HELD	  8
+#define SLEEPS_ON 300
 #define BOXES	  4
 #define ARENA	  (UINT64_C(512) << 20)
 #define LOW_LIMIT (UINT64_C(4) << 20)
@@ -136,6 +139,7 @@ static bool make(uint32_t owner, uint32_t size, unsigned int flags,
 		return false;
 	}
 	fill(uz_pool_bytes(pool, ref), owner, size);
+	uz_delay(UZ_DELAY_FILLED);
 	*word = WORD(size, ref);
 	return true;
 }
@@ -274,6 +278,24 @@ static void *work(void *arg)
 	}
 	for (i = 0; i < HELD; i++)
 		release(&w->held[i]);
+	return NULL;
+}
+
+/* Holds a great many maps for some tens of ms, then lets go of all. */
+static void *sleeper(void *arg)
+{
+	static struct held held[SLEEPS_ON];
+	struct worker *w = arg;
+	unsigned int i;
+
+	while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
+		for (i = 0; i < SLEEPS_ON; i++)
+			hold((uint32_t)(next_random(&w->random) % SLOTS),
+			     &held[i]);
+		usleep((unsigned int)(10000 + next_random(&w->random) % 40000));
+		for (i = 0; i < SLEEPS_ON; i++)
+			release(&held[i]);
+	}
 	return NULL;
 }
 
@@ -416,11 +438,23 @@ static void finish(int fd, const struct uz_pool_config *config)
 		fail("memory is left", 0);
 }
 
+/* Every step of what the threads did was slow at some time. */
+static void check_delays(void)
+{
+#ifdef UZ_DEBUG_CHECKS
+	enum uz_delay_point point;
+
+	for (point = 0; point < UZ_DELAY_SEEN; point++)
+		if (!uz_delay_count(point))
+			fail("no delay at the step of this number", point);
+#endif
+}
+
 int main(void)
 {
 	uint64_t seed = number_from("UZ_SEED", (uint64_t)time(NULL));
 	uint64_t seconds = number_from("UZ_SECONDS", 3);
-	static struct worker workers[THREADS];
+	static struct worker workers[THREADS + 1]; /* the last one sleeps */
 	struct uz_pool_config config;
 	uint64_t ops = 0;
 	unsigned int i;
@@ -434,16 +468,20 @@ int main(void)
 		perror("stress_pool: no pool");
 		return 1;
 	}
-	for (i = 0; i < THREADS; i++) {
+	uz_delay_start(seed);
+	for (i = 0; i <= THREADS; i++) {
 		workers[i].random = (seed + i + 1) * 0x9e3779b97f4a7c15 | 1;
-		if (pthread_create(&workers[i].thread, NULL, work, &workers[i]))
+		if (pthread_create(&workers[i].thread, NULL,
+				   i < THREADS ? work : sleeper, &workers[i]))
 			return 1;
 	}
 	govern((unsigned int)seconds);
-	for (i = 0; i < THREADS; i++) {
+	for (i = 0; i <= THREADS; i++) {
 		pthread_join(workers[i].thread, NULL);
 		ops += workers[i].ops;
 	}
+	uz_delay_stop();
+	check_delays();
 	finish(fd, &config);
 	uz_pool_destroy(pool);
 	close(fd);

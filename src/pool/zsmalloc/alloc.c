@@ -18,6 +18,7 @@
 #include <stdlib.h>
 
 #include <uzram/util/cleanup.h>
+#include <uzram/util/delay.h>
 
 #include "zsmalloc_priv.h"
 
@@ -240,6 +241,7 @@ int uz__zs_alloc(struct uz_pool *base, uint32_t size, uint32_t owner,
 			 &place);
 	if (uz_unlikely(ret))
 		return ret;
+	uz_delay(UZ_DELAY_TAKEN);
 	if (uz_unlikely(place.low))
 		uz__keeper_hint(pool, place.z);
 	if (uz_unlikely(place.missing)) {
