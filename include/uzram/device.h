@@ -177,8 +177,9 @@ void uz_device_zpool(struct uz_device *dev, char name[UZ_POOL_NAME_MAX + 1]);
  * @dev:   the device
  * @bytes: rounded up to a page; 0 takes the limit away
  *
- * May be set before the disksize. A store that would pass it fails with
- * -ENOSPC and leaves the old contents; overwriting a page by one that needs
+ * May be set before the disksize. A store that would pass it first has the
+ * pool compacted; if that gains nothing more it fails with -ENOSPC and leaves
+ * the old contents; overwriting a page by one that needs
  * no more room, and dropping pages, always succeed.
  *
  * Context: any thread; takes the configuration lock.

@@ -329,6 +329,8 @@ const char *uz__zpool_find(const char *name);
 /* Move one object; @arg is the device. See uz_pool_relocate. */
 bool uz__relocate(void *arg, uint32_t owner, uz_ref_t from, uz_ref_t to);
 
+bool uz__reclaim(struct uz_io *io);
+
 /* ---- adopt.c ---- */
 
 int uz__adopt(struct uz_device *dev, struct uz_err *err);

@@ -9,6 +9,9 @@
  * bytes stay until the pin goes. A partial store does both and ends in a swap
  * that fails if the page changed (pinned.c).
  *
+ * A store for which there is no room has objects moved together (relocate.c)
+ * until there is, and is refused only when that gains nothing more.
+ *
  * No locks here; the pool takes its own for a moment in alloc and free.
  * Nothing is held while a codec runs but a pin, which stops nobody.
  */
@@ -92,6 +95,21 @@ static int page_place(struct uz_io *io, uint64_t index,
 	return 0;
 }
 
+/*
+ * The same, and if there is no room, have objects moved together until there
+ * is some or nothing more can be gained that way.
+ */
+static int page_place_reclaim(struct uz_io *io, uint64_t index,
+			      const struct uz__encoded *e, uz_slot_t *slot)
+{
+	int err;
+
+	do {
+		err = page_place(io, index, e, 0, slot);
+	} while (uz_unlikely(err == -ENOSPC) && uz__reclaim(io));
+	return err;
+}
+
 /* A slot that was made but not published. */
 static void page_unplace(struct uz_io *io, uz_slot_t slot)
 {
@@ -115,14 +133,16 @@ static bool page_shrinks(const struct uz_device *dev, uz_slot_t old,
  * freed; that is only right if it really replaces that old one, hence a swap.
  */
 static int page_swap(struct uz_io *io, uint64_t index,
-		     const struct uz__encoded *e, struct uz__pinned *p)
+		     const struct uz__encoded *e, struct uz__pinned *p,
+		     bool reclaim)
 {
 	struct uz_device *dev = io->dev;
 	uz_slot_t old = p->slot;
 	uz_slot_t slot;
 	int err;
 
-	err = page_place(io, index, e, 0, &slot);
+	err = reclaim ? page_place_reclaim(io, index, e, &slot)
+		      : page_place(io, index, e, 0, &slot);
 	if (err == -ENOSPC && page_shrinks(dev, old, e))
 		err = page_place(io, index, e, UZ_POOL_OVER_LIMIT, &slot);
 	if (err)
@@ -138,7 +158,10 @@ static int page_swap(struct uz_io *io, uint64_t index,
 	return 0;
 }
 
-/* Store at the limit: replace exactly what is there, or give up. */
+/*
+ * Store at the limit, when nothing more could be gained: replace exactly what
+ * is there, or give up.
+ */
 static int page_store_at_limit(struct uz_io *io, uint64_t index,
 			       const struct uz__encoded *e)
 {
@@ -148,7 +171,7 @@ static int page_store_at_limit(struct uz_io *io, uint64_t index,
 	do {
 		err = uz__pin(io, index, &p);
 		if (!err)
-			err = page_swap(io, index, e, &p);
+			err = page_swap(io, index, e, &p, false);
 		uz__unpin(io, &p);
 	} while (err == -EAGAIN);
 	return err;
@@ -169,7 +192,7 @@ int uz_page_store(struct uz_io *io, uint64_t index, const void *buf)
 	int err;
 
 	uz__object_encode(io, buf, &e);
-	err = page_place(io, index, &e, 0, &slot);
+	err = page_place_reclaim(io, index, &e, &slot);
 	if (!err) {
 		uz_slot_t old = uz_table_exchange(io->dev->table, index, slot);
 
@@ -199,7 +222,7 @@ int uz_page_store_part(struct uz_io *io, uint64_t index, uint32_t off,
 			else
 				memset(io->page + off, 0, len);
 			uz__object_encode(io, io->page, &e);
-			err = page_swap(io, index, &e, &p);
+			err = page_swap(io, index, &e, &p, true);
 		}
 		uz__unpin(io, &p);
 	} while (err == -EAGAIN);

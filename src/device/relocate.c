@@ -48,6 +48,35 @@ bool uz__relocate(void *arg, uint32_t owner, uz_ref_t from, uz_ref_t to)
 	}
 }
 
+/*
+ * Objects that a store which was refused has moved before it tries again. A
+ * few dozen often empty a page, and take less time than compressing ten.
+ */
+#define RECLAIM_BUDGET 64
+
+/**
+ * uz__reclaim() - gain memory for a store that was refused
+ * @io: this thread's context, inside a request
+ *
+ * Without the configuration lock: whoever resets the device holds it while it
+ * waits for this very request. The request itself keeps table and pool, and
+ * what is done is counted in the thread's own share.
+ *
+ * Context: the thread of @io; no map is held that must not be slept upon.
+ * Return:  true: it is worth trying again. False: nothing can be gained now.
+ */
+bool uz__reclaim(struct uz_io *io)
+{
+	struct uz_pool_compaction did = { 0 };
+	bool more;
+
+	more = uz_pool_compact(io->dev->pool, UZ_POOL_COMPACT_ALL,
+			       RECLAIM_BUDGET, uz__relocate, io->dev, &did);
+	uz__stat_compaction(io->cnt, &did);
+	/* What stays where it is for others' sake is no reason to go on. */
+	return did.pages || (more && did.objects);
+}
+
 bool uz_device_compact(struct uz_device *dev, enum uz_pool_compact_scope scope,
 		       uint32_t budget, struct uz_pool_compaction *done)
 {
