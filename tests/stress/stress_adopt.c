@@ -3,8 +3,8 @@
  * Killed at any instruction, adopted, nothing lost.
  *
  * A child adopts the device's memory, and several of its threads store,
- * overwrite, partly overwrite and drop pages until it is killed (SIGKILL) at
- * a random moment. The parent then adopts the same memory and looks: every
+ * overwrite, partly overwrite and drop pages, while another one moves them
+ * together, until it is killed (SIGKILL) at a random moment. The parent then adopts the same memory and looks: every
  * half page reads as the version last acknowledged, or as the one that was
  * under way; the device's check passes (so no object is without a slot, and
  * the pool's bytes are what the table accounts for); the arena's blocks are
@@ -44,6 +44,7 @@ struct journal {
 	struct half half[PAGES][2];
 	_Atomic uint64_t started;
 	_Atomic uint64_t operations;
+	_Atomic uint64_t moved; /* by the last child */
 };
 
 static struct journal *journal;
@@ -152,6 +153,18 @@ static void *work(void *arg)
 	return NULL;
 }
 
+static void *compact(void *arg)
+{
+	struct uz_pool_compaction done = { 0 };
+
+	for (;;) {
+		if (!uz_device_compact(arg, UZ_POOL_COMPACT_ALL, 50, &done))
+			usleep(50);
+		atomic_store(&journal->moved, done.objects);
+	}
+	return NULL;
+}
+
 static struct uz_device *adopt(void)
 {
 	struct uz_device *dev;
@@ -174,6 +187,8 @@ static _Noreturn void child(uint64_t round)
 		if (pthread_create(&t, NULL, work, &w[i]))
 			die("pthread_create", "failed");
 	}
+	if (pthread_create(&t, NULL, compact, dev))
+		die("pthread_create", "failed");
 	for (;;)
 		pause();
 }
@@ -187,6 +202,7 @@ static void kill_a_child(uint64_t round)
 	pid_t pid;
 
 	atomic_store(&journal->started, 0);
+	atomic_store(&journal->moved, 0);
 	pid = fork();
 	if (pid < 0)
 		die("fork", "failed");
@@ -282,7 +298,7 @@ int main(void)
 {
 	const char *env = getenv("UZ_SEED"), *rounds = getenv("UZ_ROUNDS");
 	uint64_t i, n = rounds ? strtoull(rounds, NULL, 0) : 200;
-	uint64_t operations = 0;
+	uint64_t operations = 0, moved = 0;
 
 	seed = env ? strtoull(env, NULL, 0)
 		   : (uint64_t)time(NULL) ^ (uint64_t)getpid() << 20;
@@ -295,6 +311,7 @@ int main(void)
 	begin();
 	for (i = 1; i <= n; i++) {
 		kill_a_child(i);
+		moved += atomic_load(&journal->moved);
 		look();
 		if (i % 50 == 0) { /* and sometimes from nothing again */
 			operations += atomic_load(&journal->operations);
@@ -303,7 +320,8 @@ int main(void)
 		}
 	}
 	operations += atomic_load(&journal->operations);
-	printf("%llu kills, %llu operations, nothing lost\n",
-	       (unsigned long long)n, (unsigned long long)operations);
+	printf("%llu kills, %llu operations, %llu objects moved, nothing lost\n",
+	       (unsigned long long)n, (unsigned long long)operations,
+	       (unsigned long long)moved);
 	return 0;
 }

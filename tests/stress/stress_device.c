@@ -8,7 +8,8 @@
  * pages are written in part: each thread owns every THREADS-th stripe of 64
  * bytes and remembers what it put there; no other thread's partial store may
  * undo it. A low memory limit is set now and then, so that stores fail and
- * overwrites go through the path at the limit.
+ * overwrites go through the path at the limit. All the while one more thread
+ * compacts.
  *
  * With debug checks all threads are slow at random at each step, and now and
  * then sleep for long with an object mapped.
@@ -39,6 +40,7 @@ static struct uz_device *dev;
 static uint64_t seed;
 static _Atomic bool stop;
 static _Atomic uint64_t operations, refused;
+static struct uz_pool_compaction compacted;
 
 static uint64_t mix(uint64_t x)
 {
@@ -178,10 +180,26 @@ static void *work(void *arg)
 	return NULL;
 }
 
+static void *compact(void *arg)
+{
+	uint64_t x = mix(seed + THREADS);
+
+	(void)arg;
+	while (!atomic_load(&stop)) {
+		x = mix(x + 1);
+		uz_device_compact(dev,
+				  x & 1 ? UZ_POOL_COMPACT_ALL
+					: UZ_POOL_COMPACT_FRAGMENTED,
+				  (uint32_t)(x >> 8) % 64 + 1, &compacted);
+		usleep((unsigned int)(x >> 32) % 256);
+	}
+	return NULL;
+}
+
 static void run(unsigned int seconds)
 {
 	struct worker *w = calloc(THREADS, sizeof(*w));
-	pthread_t t[THREADS];
+	pthread_t t[THREADS], compactor;
 	unsigned int i;
 
 	uz_delay_start(seed);
@@ -190,6 +208,8 @@ static void run(unsigned int seconds)
 		if (pthread_create(&t[i], NULL, work, &w[i]))
 			die("pthread_create failed", 0);
 	}
+	if (pthread_create(&compactor, NULL, compact, NULL))
+		die("pthread_create failed", 0);
 	for (i = 0; i < seconds * 20; i++) {
 		struct uz_device_stat stat;
 		uint64_t at;
@@ -203,6 +223,7 @@ static void run(unsigned int seconds)
 	atomic_store(&stop, true);
 	for (i = 0; i < THREADS; i++)
 		pthread_join(t[i], NULL);
+	pthread_join(compactor, NULL);
 	uz_delay_stop();
 	free(w);
 }
@@ -251,7 +272,8 @@ int main(void)
 	look();
 	uz_device_close(dev);
 	uz_device_mem_close(&mem);
-	printf("%llu operations, %llu refused at the limit\n",
-	       (unsigned long long)operations, (unsigned long long)refused);
+	printf("%llu operations, %llu refused at the limit, %llu objects moved\n",
+	       (unsigned long long)operations, (unsigned long long)refused,
+	       (unsigned long long)compacted.objects);
 	return 0;
 }
