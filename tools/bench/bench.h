@@ -2,6 +2,7 @@
 #ifndef UZRAM_BENCH_H
 #define UZRAM_BENCH_H
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
 
@@ -121,7 +122,7 @@ void chart_free(struct chart *c);
 
 /* ---- output.c: where results go ---- */
 
-/* How both verbs report; text goes to stdout unless JSON does. */
+/* How all verbs report; text goes to stdout unless JSON does. */
 struct output {
 	bool json; /* asked for */
 	const char *json_path; /* NULL: stdout */
@@ -137,9 +138,39 @@ static inline bool output_text(const struct output *o)
 int output_json(const struct output *o, json_t *root, struct uz_err *err);
 /* Names come from the file system; what is written out is plain ASCII. */
 void output_printable(char *text);
+
+/* ---- options.c: what options of several verbs have in common ---- */
+
+#define LIST_MAX 16
+
+struct list {
+	unsigned int n;
+	const char *item[LIST_MAX];
+};
+
+int options_list(struct list *l, const char *item, struct uz_err *err);
 /* @text has @min ... @max, or -EINVAL and a sentence about @what. */
-int output_number(const char *what, const char *text, unsigned int min,
-		  unsigned int max, unsigned int *value, struct uz_err *err);
+int options_number(const char *what, const char *text, unsigned int min,
+		   unsigned int max, unsigned int *value, struct uz_err *err);
+/* 0.01 ... 3600, or -EINVAL and a sentence about @what. */
+int options_seconds(const char *what, const char *text, double *seconds,
+		    struct uz_err *err);
+
+/* ---- clock.c ---- */
+
+/* ns of CLOCK_MONOTONIC */
+uint64_t clock_ns(void);
+/* Sleep until then; -EINTR when undo_stop was raised meanwhile. */
+int clock_sleep(uint64_t deadline);
+
+/* ---- random.c: numbers, the same in every run ---- */
+
+/* One number for each @x, with nothing to be seen of the other. */
+uint64_t random_mix(uint64_t x);
+/* 0 ... @n - 1; @state may begin as anything. */
+uint64_t random_below(uint64_t *state, uint64_t n);
+/* A permutation of 0 ... @n - 1. */
+void random_order(uint32_t *order, uint64_t n, uint64_t seed);
 
 /* ---- threads.c ---- */
 
@@ -155,6 +186,12 @@ int threads_run(unsigned int n, bool pinned, void (*fn)(void *arg), void *args,
 
 /* Set by SIGINT, SIGTERM and SIGHUP; loops look at it and end early. */
 extern atomic_bool undo_stop;
+
+static inline bool undo_stopped(void)
+{
+	/* relaxed: a flag that guards nothing else. */
+	return atomic_load_explicit(&undo_stop, memory_order_relaxed);
+}
 
 void undo_catch_signals(void);
 /* Have @fn(@arg) called by undo_all(), last pushed first. */

@@ -60,25 +60,11 @@ static int take_list(const char *what, char *text, unsigned int max,
 			return uz_err_set(err, -EINVAL,
 					  "%s: more than %d of them", what,
 					  DEVICE_LIST_MAX);
-		ret = output_number(what, word, 1, max, &list[*n], err);
+		ret = options_number(what, word, 1, max, &list[*n], err);
 		if (ret)
 			return ret;
 		(*n)++;
 	}
-	return 0;
-}
-
-static int take_seconds(struct device_options *o, const char *text,
-			struct uz_err *err)
-{
-	char *end;
-
-	o->seconds = strtod(text, &end);
-	if (end == text || *end || !(o->seconds >= 0.01 && o->seconds <= 3600))
-		return uz_err_set(err, -EINVAL,
-				  "seconds \"%s\": is not a number from 0.01 "
-				  "to 3600",
-				  text);
 	return 0;
 }
 
@@ -100,10 +86,10 @@ static int take_option(struct device_options *o, int c, struct uz_err *err)
 	case 'j':
 		return take_list("jobs", optarg, 64, o->jobs, &o->nr_jobs, err);
 	case 'r':
-		return output_number("rounds", optarg, 1, STATS_MAX, &o->rounds,
-				     err);
+		return options_number("rounds", optarg, 1, STATS_MAX,
+				      &o->rounds, err);
 	case 'E':
-		return take_seconds(o, optarg, err);
+		return options_seconds("seconds", optarg, &o->seconds, err);
 	case 's':
 		if (uz_size_parse(optarg, uz_size_ram(), &o->size) ||
 		    o->size < 64 * (uint64_t)CORPUS_WRAP)

@@ -99,7 +99,6 @@ struct load_job {
 	struct hist hist;
 };
 
-uint64_t load_now(void);
 bool load_goes_on(const struct load_job *j, uint64_t now);
 /* Choose the next request of slot @slot. */
 void load_next(struct load_job *j, unsigned int slot, void **buf, off_t *at);

@@ -14,13 +14,6 @@
 
 #include "engine.h"
 
-#define LIST_MAX 16
-
-struct list {
-	unsigned int n;
-	const char *item[LIST_MAX];
-};
-
 struct options {
 	struct list corpora;
 	struct list codecs;
@@ -52,28 +45,19 @@ static void usage(FILE *out)
 	      out);
 }
 
-static int list_add(struct list *l, const char *item, struct uz_err *err)
-{
-	if (l->n == LIST_MAX)
-		return uz_err_set(err, -EINVAL, "\"%s\": more than %d of them",
-				  item, LIST_MAX);
-	l->item[l->n++] = item;
-	return 0;
-}
-
 static int take_option(struct options *o, int c, struct uz_err *err)
 {
 	switch (c) {
 	case 'c':
-		return list_add(&o->corpora, optarg, err);
+		return options_list(&o->corpora, optarg, err);
 	case 'a':
-		return list_add(&o->codecs, optarg, err);
+		return options_list(&o->codecs, optarg, err);
 	case 'j':
-		return output_number("threads", optarg, 1, 64, &o->threads,
-				     err);
+		return options_number("threads", optarg, 1, 64, &o->threads,
+				      err);
 	case 'r':
-		return output_number("rounds", optarg, 1, STATS_MAX, &o->rounds,
-				     err);
+		return options_number("rounds", optarg, 1, STATS_MAX,
+				      &o->rounds, err);
 	case 's':
 		if (uz_size_parse(optarg, uz_size_ram(), &o->size) ||
 		    o->size < UZ_DISKSIZE_MIN)

@@ -159,7 +159,7 @@ int engine_pass_run(struct engine_worker *w, unsigned int n, engine_pass *pass,
 	double began, ended;
 	int ret;
 
-	if (atomic_load_explicit(&undo_stop, memory_order_relaxed))
+	if (undo_stopped())
 		return -EINTR;
 	for (unsigned int i = 0; i < n; i++)
 		w[i].pass = pass;

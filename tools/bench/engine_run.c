@@ -177,26 +177,6 @@ static int fill_objects(struct engine_setup *s, const struct uz_codec *codec)
 	return 0;
 }
 
-static void shuffle(uint32_t *order, uint64_t n)
-{
-	uint64_t x = UINT64_C(0x9e3779b97f4a7c15);
-
-	for (uint64_t i = 0; i < n; i++)
-		order[i] = (uint32_t)i;
-	for (uint64_t i = n - 1; i > 0; i--) {
-		uint64_t j;
-		uint32_t t;
-
-		x ^= x << 13;
-		x ^= x >> 7;
-		x ^= x << 17;
-		j = x % (i + 1);
-		t = order[i];
-		order[i] = order[j];
-		order[j] = t;
-	}
-}
-
 int engine_run(struct engine_result *r, unsigned int rounds, struct uz_err *err)
 {
 	uz_autofree uint8_t *objects = malloc(r->pages * UZ_PAGE_SIZE);
@@ -212,7 +192,7 @@ int engine_run(struct engine_result *r, unsigned int rounds, struct uz_err *err)
 	int ret = -ENOMEM;
 
 	if (objects && place && order) {
-		shuffle(order, r->pages);
+		random_order(order, r->pages, 0);
 		ret = fill_objects(&s, &r->codec);
 	}
 	if (ret)

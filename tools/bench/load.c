@@ -11,7 +11,6 @@
  */
 #include <fcntl.h>
 #include <string.h>
-#include <time.h>
 
 #include <uzram/util/cleanup.h>
 
@@ -23,27 +22,9 @@ struct thread {
 	int ret;
 };
 
-uint64_t load_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 bool load_goes_on(const struct load_job *j, uint64_t now)
 {
-	return now < j->deadline &&
-	       !atomic_load_explicit(&undo_stop, memory_order_relaxed);
-}
-
-static uint64_t random_below(struct load_job *j, uint64_t n)
-{
-	/* xorshift64*; the high bits are the good ones. */
-	j->rng ^= j->rng >> 12;
-	j->rng ^= j->rng << 25;
-	j->rng ^= j->rng >> 27;
-	return ((j->rng * UINT64_C(0x2545f4914f6cdd1d)) >> 16) % n;
+	return now < j->deadline && !undo_stopped();
 }
 
 void load_next(struct load_job *j, unsigned int slot, void **buf, off_t *at)
@@ -52,8 +33,9 @@ void load_next(struct load_job *j, unsigned int slot, void **buf, off_t *at)
 	uint64_t block, page;
 
 	if (l->random) {
-		block = j->first + random_below(j, j->end - j->first);
-		page = l->write ? random_below(j, corpus_pages(l->corpus)) : 0;
+		block = j->first + random_below(&j->rng, j->end - j->first);
+		page = l->write ? random_below(&j->rng, corpus_pages(l->corpus))
+				: 0;
 	} else {
 		block = j->next++;
 		if (j->next == j->end)
@@ -83,7 +65,7 @@ static int transfer(const struct load_job *j, void *buf, off_t at)
 
 static int run_sync(struct load_job *j)
 {
-	uint64_t now = load_now();
+	uint64_t now = clock_ns();
 
 	while (load_goes_on(j, now)) {
 		uint64_t begin = now;
@@ -95,7 +77,7 @@ static int run_sync(struct load_job *j)
 		ret = transfer(j, buf, at);
 		if (ret)
 			return ret;
-		now = load_now();
+		now = clock_ns();
 		hist_add(&j->hist, now - begin);
 		j->done++;
 	}
@@ -106,10 +88,10 @@ static void run_thread(void *arg)
 {
 	struct thread *t = arg;
 
-	t->began = load_now();
+	t->began = clock_ns();
 	t->job.deadline = t->began + (uint64_t)(t->job.l->seconds * 1e9);
 	t->ret = t->job.l->depth > 1 ? ring_run(&t->job) : run_sync(&t->job);
-	t->ended = load_now();
+	t->ended = clock_ns();
 }
 
 static int thread_init(struct thread *t, const struct load *l, unsigned int i)
@@ -118,11 +100,11 @@ static int thread_init(struct thread *t, const struct load *l, unsigned int i)
 	struct load_job *j = &t->job;
 
 	j->l = l;
-	j->rng = (l->seed + 1) * UINT64_C(0x9e3779b97f4a7c15) + i;
+	j->rng = random_mix(l->seed << 8 | i);
 	j->first = l->random ? 0 : blocks * i / l->jobs;
 	j->end = l->random ? blocks : blocks * (i + 1) / l->jobs;
 	j->next = j->first;
-	j->shift = random_below(j, corpus_pages(l->corpus));
+	j->shift = random_below(&j->rng, corpus_pages(l->corpus));
 	j->fd = open(l->path, O_RDWR | O_DIRECT | O_CLOEXEC);
 	if (j->fd < 0)
 		return -errno;
@@ -149,7 +131,7 @@ static int run_threads(struct thread *t, const struct load *l)
 
 	for (unsigned int i = 0; i < l->jobs && !ret; i++)
 		ret = t[i].ret;
-	if (atomic_load_explicit(&undo_stop, memory_order_relaxed))
+	if (undo_stopped())
 		ret = -EINTR;
 	return ret;
 }
@@ -202,7 +184,7 @@ int load_fill(const struct load *l, struct uz_err *err)
 
 		load_next(&j, 0, &buf, &at);
 		ret = transfer(&j, buf, at);
-		if (atomic_load_explicit(&undo_stop, memory_order_relaxed))
+		if (undo_stopped())
 			ret = -EINTR;
 	}
 	return ret ? fail(l, ret, err) : 0;

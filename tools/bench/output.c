@@ -31,22 +31,6 @@ int output_json(const struct output *o, json_t *root, struct uz_err *err)
 	return ret;
 }
 
-int output_number(const char *what, const char *text, unsigned int min,
-		  unsigned int max, unsigned int *value, struct uz_err *err)
-{
-	unsigned long n;
-	char *end;
-
-	errno = 0;
-	n = strtoul(text, &end, 10);
-	if (errno || end == text || *end || *text == '-' || n < min || n > max)
-		return uz_err_set(err, -EINVAL,
-				  "%s \"%s\": is not a number from %u to %u",
-				  what, text, min, max);
-	*value = (unsigned int)n;
-	return 0;
-}
-
 void output_printable(char *text)
 {
 	for (; *text; text++)

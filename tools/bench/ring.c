@@ -37,7 +37,7 @@ static void prepare(struct load_job *j, struct io_uring *ring,
 		io_uring_prep_read(sqe, j->fd, buf, (unsigned int)j->l->block,
 				   (uint64_t)at);
 	io_uring_sqe_set_data64(sqe, slot);
-	began[slot] = load_now();
+	began[slot] = clock_ns();
 }
 
 /* Take one completion; the slot is free again. */
@@ -64,7 +64,7 @@ static int run(struct load_job *j, struct io_uring *ring, uint64_t *began)
 		int n = io_uring_submit_and_wait(ring, 1);
 		struct io_uring_cqe *cqe;
 		unsigned int head, seen = 0;
-		uint64_t now = load_now();
+		uint64_t now = clock_ns();
 
 		if (n < 0 && n != -EINTR && n != -EAGAIN)
 			return n;
