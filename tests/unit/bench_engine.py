@@ -36,8 +36,11 @@ def measure(directory):
     assert results['results']
     for result in results['results']:
         assert result['codec'] in text
-        assert 0 < result['memory_filled']['packing_efficiency'] <= 1
-        assert result['memory_filled']['orig_data_size'] == result['bytes']
+        memory = result['memory_filled']
+        assert 0 < memory['packing_efficiency_at_once'] <= 1
+        assert 0 < memory['packing_efficiency'] <= 1
+        assert memory['mem_used_total'] <= memory['mem_used_total_at_once']
+        assert memory['orig_data_size'] == result['bytes']
         assert [r['threads'] for r in result['runs']] == [1, 2]
         for threads in result['runs']:
             for operation in OPERATIONS:

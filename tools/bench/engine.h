@@ -8,6 +8,7 @@
 #include <uzram/device.h>
 
 #include "bench.h"
+#include "settle.h"
 
 /* What is measured, in the order of a round. */
 enum engine_op {
@@ -36,8 +37,8 @@ struct engine_result {
 	struct engine_cell one[ENGINE_NR_OPS];
 	struct engine_cell many[ENGINE_NR_OPS];
 	/* One thread, last round: after the first fill, after overwriting. */
-	struct uz_device_stat filled;
-	struct uz_device_stat overwritten;
+	struct settle_stat filled;
+	struct settle_stat overwritten;
 };
 
 /* ---- engine_pass.c ---- */

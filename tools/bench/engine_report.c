@@ -68,11 +68,13 @@ double engine_scaling(const struct engine_result *r, enum engine_op op)
 }
 
 static void text_memory(const struct engine_result *r, const char *when,
-			const struct uz_device_stat *s, FILE *out)
+			const struct settle_stat *both, FILE *out)
 {
+	const struct uz_device_stat *s = &both->at_rest;
 	char orig[UZ_SIZE_TEXT], compr[UZ_SIZE_TEXT], pool[UZ_SIZE_TEXT],
 		meta[UZ_SIZE_TEXT];
 	struct memory m = memory_of(r, s);
+	struct memory at_once = memory_of(r, &both->at_once);
 
 	uz_size_format(s->orig_data_size, orig);
 	uz_size_format(s->compr_data_size, compr);
@@ -82,9 +84,9 @@ static void text_memory(const struct engine_result *r, const char *when,
 		"  %s: %s stored as %s (ratio %.2f, %.1f %% raw pages), pool "
 		"%s, metadata %s;\n"
 		"    %.4f bytes of memory a byte stored, packing efficiency "
-		"%.3f\n",
+		"%.3f (%.3f before the reserve was given back)\n",
 		when, orig, compr, m.ratio, 100 * m.raw, pool, meta, m.per_byte,
-		m.efficiency);
+		m.efficiency, at_once.efficiency);
 }
 
 static void text_cell(const struct engine_cell *c, FILE *out)
@@ -159,18 +161,23 @@ static json_t *json_cells(const struct engine_cell *cell, unsigned int threads)
 }
 
 static json_t *json_memory(const struct engine_result *r,
-			   const struct uz_device_stat *s)
+			   const struct settle_stat *both)
 {
+	const struct uz_device_stat *s = &both->at_rest;
 	struct memory m = memory_of(r, s);
 
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f}",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, s:f}",
 			 "orig_data_size", (json_int_t)s->orig_data_size,
 			 "compr_data_size", (json_int_t)s->compr_data_size,
 			 "mem_used_total", (json_int_t)s->mem_used_total,
-			 "meta_bytes", (json_int_t)s->meta_bytes, "same_pages",
+			 "mem_used_total_at_once",
+			 (json_int_t)both->at_once.mem_used_total, "meta_bytes",
+			 (json_int_t)s->meta_bytes, "same_pages",
 			 (json_int_t)s->same_pages, "huge_pages",
 			 (json_int_t)s->huge_pages, "memory_per_byte",
-			 m.per_byte, "packing_efficiency", m.efficiency);
+			 m.per_byte, "packing_efficiency", m.efficiency,
+			 "packing_efficiency_at_once",
+			 memory_of(r, &both->at_once).efficiency);
 }
 
 json_t *engine_json(const struct engine_result *r)

@@ -71,6 +71,7 @@ static int run_ops(struct engine_result *r, struct engine_setup *s,
 		   unsigned int n, struct engine_cell *cell)
 {
 	for (int op = 0; op < ENGINE_NR_OPS; op++) {
+		struct settle_stat stat;
 		double unused = 0;
 		int ret;
 
@@ -84,10 +85,13 @@ static int run_ops(struct engine_result *r, struct engine_setup *s,
 		ret = engine_pass_run(w, n, engine_pass_verify, &unused);
 		if (ret)
 			return ret;
+		/* With any number of threads: the next pass begins alike. */
+		ret = settle_device(dev, &stat);
+		if (ret)
+			return ret;
 		if (n == 1)
-			uz_device_stat(dev, op == ENGINE_FILL
-						    ? &r->filled
-						    : &r->overwritten);
+			*(op == ENGINE_FILL ? &r->filled : &r->overwritten) =
+				stat;
 	}
 	return 0;
 }
