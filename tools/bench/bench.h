@@ -172,6 +172,44 @@ uint64_t random_below(uint64_t *state, uint64_t n);
 /* A permutation of 0 ... @n - 1. */
 void random_order(uint32_t *order, uint64_t n, uint64_t seed);
 
+/* ---- table.c: figures as text and as JSON ---- */
+
+#define TABLE_COLUMNS_MAX 10
+
+struct table_column {
+	const char *key; /* in JSON, with its unit */
+	const char *head; /* in the text: two lines */
+	const char *unit;
+	double scale; /* from JSON's unit to the text's */
+	int digits;
+};
+
+/* Rows of the same corpus and codec in a row stand under one heading. */
+struct table_row {
+	char corpus[64];
+	char codec[64];
+	char what[64];
+	struct stats value[TABLE_COLUMNS_MAX];
+};
+
+struct table {
+	const char *name;
+	const char *title;
+	char note[512]; /* what the reader has to know; may be empty */
+	unsigned int nr_columns;
+	const struct table_column *column;
+	unsigned int nr_rows;
+	struct table_row *row;
+};
+
+/* NULL: no memory. Valid until the next one is added. */
+struct table_row *table_add(struct table *t, const char *corpus,
+			    const char *codec, const char *what);
+void table_set(struct table_row *row, unsigned int column, double value);
+void table_text(const struct table *t, FILE *out);
+json_t *table_json(const struct table *t);
+void table_free(struct table *t);
+
 /* ---- threads.c ---- */
 
 /* Run @fn once for each of @n arguments that lie in a row, all at the same
@@ -202,6 +240,7 @@ void undo_all(void);
 
 int engine_main(int argc, char **argv);
 int device_main(int argc, char **argv);
+int pool_main(int argc, char **argv);
 
 /* Exit status, as in the man page. */
 enum {

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+/*
+ * "growth": does a page cost more when many are stored? One thread, a small
+ * device and a large one.
+ *
+ * Filled in order; loaded and overwritten at random, as many pages in both.
+ */
+#include <string.h>
+
+#include <uzram/util/size.h>
+
+#include "pool.h"
+
+#define SAMPLE (UINT64_C(1) << 20) /* pages, at most */
+
+enum {
+	FILL,
+	LOAD,
+	OVERWRITE,
+	TABLE,
+	META,
+	DENSITY
+};
+
+static const struct table_column columns[] = {
+	{ "fill_ns", "fill", "ns/page", 1, 0 },
+	{ "load_ns", "load", "ns/page", 1, 0 },
+	{ "overwrite_ns", "overwrite", "ns/page", 1, 0 },
+	{ "table_bytes_per_page", "table", "bytes/page", 1, 2 },
+	{ "meta_bytes_per_page", "pool meta", "bytes/page", 1, 2 },
+	{ "density", "density", "", 1, 4 },
+};
+
+/* Bytes that the system could still give; 0: it does not tell. */
+static uint64_t available(void)
+{
+	FILE *f = fopen("/proc/meminfo", "re");
+	unsigned long long kib = 0;
+	char line[256];
+
+	if (!f)
+		return 0;
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
+			break;
+	fclose(f);
+	return kib << 10;
+}
+
+int pool_growth_fits(const struct pool_run *run, struct uz_err *err)
+{
+	char size[UZ_SIZE_TEXT], need[UZ_SIZE_TEXT], has[UZ_SIZE_TEXT];
+	double pages = (double)(run->o->large >> UZ_PAGE_SHIFT), bytes;
+	uint64_t free = available(), want;
+	int ret = pool_mix_size(run, &bytes, err);
+
+	if (ret)
+		return ret;
+	/* Table, descriptors, holes; and something for everybody else. */
+	want = (uint64_t)(pages * (bytes * 1.1 + 32)) + (UINT64_C(64) << 20);
+	if (!free || want <= free)
+		return 0;
+	uz_size_format(run->o->large, size);
+	uz_size_format(want, need);
+	uz_size_format(free, has);
+	return uz_err_set(err, -ENOMEM,
+			  "growth: %s stored with %s would take %s of memory, "
+			  "but %s is available; give a smaller --large, or "
+			  "other parts",
+			  size, run->codec_text, need, has);
+}
+
+/* The random pages are the same for loads and overwrites. */
+static int pass(struct pool_run *run, struct pool_device *d, int what,
+		double *ns)
+{
+	_Alignas(UZ_PAGE_SIZE) uint8_t page[UZ_PAGE_SIZE];
+	uint64_t n = what == FILL || d->pages < SAMPLE ? d->pages : SAMPLE;
+	uint64_t began = clock_ns(), rng = 1;
+	int ret = 0;
+
+	for (uint64_t i = 0; i < n && !ret; i++) {
+		uint64_t at = what == FILL ? i : random_below(&rng, d->pages);
+
+		if (undo_stopped())
+			return -EINTR;
+		if (what == LOAD)
+			ret = pool_device_submit(d->io, UZ_OP_READ, at, page);
+		else
+			ret = pool_device_submit(d->io, UZ_OP_WRITE, at,
+						 pool_mix(run, what, at));
+	}
+	*ns = (double)(clock_ns() - began) / (double)n;
+	return ret;
+}
+
+static int report(struct pool_run *run, struct pool_device *d,
+		  const double ns[], const struct pool_memory *m,
+		  struct uz_err *err)
+{
+	uint64_t size = d->pages << UZ_PAGE_SHIFT;
+	char text[UZ_SIZE_TEXT], what[64];
+	struct table_row *row;
+
+	uz_size_format(size, text);
+	snprintf(what, sizeof(what), "%s stored", text);
+	row = pool_row(run, NULL, what, err);
+	if (!row)
+		return err->code;
+	for (int i = FILL; i <= OVERWRITE; i++)
+		table_set(row, (unsigned int)i, ns[i]);
+	table_set(row, TABLE, (double)m->table / (double)d->pages);
+	table_set(row, META, (double)m->meta / (double)d->pages);
+	table_set(row, DENSITY, pool_density_of(m));
+	return 0;
+}
+
+static int one(struct pool_run *run, uint64_t size, struct uz_err *err)
+{
+	static const char *const doing[] = { "fill", "load", "overwrite" };
+	struct pool_memory m = { 0 };
+	struct pool_device d;
+	double ns[OVERWRITE + 1];
+	int ret = pool_device_open(&d, run, size, err);
+
+	if (ret)
+		return ret;
+	for (int i = FILL; i <= OVERWRITE && !ret; i++) {
+		char text[UZ_SIZE_TEXT], what[64];
+
+		uz_size_format(size, text);
+		snprintf(what, sizeof(what), "%s %s", doing[i], text);
+		pool_progress(run, what);
+		ret = pass(run, &d, i, &ns[i]);
+		if (!ret && i == FILL) {
+			ret = pool_device_settle(&d);
+			pool_device_memory(&d, &m);
+		}
+		if (ret)
+			uz_err_set(err, ret, "cannot %s %s: %s", doing[i], text,
+				   strerror(-ret));
+	}
+	if (!ret)
+		ret = report(run, &d, ns, &m, err);
+	pool_device_close(&d);
+	return ret;
+}
+
+static int run_growth(struct pool_run *run, struct uz_err *err)
+{
+	/* Looked at before all parts; things may have changed since. */
+	int ret = pool_growth_fits(run, err);
+
+	if (!ret)
+		ret = one(run, run->o->size, err);
+	return ret ? ret : one(run, run->o->large, err);
+}
+
+const struct pool_part pool_growth = {
+	.name = "growth",
+	.title = "little and much stored, by one thread, of all corpora "
+		 "mixed;\nfilled in order, loaded and overwritten at random",
+	.nr_columns = sizeof(columns) / sizeof(columns[0]),
+	.column = columns,
+	.run = run_growth,
+};
