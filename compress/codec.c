@@ -158,6 +158,11 @@ void uz_codec_ctx_destroy(struct uz_codec_ctx *ctx)
 		ctx->ops->ctx_destroy(ctx);
 }
 
+size_t uz_codec_ctx_bytes(const struct uz_codec_ctx *ctx)
+{
+	return ctx ? ctx->bytes : 0;
+}
+
 int uz_codec_compress(struct uz_codec_ctx *ctx, const void *src, void *dst,
 		      size_t cap, size_t *len)
 {

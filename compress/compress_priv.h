@@ -6,12 +6,14 @@
 
 /**
  * struct uz_codec_ctx - the part of a context that every codec has
- * @ops: the codec it belongs to, set by uz_codec_ctx_create()
+ * @ops:   the codec it belongs to, set by uz_codec_ctx_create()
+ * @bytes: that it takes, set by @ctx_create of the codec
  *
  * First member of the codec's own context.
  */
 struct uz_codec_ctx {
 	const struct uz_codec_ops *ops;
+	size_t bytes;
 };
 
 /**
@@ -35,8 +37,8 @@ struct uz_codec_ops {
 	/**
 	 * @ctx_create: allocate all that @compress and @decompress will use
 	 *
-	 * The level is within the range. Returns the context with its first
-	 * member zero, or NULL when there is no memory.
+	 * The level is within the range. Returns the context with @bytes set,
+	 * or NULL when there is no memory.
 	 */
 	struct uz_codec_ctx *(*ctx_create)(int level);
 

@@ -38,6 +38,7 @@ static struct uz_codec_ctx *lz4_create(int level)
 	ctx->state = LZ4_createStream();
 	if (!ctx->state)
 		goto fail;
+	ctx->base.bytes = sizeof(*ctx) + sizeof(*ctx->state);
 	return &ctx->base;
 fail:
 	lz4_destroy(&ctx->base);

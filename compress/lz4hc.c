@@ -43,6 +43,7 @@ static struct uz_codec_ctx *lz4hc_create(int level)
 	ctx->state = LZ4_createStreamHC();
 	if (!ctx->state)
 		goto fail;
+	ctx->base.bytes = sizeof(*ctx) + sizeof(*ctx->state);
 	return &ctx->base;
 fail:
 	lz4hc_destroy(&ctx->base);

@@ -11,8 +11,12 @@
 
 static struct uz_codec_ctx *store_create(int level)
 {
+	struct uz_codec_ctx *ctx = calloc(1, sizeof(*ctx));
+
 	(void)level;
-	return calloc(1, sizeof(struct uz_codec_ctx));
+	if (ctx)
+		ctx->bytes = sizeof(*ctx);
+	return ctx;
 }
 
 static void store_destroy(struct uz_codec_ctx *ctx)

@@ -75,6 +75,8 @@ static struct uz_codec_ctx *zstd_create(int level)
 	    !zstd_set(ctx, ZSTD_c_contentSizeFlag, 0) ||
 	    !zstd_set(ctx, ZSTD_c_dictIDFlag, 0) || !zstd_warm_up(ctx))
 		goto fail;
+	ctx->base.bytes = sizeof(*ctx) + ZSTD_sizeof_CCtx(ctx->cctx) +
+			  ZSTD_sizeof_DCtx(ctx->dctx);
 	return &ctx->base;
 fail:
 	zstd_destroy(&ctx->base);

@@ -102,6 +102,15 @@ uz_must_check int uz_codec_ctx_create(const struct uz_codec *codec,
 void uz_codec_ctx_destroy(struct uz_codec_ctx *ctx);
 
 /**
+ * uz_codec_ctx_bytes() - memory that a context takes
+ * @ctx: the context, or NULL
+ *
+ * Context: any thread, also while it is in use.
+ * Return:  bytes.
+ */
+size_t uz_codec_ctx_bytes(const struct uz_codec_ctx *ctx);
+
+/**
  * uz_codec_compress() - compress one page
  * @ctx: this thread's context
  * @src: UZ_PAGE_SIZE bytes

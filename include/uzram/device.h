@@ -262,6 +262,19 @@ uz_must_check int uz_io_create(struct uz_device *dev, struct uz_io **io);
 #define UZ_IO_MAX 256
 
 /**
+ * uz_io_buffer() - memory that the thread has for requests
+ * @io:   from uz_io_create()
+ * @mem:  what the thread holds beside its context, for as long as @io lives
+ * @size: bytes
+ *
+ * For the statistics alone: what of it was ever touched belongs to what the
+ * device takes. The last one that was named counts.
+ *
+ * Context: any thread; takes the configuration lock.
+ */
+void uz_io_buffer(struct uz_io *io, const void *mem, size_t size);
+
+/**
  * uz_io_destroy() - the thread is done with the device
  * @io: from uz_io_create(), or NULL
  *
@@ -446,7 +459,8 @@ void uz_device_on_fragmented(struct uz_device *dev, void (*fn)(void *arg),
  *                     as struct uz_pool_stat says
  * @maps:              objects mapped now, in a build with debug checks; else 0
  * @empty_bytes:       of mem_used_total, what is kept empty for reuse
- * @meta_bytes:        memory beside the arena: table, descriptors, owners
+ * @meta_bytes:        memory beside the arena: table, descriptors, owners,
+ *                     contexts and buffers of threads
  * @mem_resident:      everything that the device takes: arena and meta_bytes
  *
  * Sizes are bytes, everything else counts unless it says so; all of them since

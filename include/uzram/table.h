@@ -238,7 +238,7 @@ uint64_t uz_table_pages(const struct uz_table *table);
  * @table: the table
  *
  * Context: any thread.
- * Return:  bytes, by the kernel's count.
+ * Return:  bytes, by the kernel's count: slots, and what knows of them.
  */
 uint64_t uz_table_resident(const struct uz_table *table);
 

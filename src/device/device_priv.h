@@ -177,6 +177,8 @@ struct uz_device {
  * @id:      index in the device's @ios
  * @busy:    a request is under way (see io.c)
  * @next:    the page after the one loaded last
+ * @mem:     what the thread has beside this, for the statistics
+ * @size:    bytes at @mem
  * @ctx:     codec contexts, by codec index
  * @scratch: a compressed page is built here
  * @page:    a page that is being modified
@@ -189,6 +191,8 @@ struct uz_io {
 	unsigned int id;
 	_Atomic bool busy;
 	uint64_t next;
+	const void *mem;
+	size_t size;
 	struct uz_codec_ctx *ctx[UZ_SLOT_CODECS];
 	unsigned char scratch[UZ_PAGE_SIZE];
 	unsigned char page[UZ_PAGE_SIZE];

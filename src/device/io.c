@@ -127,6 +127,14 @@ int uz_io_create(struct uz_device *dev, struct uz_io **io)
 	return 0;
 }
 
+void uz_io_buffer(struct uz_io *io, const void *mem, size_t size)
+{
+	uz_scoped_acquire(guard, &io->dev->lock);
+
+	io->mem = mem;
+	io->size = size;
+}
+
 void uz_io_destroy(struct uz_io *io)
 {
 	if (!io)

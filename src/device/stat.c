@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "device_priv.h"
+#include <uzram/util/resident.h>
 
 static void share_add(_Atomic uint64_t *counter, uint64_t n)
 {
@@ -106,9 +107,21 @@ void uz__stat_zero(struct uz_device *dev)
 	}
 }
 
+/* What threads have for this device; the configuration lock is held. */
+static uint64_t io_bytes(const struct uz_io *io)
+{
+	uint64_t bytes = sizeof(*io) + uz_resident(io->mem, io->size);
+	unsigned int i;
+
+	for (i = 0; i < UZ_SLOT_CODECS; i++)
+		bytes += uz_codec_ctx_bytes(io->ctx[i]);
+	return bytes;
+}
+
 static void stat_memory(struct uz_device *dev, struct uz_device_stat *stat)
 {
 	struct uz_pool_stat pool;
+	unsigned int i;
 
 	uz_pool_stat(dev->pool, &pool);
 	stat->mem_used_total = pool.used_bytes;
@@ -119,7 +132,10 @@ static void stat_memory(struct uz_device *dev, struct uz_device_stat *stat)
 	stat->maps = pool.maps;
 	stat->empty_bytes = pool.empty_bytes;
 	stat->meta_bytes = pool.meta_bytes + uz_table_resident(dev->table) +
-			   uz_shm_resident(&dev->shm);
+			   uz_shm_resident(&dev->shm) + sizeof(*dev);
+	for (i = 0; i < UZ_IO_MAX; i++)
+		if (dev->ios[i])
+			stat->meta_bytes += io_bytes(dev->ios[i]);
 	stat->mem_resident = stat->mem_used_total + stat->meta_bytes;
 }
 

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 
 #include <uzram/table.h>
+#include <uzram/util/resident.h>
 #include <uzram/util/shm.h>
 
 #define CHUNK_SLOTS (UZ_PAGE_SIZE / sizeof(uz_slot_t))
@@ -164,5 +165,7 @@ uint64_t uz_table_pages(const struct uz_table *table)
 
 uint64_t uz_table_resident(const struct uz_table *table)
 {
-	return uz_shm_resident(&table->shm);
+	return uz_shm_resident(&table->shm) + sizeof(*table) +
+	       uz_resident((const void *)table->touched,
+			   touched_words(table) * sizeof(*table->touched));
 }

@@ -178,6 +178,8 @@ static void test_known(void **state)
 		assert_int_equal(
 			uz_codec_parse(uz_codec_known(n), &codec, NULL), 0);
 		assert_int_equal(uz_codec_ctx_create(&codec, &ctx), 0);
+		assert_in_range(uz_codec_ctx_bytes(ctx), sizeof(void *),
+				16u << 20);
 		uz_codec_ctx_destroy(ctx);
 	}
 	assert_int_equal(n, 1 + 2 * UZ_HAVE_LZ4 + UZ_HAVE_ZSTD);

@@ -218,6 +218,44 @@ static void test_reset(void **state)
 	fixture_close(&f);
 }
 
+static uint64_t resident(struct fixture *f)
+{
+	struct uz_device_stat stat;
+
+	uz_device_stat(f->dev, &stat);
+	assert_int_equal(stat.mem_resident,
+			 stat.mem_used_total + stat.meta_bytes);
+	return stat.mem_resident;
+}
+
+/* Of a thread's buffer, what was touched; and what the thread itself takes. */
+static void test_buffers_count(void **state)
+{
+	const size_t size = 64 * UZ_PAGE_SIZE;
+	unsigned char *buf = mmap(NULL, size, PROT_READ | PROT_WRITE,
+				  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t before, with_thread;
+	struct fixture f;
+	struct uz_io *io;
+
+	(void)state;
+	assert_ptr_not_equal(buf, MAP_FAILED);
+	fixture_open(&f, NULL, UZ_DISKSIZE_MIN);
+	before = resident(&f);
+	assert_int_equal(uz_io_create(f.dev, &io), 0);
+	with_thread = resident(&f);
+	assert_true(with_thread > before + 2 * UZ_PAGE_SIZE);
+	uz_io_buffer(io, buf, size);
+	assert_int_equal(resident(&f), with_thread);
+	buf[0] = 1;
+	buf[size - 1] = 1;
+	assert_int_equal(resident(&f), with_thread + 2 * UZ_PAGE_SIZE);
+	uz_io_destroy(io);
+	assert_int_equal(resident(&f), before);
+	fixture_close(&f);
+	munmap(buf, size);
+}
+
 static void test_too_many_threads(void **state)
 {
 	static struct uz_io *io[UZ_IO_MAX];
@@ -249,6 +287,7 @@ int main(void)
 		cmocka_unit_test(test_classes),
 		cmocka_unit_test(test_no_size_no_io),
 		cmocka_unit_test(test_reset),
+		cmocka_unit_test(test_buffers_count),
 		cmocka_unit_test(test_too_many_threads),
 	};
 

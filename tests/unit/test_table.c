@@ -87,6 +87,7 @@ static void test_costs_nothing_untouched(void **state)
 	const uint64_t nr = UZ_DISKSIZE_MAX / UZ_PAGE_SIZE;
 	struct uz_table *t = NULL;
 	int fd = uz_shm_memfd("test");
+	uint64_t before;
 
 	(void)state;
 	assert_int_equal(uz_table_create(&t, fd, nr), 0);
@@ -94,10 +95,14 @@ static void test_costs_nothing_untouched(void **state)
 	assert_true(uz_table_load(t, 0) == 0);
 	assert_true(uz_table_load(t, nr - 1) == 0);
 	assert_int_equal(uz_table_next(t, 0), nr);
-	assert_int_equal(uz_table_resident(t), 0);
+	before = uz_table_resident(t);
+	/* What knows of it: at most a bit for each page of slots. */
+	assert_in_range(before, 1, nr / 512 / 8 + UZ_PAGE_SIZE);
 
 	assert_int_equal(uz_table_prepare(t, nr - 1), 0);
-	assert_int_equal(uz_table_resident(t), UZ_PAGE_SIZE);
+	/* A page, and in the bitmap perhaps another. */
+	assert_in_range(uz_table_resident(t), before + UZ_PAGE_SIZE,
+			before + 2 * UZ_PAGE_SIZE);
 	assert_int_equal(uz_table_next(t, 0), nr - 512);
 	assert_int_equal(uz_table_next(t, nr - 3), nr - 3);
 	assert_true(uz_table_exchange(t, nr - 1, 42) == 0);

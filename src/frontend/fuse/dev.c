@@ -193,6 +193,7 @@ int uz__fuse_dev_create(struct uz__fuse_dev **dev, struct uz__fuse *fuse,
 		ret = uz_io_create(fuse->dev, &t->call.io);
 		if (ret)
 			goto fail;
+		uz_io_buffer(t->call.io, t->buf, BUF_SIZE);
 	}
 	*dev = d;
 	return 0;

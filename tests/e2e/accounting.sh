@@ -1,0 +1,105 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# What the device says it takes is what the kernel says its daemon takes: the
+# arena to the page, and everything together within a hundredth.
+
+. "$(dirname "$0")/functions.sh" || exit 1
+
+requires_fuse
+
+# shmem NAME: bytes that the daemon's memfd of that name takes.
+shmem()
+{
+	local fd
+
+	for fd in "/proc/$dev_pid/fd"/*; do
+		case $(readlink "$fd") in
+		"/memfd:uzram-$1 "*)
+			echo $(($(stat -L -c %b "$fd") * 512))
+			return
+			;;
+		esac
+	done
+	fail "the daemon has no memfd $1"
+}
+
+# rollup FIELDS: their sum in bytes, for the whole daemon.
+rollup()
+{
+	awk -v fields="$1" '$1 ~ "^(" fields "):" { n += $2 }
+		END { print n * 1024 }' "/proc/$dev_pid/smaps_rollup"
+}
+
+# Ordinary memory, and the memfds: their pages are shared by nobody else, but
+# need not be mapped.
+kernel_says()
+{
+	echo $(($(rollup Anonymous) + $(shmem ctl) + $(shmem table) +
+		$(shmem arena)))
+}
+
+number()
+{
+	awk -v name="$1" '$1 == name { print $2 }' "$dev_dir/stat"
+}
+
+# near GOT WANTED WHAT: within a hundredth
+near()
+{
+	local off=$(($1 > $2 ? $1 - $2 : $2 - $1))
+
+	[ $((off * 100)) -le "$2" ] || fail "$3: $1, but the kernel says $2"
+}
+
+# Memory populated ahead goes back soon after the last store.
+settled()
+{
+	local used
+
+	used=$(number mem_used_total)
+	sleep 0.7
+	[ "$used" -eq "$(number mem_used_total)" ]
+}
+
+start_device accounting -s 8G -a lz4
+
+# Empty: everything that is the daemon's alone, its code and libc included.
+idle=$(($(rollup 'Private_Clean|Private_Dirty') + $(shmem ctl) +
+	$(shmem table) + $(shmem arena)))
+[ $idle -le 8388608 ] || fail "a device of 8 GiB takes $idle bytes when empty"
+
+# Half of it is noise; the other half compresses to less than a third.
+make_noise 268435456 "$tmp/noise"
+make_text 268435456 "$tmp/text"
+before=$(kernel_says)
+before_resident=$(number mem_resident)
+for ((at = 0; at < 512; at += 64)); do
+	dd if="$tmp/noise" of="$dev_block" bs=1M count=32 skip=$((at / 2)) \
+		seek=$at conv=notrunc oflag=direct status=none
+	dd if="$tmp/text" of="$dev_block" bs=4K count=8192 \
+		skip=$((at * 128)) seek=$(((at + 32) * 256)) conv=notrunc \
+		oflag=direct status=none
+done
+expect_equal "$(mm_stat 1)" $((512 << 20)) 'bytes stored'
+
+# check WHAT
+check()
+{
+	wait_until 10 settled || fail "$1: mem_used_total does not settle"
+	near "$(mm_stat 3)" "$(shmem arena)" "$1: mem_used_total"
+	near $(($(number mem_resident) - before_resident)) \
+		$(($(kernel_says) - before)) "$1: growth of mem_resident"
+	expect_equal "$(number mem_resident)" \
+		$(($(number mem_used_total) + $(number meta_bytes))) \
+		"$1: the sum of its parts"
+}
+check 'after the fill'
+
+# Small writes at random, then reads of all: nothing grows unseen.
+for ((i = 0; i < 200; i++)); do
+	dd if="$tmp/text" of="$dev_block" bs=4K count=1 skip=$i \
+		seek=$((RANDOM * 4)) conv=notrunc oflag=direct status=none
+done
+dd if="$dev_block" of=/dev/null bs=1M count=512 iflag=direct status=none
+check 'after overwriting and reading'
