@@ -1,50 +1,67 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A model of publish, map, free, deferred free, relocate and death: the
- * protocol of src/pool/pin.h and src/device/page.c, for Spin.
+ * A model of publish, map, free, deferred free, move and death: the protocol
+ * of src/pool/pin.h, of zsmalloc's pins, frees and moves beside it, and of
+ * src/device/{page,pinned,relocate}.c, for Spin.
  *
  * One page, whose slot names one of PLACES places in one zspage, or none. A
- * writer stores new versions, a partial writer reads, modifies and swaps, a
- * reader reads, a compactor moves the object from place to place. Pins are
- * counted in two epochs, as in the pool. Death may come at any step: then
- * nobody moves any more and whoever adopts looks at slot and places alone.
+ * writer stores new versions and a reader reads. With them, by choice of what
+ * is defined:
+ *   PART  a partial writer reads, modifies and swaps, the old place pinned
+ *   COPY  the same by copies, for pools in which maps must be short: it pins a
+ *         second time, looks again, compares the bytes, and swaps
+ *   MOVE  a compactor moves an object that it knows from the pool alone
+ * Pins are counted in two epochs, as in the pool. Death may come at any step:
+ * then nobody moves any more and whoever adopts looks at slot and places alone.
  *
  * What must hold:
  *   - what a reader uses is a version that was stored, whole, and stays so
  *     until it unmaps;
  *   - a place is not filled anew while somebody uses it;
+ *   - a place is freed once;
  *   - a swap succeeds only if the slot still holds the version that was read;
  *   - when all have ended, exactly the place that the slot names is used;
- *   - after death the slot names a place that holds, whole, the version that
- *     was last published; nothing acknowledged is missing.
+ *   - after death, in the middle of a move too, the slot names a place that
+ *     holds, whole, the version that was last published; nothing acknowledged
+ *     is missing.
  *
- * The compactor is not written yet; its protocol is here because it shapes the
- * others. Spin's memory is sequentially consistent; a weaker order is modelled
- * by the reordering that it would allow. Each mutation must be caught (run.sh):
+ * Spin's memory is sequentially consistent; a weaker order is modelled by the
+ * reordering that it would allow. Each mutation must be caught (run.sh):
  *   WEAK_PIN        the slot is read again before the pin can be seen
  *   WEAK_FREE       the pins are read before the slot is changed
  *   NO_RECHECK      the slot is not read again
  *   NO_DEFER        a free does not look at the pins
  *   NO_FLIP         a deferred free waits for one count and new pins join it
- *   EARLY_UNMAP     the partial writer unmaps before its swap
- *   BLIND_MOVE      the compactor exchanges instead of swapping
  *   EARLY_PUBLISH   the slot is changed before the object is filled
  *   LOST_DRAIN      the last unmap does not look for deferred frees
+ *   EARLY_UNMAP     the partial writer unmaps before its swap
+ *   COPY_BLIND      it does not compare the bytes with its copy (ABA)
+ *   COPY_UNPINNED   it compares, but does not pin the place until the swap
+ *   MOVE_UNPINNED   the compactor does not pin what it moves (ABA)
+ *   MOVE_NO_LOOK    it copies without a look at the slot
+ *   MOVE_BLIND      it exchanges instead of swapping
+ *   MOVE_SWAP_FIRST it swaps before it copies
+ *   MOVE_EARLY_FREE it frees the old place before the swap
+ *   MOVE_NO_DEFER   it frees the old place without a look at others' pins
+ *   MOVE_LEAK       it keeps the new place when the swap fails
  */
 
-/*
- * All four at once are too many steps to search: run.sh takes the writer and
- * the reader with each of the others in turn.
- */
-#if !defined(PART) && !defined(MOVE)
-#define PART
-#define MOVE
-#endif
-#if defined(PART) && defined(MOVE)
-#define CAST 4
+#ifdef PART
+#define PARTS 1
 #else
-#define CAST 3
+#define PARTS 0
 #endif
+#ifdef COPY
+#define COPIES 1
+#else
+#define COPIES 0
+#endif
+#ifdef MOVE
+#define MOVES 1
+#else
+#define MOVES 0
+#endif
+#define CAST (2 + PARTS + COPIES + MOVES)
 
 #ifndef STORES
 #define STORES 2 /* of the writer; some mutations need one more to be seen */
@@ -142,6 +159,7 @@ inline drain()
 inline free_place(p)
 {
 	atomic {
+		assert(used[p] && !HAS((waiting | following), p));
 #ifdef NO_DEFER
 		used[p] = false
 #else
@@ -163,17 +181,21 @@ inline pin(e)
 	atomic { pins[e]++ }
 }
 
+/* The count goes down without the lock, so the drain is a step of its own. */
 inline unpin(e)
 {
 	atomic {
 		pins[e]--;
+		last = deferred && pins[e] == 0
+	};
 #ifndef LOST_DRAIN
+	atomic {
 		if
-		:: deferred && pins[e] == 0 -> drain()
+		:: last -> last = false; drain()
 		:: else
 		fi
-#endif
 	}
+#endif
 }
 
 /* ---- the device ---- */
@@ -272,12 +294,27 @@ active proctype writer() provided (!dead)
 	ended++
 }
 
+/* Swap the slot from one place and version to others. */
+inline swap(from, had, to, has, success)
+{
+	atomic {
+		success = (slot_place == from);
+		if
+		:: success ->
+			assert(slot_version == had); /* no lost update */
+			slot_place = to;
+			slot_version = has
+		:: else
+		fi
+	}
+}
+
 #ifdef PART
 /* Read, modify, swap: uz_page_store_part(), one try. */
 active proctype part_writer() provided (!dead)
 {
 	byte p, q = NONE, v, e, read;
-	bool ok, swapped;
+	bool ok, swapped, last;
 
 	map(p, v, e, ok);
 	if
@@ -295,16 +332,8 @@ active proctype part_writer() provided (!dead)
 			atomic { v = next_version; next_version++ };
 			fill(q, v);
 			atomic {
-				swapped = (slot_place == p);
-				if
-				:: swapped ->
-					/* no lost update */
-					assert(slot_version == read);
-					slot_place = q;
-					slot_version = v;
-					acked = true
-				:: else
-				fi
+				swap(p, read, q, v, swapped);
+				if :: swapped -> acked = true :: else fi
 			};
 			if
 			:: !swapped -> free_place(q)
@@ -321,13 +350,75 @@ active proctype part_writer() provided (!dead)
 	fi;
 	ended++
 }
+#endif
 
+#ifdef COPY
+/* The same by copies: swap_copied() of pinned.c. */
+active proctype copying_writer() provided (!dead)
+{
+	byte p, q = NONE, v, e, read;
+	bool ok, swapped, last;
+
+	map(p, v, e, ok);
+	if
+	:: !ok -> goto done
+	:: else
+	fi;
+	use(p, v);
+	read = content[p];
+	unmap(p, e);
+	alloc(q);
+	if
+	:: q == NONE -> goto done
+	:: else
+	fi;
+	atomic { v = next_version; next_version++ };
+	fill(q, v);
+#ifndef COPY_UNPINNED
+	pin(e);
+#endif
+	/* Only if the slot names the place its bytes are looked at. */
+	atomic {
+		ok = (slot_place == p);
+#ifndef COPY_UNPINNED
+		if :: ok -> users[p]++ :: else fi
+#endif
+	};
+	if
+	:: ok ->
+#ifndef COPY_UNPINNED
+		assert(whole[p]);
+#endif
+#ifndef COPY_BLIND
+		ok = (content[p] == read);
+#endif
+		if
+		:: ok -> atomic {
+			swap(p, read, q, v, swapped);
+			if :: swapped -> acked = true :: else fi }
+		:: else
+		fi;
+#ifndef COPY_UNPINNED
+		atomic { users[p]-- }
+#endif
+	:: else
+	fi;
+#ifndef COPY_UNPINNED
+	unpin(e);
+#endif
+	if
+	:: swapped -> free_place(p)
+	:: else -> free_place(q)
+	fi;
+done:
+	ended++
+}
 #endif
 
 active proctype reader() provided (!dead)
 {
 	byte p, v, e;
-	bool ok;
+	bool ok, last;
 
 	map(p, v, e, ok);
 	if
@@ -341,51 +432,101 @@ active proctype reader() provided (!dead)
 }
 
 #ifdef MOVE
-/* Copy and swap the slot; the object's zspage is pinned meanwhile. */
+/*
+ * The pool's compaction and uz__relocate(), one object. The pool knows of an object
+ * only that its place is used: it may not be published yet, or not any more.
+ */
 active proctype compactor() provided (!dead)
 {
-	byte p, q, v, e, old;
-	bool ok, moved;
+	byte p, q, v, e;
+	bool ok, moved, last;
 
-	map(p, v, e, ok);
-	if
-	:: !ok -> skip
-	:: else ->
-		use(p, v);
+	/* Under the lock: what to move where, and the pin. */
+	atomic {
+		if
+		:: pins[0] + pins[1] || deferred -> goto done
+		:: else
+		fi;
+		if
+		:: used[0] -> p = 0
+		:: used[1] -> p = 1
+		:: used[2] -> p = 2
+		:: !used[0] && !used[1] && !used[2] -> goto done
+		fi;
 		alloc(q);
 		if
-		:: q == NONE -> unmap(p, e)
-		:: else ->
-			fill(q, content[p]);
-#ifdef BLIND_MOVE
-			atomic {
-				/* a move does not change what is stored */
-				assert(slot_version == v);
-				old = slot_place;
-				slot_place = q;
-				moved = true
-			};
-			p = old;
-#else
-			atomic {
-				moved = (slot_place == p);
-				if
-				:: moved -> assert(slot_version == v);
-					    slot_place = q
-				:: else
-				fi
-			};
+		:: q == NONE -> goto done
+		:: else
+		fi;
+		e = epoch;
+#ifndef MOVE_UNPINNED
+		pins[e]++
 #endif
-			unmap(p, e);
-			if
-			:: moved -> free_place(p)
-			:: else -> free_place(q)
-			fi
-		fi
+	};
+
+	/* Without it: does the slot name the place? Then copy and swap. */
+	atomic {
+		v = slot_version;
+#ifdef MOVE_NO_LOOK
+		ok = true;
+#else
+		ok = (slot_place == p);
+#endif
+#ifndef MOVE_UNPINNED
+		if :: ok -> users[p]++ :: else fi
+#endif
+	};
+	if
+	:: ok ->
+#ifdef MOVE_SWAP_FIRST
+		swap(p, v, q, v, moved);
+#endif
+#ifndef MOVE_UNPINNED
+		assert(whole[p]);
+#endif
+		fill(q, content[p]);
+#ifdef MOVE_EARLY_FREE
+		free_place(p);
+#endif
+#ifdef MOVE_BLIND
+		atomic {
+			/* a move does not change what is stored */
+			assert(slot_version == v);
+			slot_place = q;
+			moved = true
+		};
+#else
+#ifndef MOVE_SWAP_FIRST
+		swap(p, v, q, v, moved);
+#endif
+#endif
+#ifndef MOVE_UNPINNED
+		atomic { users[p]-- }
+#endif
+	:: else
 	fi;
+
+	/* Under the lock again. */
+#ifndef MOVE_UNPINNED
+	unpin(e);
+#endif
+	if
+	:: moved ->
+#ifdef MOVE_NO_DEFER
+		atomic { used[p] = false }
+#else
+#ifndef MOVE_EARLY_FREE
+		free_place(p)
+#endif
+#endif
+	:: else ->
+#ifndef MOVE_LEAK
+		atomic { used[q] = false } /* no word has ever named it */
+#endif
+	fi;
+done:
 	ended++
 }
-
 #endif
 
 /* Death at any step, and adoption; or the end of all, and quiescence. */

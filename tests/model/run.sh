@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Searches every interleaving of tests/model/pin.pml with Spin: the protocol
 # must hold, and each mutation of it must be caught, or the model says nothing.
+# usage: run.sh part|copy|move|part_move
 set -eu
 
 model=$(cd "$(dirname "$0")" && pwd)/pin.pml
@@ -48,14 +49,38 @@ caught() {
 	echo "caught: $*"
 }
 
-holds -DPART
-holds -DMOVE
-caught -DPART -DWEAK_PIN
-caught -DPART -DWEAK_FREE
-caught -DPART -DNO_RECHECK
-caught -DPART -DNO_DEFER
-caught -DPART -DNO_FLIP -DSTORES=3
-caught -DPART -DEARLY_UNMAP -DSTORES=3
-caught -DMOVE -DBLIND_MOVE
-caught -DPART -DEARLY_PUBLISH
-caught -DPART -DLOST_DRAIN
+case ${1-} in
+part)
+	holds -DPART
+	caught -DPART -DWEAK_PIN
+	caught -DPART -DWEAK_FREE
+	caught -DPART -DNO_RECHECK
+	caught -DPART -DNO_DEFER
+	caught -DPART -DNO_FLIP -DSTORES=3
+	caught -DPART -DEARLY_PUBLISH
+	caught -DPART -DLOST_DRAIN
+	caught -DPART -DEARLY_UNMAP -DSTORES=3
+	;;
+copy)
+	holds -DCOPY
+	caught -DCOPY -DCOPY_BLIND -DSTORES=3
+	caught -DCOPY -DCOPY_UNPINNED -DSTORES=3
+	;;
+move)
+	holds -DMOVE
+	caught -DMOVE -DMOVE_UNPINNED -DSTORES=3
+	caught -DMOVE -DMOVE_NO_LOOK
+	caught -DMOVE -DMOVE_BLIND
+	caught -DMOVE -DMOVE_SWAP_FIRST
+	caught -DMOVE -DMOVE_EARLY_FREE
+	caught -DMOVE -DMOVE_NO_DEFER
+	caught -DMOVE -DMOVE_LEAK
+	;;
+part_move)
+	holds -DPART -DMOVE -DSTORES=1
+	;;
+*)
+	sed -n 's/^# usage/usage/p' "$0" >&2
+	exit 2
+	;;
+esac
