@@ -15,20 +15,22 @@
 
 int settle_wait(uint64_t (*bytes)(void *arg), void *arg, uint64_t *last)
 {
-	uint64_t began = clock_ns(), now = began, least = bytes(arg);
-	uint64_t fell = began;
+	uint64_t began = clock_ns(), now = began, was = bytes(arg);
+	uint64_t changed = began, fell = began;
 
-	while (now - fell < QUIET_NS && now - began < MOST_NS) {
+	/* It may rise first: what was asked for ahead comes late. */
+	while (now - changed < QUIET_NS && now - began < MOST_NS) {
 		uint64_t is;
 
 		if (clock_sleep(now + LOOK_NS))
 			return -EINTR;
 		now = clock_ns();
 		is = bytes(arg);
-		if (is < least) {
-			least = is;
+		if (is != was)
+			changed = now;
+		if (is < was)
 			fell = now;
-		}
+		was = is;
 	}
 	if (last)
 		*last = fell;

@@ -12,7 +12,7 @@ struct settle_stat {
 	struct uz_device_stat at_rest;
 };
 
-/* Wait until @bytes(@arg) has stopped falling, at most 2 s; -EINTR after a
+/* Wait until @bytes(@arg) stays what it is, at most 2 s; -EINTR after a
  * signal. @last: NULL, or gets when it fell last (the start if it never did).
  */
 int settle_wait(uint64_t (*bytes)(void *arg), void *arg, uint64_t *last);
