@@ -113,6 +113,7 @@ struct pool_memory {
 	uint64_t meta; /* of the pool */
 	uint64_t table; /* and what else is shared */
 	uint64_t all; /* more than before, by the kernel's account */
+	uint64_t resident; /* the same by the device's account; 0: none */
 };
 
 void pool_device_memory(struct pool_device *d, struct pool_memory *m);

@@ -15,6 +15,7 @@ enum {
 	DENSITY_AT_ONCE,
 	DENSITY,
 	ALL,
+	RESIDENT,
 	RATIO,
 };
 
@@ -26,6 +27,7 @@ static const struct table_column columns[] = {
 	{ "density_at_once", "density", "at once", 1, 4 },
 	{ "density", "density", "at rest", 1, 4 },
 	{ "all_bytes", "all", "MB", 1e-6, 1 },
+	{ "mem_resident", "resident", "MB", 1e-6, 1 },
 	{ "all_to_zram", "all by", "zram's", 1, 4 },
 };
 
@@ -104,6 +106,7 @@ static int report_ours(struct pool_run *run, const struct corpus *corpus,
 	table_set(row, DENSITY_AT_ONCE, pool_density_of(at_once));
 	table_set(row, DENSITY, pool_density_of(at_rest));
 	table_set(row, ALL, (double)at_rest->all);
+	table_set(row, RESIDENT, (double)at_rest->resident);
 	if (zram_all)
 		table_set(row, RATIO, (double)at_rest->all / (double)zram_all);
 	return 0;

@@ -116,6 +116,7 @@ void pool_device_memory(struct pool_device *d, struct pool_memory *m)
 	m->used = s.mem_used_total;
 	m->table = blocks(d->mem.ctl_fd) + blocks(d->mem.table_fd);
 	m->meta = s.meta_bytes - m->table;
+	m->resident = s.mem_resident;
 	m->all = m->table + blocks(d->mem.arena_fd) +
 		 (now > d->before ? now - d->before : 0);
 }

@@ -112,6 +112,7 @@ int pool_zram_memory(const struct pool_zram *z, struct pool_memory *m,
 	m->used = used;
 	m->meta = 0;
 	m->table = table;
+	m->resident = 0;
 	m->all = used + table + (orig / UZ_PAGE_SIZE - same) * HANDLE;
 	return 0;
 }
