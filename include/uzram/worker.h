@@ -50,7 +50,8 @@ void uz_compactor_stop(struct uz_compactor *compactor);
  * @done: added to
  *
  * What is mapped or locked by others is passed over, not waited for. Ends
- * early when the device loses its size meanwhile.
+ * early when the device loses its size meanwhile, and when as many pages as it
+ * holds now were moved: requests may undo what is gained.
  *
  * Context: any thread that holds no lock above the configuration's, any
  *          number of them; sleeps.

@@ -40,6 +40,10 @@
 #define BATCH	  64
 #define BATCH_ALL 512
 
+/* After a batch in which nothing could be done. */
+#define STUCK_NS  NS_PER_MS
+#define STUCK_MAX 100 /* such batches in a row */
+
 #define SETTLE_NS (30 * NS_PER_MS)
 #define RETRY_NS  (100 * NS_PER_MS) /* doubled with each one in a row */
 #define RETRIES	  7 /* the last one after 6.4 s */
@@ -126,22 +130,43 @@ static bool rest(struct uz_compactor *c, uint64_t ns)
 	return !c->stop;
 }
 
+/*
+ * One batch. @stuck counts those in a row that did nothing though there is
+ * something to do, as when a class's lock is taken each time; false: there is
+ * no more to do now.
+ */
+static bool batch(struct uz_device *dev, enum uz_pool_compact_scope scope,
+		  uint32_t budget, struct uz_pool_compaction *done,
+		  unsigned int *stuck)
+{
+	uint64_t before = done->objects + done->pages;
+	bool more = uz_device_compact(dev, scope, budget, done);
+
+	*stuck = done->objects + done->pages == before ? *stuck + 1 : 0;
+	return more && *stuck < STUCK_MAX;
+}
+
 /* Batch by batch, until there is no more to do; false: the thread is to end. */
 static bool work(struct uz_compactor *c, struct uz_pool_compaction *done)
 {
 	struct uz__pace last, before, after;
-	bool more = true;
+	unsigned int stuck = 0;
+	uint64_t ns;
+	bool more;
 
 	uz__pace_now(&last);
-	while (more) {
+	do {
 		uz__pace_now(&before);
-		more = uz_device_compact(c->dev, UZ_POOL_COMPACT_FRAGMENTED,
-					 BATCH, done);
+		more = batch(c->dev, UZ_POOL_COMPACT_FRAGMENTED, BATCH, done,
+			     &stuck);
 		uz__pace_now(&after);
-		if (more && !rest(c, uz__pace_rest(&last, &before, &after)))
+		ns = uz__pace_rest(&last, &before, &after);
+		if (stuck && ns < STUCK_NS)
+			ns = STUCK_NS;
+		if (more && !rest(c, ns))
 			return false;
 		last = after;
-	}
+	} while (more);
 	return true;
 }
 
@@ -236,7 +261,18 @@ void uz_compact_all(struct uz_device *dev, struct uz_pool_compaction *done)
 {
 	/* Who waits for the configuration lock must get it in between. */
 	const struct timespec gap = { .tv_nsec = 20000 };
+	const struct timespec pause = { .tv_nsec = STUCK_NS };
+	struct uz_device_stat stat;
+	unsigned int stuck = 0;
+	uint64_t end;
 
-	while (uz_device_compact(dev, UZ_POOL_COMPACT_ALL, BATCH_ALL, done))
-		nanosleep(&gap, NULL);
+	/*
+	 * Each object has to be moved once at most. Without this bound requests
+	 * that go on fragmenting the pool would keep the caller here for ever.
+	 */
+	uz_device_stat(dev, &stat);
+	end = done->objects + stat.orig_data_size / UZ_PAGE_SIZE + BATCH_ALL;
+	while (batch(dev, UZ_POOL_COMPACT_ALL, BATCH_ALL, done, &stuck) &&
+	       done->objects < end)
+		nanosleep(stuck ? &pause : &gap, NULL);
 }

@@ -164,6 +164,11 @@ bool uz_device_compact(struct uz_device *dev, enum uz_pool_compact_scope scope,
 {
 	unsigned int left = dev->batches;
 
+	if (dev->stuck) {
+		dev->stuck--;
+		dev->compacts++;
+		return true;
+	}
 	dev->scope = scope;
 	dev->budget = budget;
 	if (left) {

@@ -231,6 +231,44 @@ static void test_all(void **state)
 	assert_int_equal(done.contended, 3);
 }
 
+/* Somebody has a lock whenever it is tried: for a while, or for ever. */
+static void test_stuck(void **state)
+{
+	struct uz_pool_compaction done = { 0 };
+	struct fixture *f = *state;
+
+	f->dev.stuck = 20;
+	f->dev.batches = 2;
+	uz_compact_all(&f->dev, &done);
+	assert_int_equal(f->dev.compacts, 22);
+	assert_int_equal(done.objects, 20);
+	f->dev.stuck = UINT32_MAX;
+	uz_compact_all(&f->dev, &done);
+	assert_in_range(f->dev.compacts, 23, 1000);
+
+	f->dev.stuck = 20;
+	f->dev.batches = 2;
+	f->dev.compacts = 0;
+	give_notice(f);
+	await_calls(f, 22);
+	f->dev.stuck = UINT32_MAX;
+	f->dev.compacts = 0;
+	give_notice(f);
+	await_calls(f, 50);
+}
+
+/* Requests that undo all that is gained do not keep the caller for ever. */
+static void test_all_is_bounded(void **state)
+{
+	struct uz_pool_compaction done = { .objects = 1000000 };
+	struct fixture *f = *state;
+
+	f->dev.stat.orig_data_size = 10000 * UZ_PAGE_SIZE;
+	f->dev.batches = UINT32_MAX;
+	uz_compact_all(&f->dev, &done);
+	assert_in_range(done.objects, 1010000, 1020000);
+}
+
 #define compactor_test(name) \
 	cmocka_unit_test_setup_teardown(name, setup, teardown)
 
@@ -246,6 +284,8 @@ int main(void)
 		compactor_test(test_stop_at_any_moment),
 		compactor_test(test_no_thread),
 		compactor_test(test_all),
+		compactor_test(test_stuck),
+		compactor_test(test_all_is_bounded),
 	};
 
 	return cmocka_run_group_tests_name("worker compactor", tests, NULL,
