@@ -14,6 +14,8 @@
 
 #include <cmocka.h>
 
+#include <device_priv.h>
+
 #include "device_fixture.h"
 
 #define SIZE  (64u << 20)
@@ -165,6 +167,68 @@ static void test_dropping_makes_room(void **state)
 	fixture_close(&f);
 }
 
+/*
+ * A full device of which pages are dropped here and there: what the others no
+ * longer need is room for pages of another size, although every zspage still
+ * has some object. Never mind allocators that cannot move any.
+ */
+static void test_gaps_are_room_for_other_sizes(void **state)
+{
+	const char *env = getenv("UZ_SEED");
+	unsigned int seed = env ? (unsigned int)atoi(env)
+				: (unsigned int)getpid();
+	unsigned char page[UZ_PAGE_SIZE];
+	struct uz_device_stat stat;
+	uint64_t n, i, stored, before;
+	bool *kept;
+	struct fixture f;
+	int err = 0;
+
+	(void)state;
+	if (!codec_compresses())
+		return;
+	print_message("# seed %u\n", seed);
+	srandom(seed);
+	fixture_open(&f, NULL, SIZE);
+	uz_device_set_limit(f.dev, LIMIT);
+	n = fill(&f);
+	kept = calloc(n, sizeof(*kept));
+	for (i = 0; i < n; i++) {
+		kept[i] = random() % 2;
+		if (!kept[i])
+			uz_page_drop(f.io, i);
+	}
+	uz_device_stat(f.dev, &stat);
+	before = stat.compr_data_size;
+	for (i = n; !err; i++) {
+		page_text(page, i);
+		err = uz_page_store(f.io, i, page);
+		assert_true(used(&f) <= LIMIT);
+	}
+	assert_int_equal(err, -ENOSPC);
+	stored = i - 1 - n;
+	uz_device_stat(f.dev, &stat);
+	assert_true(stat.mem_used_max <= LIMIT);
+	if (uz_pool_caps(f.dev->pool) & UZ_POOL_COMPACTS) {
+		/* Of the half that was dropped, nearly all. */
+		assert_true(stat.compr_data_size - before > LIMIT / 2 * 3 / 4);
+		assert_true(stat.compr_data_size > LIMIT - LIMIT / 8);
+		assert_true(stat.pages_compacted > LIMIT / UZ_PAGE_SIZE / 4);
+		assert_true(stat.objects_moved > 0);
+	}
+	for (i = 0; i < n + stored; i++) {
+		if (i < n)
+			page_noise(page, i);
+		else
+			page_text(page, i);
+		if (i < n && !kept[i])
+			page_same(page, 0);
+		expect_page(&f, i, page);
+	}
+	free(kept);
+	fixture_close(&f);
+}
+
 static void expect_limit(struct fixture *f, uint64_t limit)
 {
 	struct uz_device_stat stat;
@@ -207,6 +271,7 @@ int main(void)
 		cmocka_unit_test(test_overwrites_succeed_at_the_limit),
 		cmocka_unit_test(test_growing_overwrite_leaves_the_old),
 		cmocka_unit_test(test_dropping_makes_room),
+		cmocka_unit_test(test_gaps_are_room_for_other_sizes),
 		cmocka_unit_test(test_ceiling_is_above_all_limits),
 	};
 
