@@ -299,13 +299,22 @@ static void *sleeper(void *arg)
 	return NULL;
 }
 
+static time_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec;
+}
+
 /* Changes the weather: limits, trims, mass drops. */
 static void govern(unsigned int seconds)
 {
+	time_t end = now() + (time_t)seconds;
 	struct uz_pool_stat stat;
 	unsigned int step, i;
 
-	for (step = 0; step < seconds * 20 && !atomic_load(&stop); step++) {
+	for (step = 0; now() < end && !atomic_load(&stop); step++) {
 		usleep(50000);
 		uz_pool_stat(pool, &stat);
 		if (stat.used_bytes > ARENA)
@@ -461,6 +470,7 @@ int main(void)
 	int fd;
 
 	printf("seed %llu\n", (unsigned long long)seed);
+	fflush(stdout);
 	uz_pool_config_default(&config, ARENA);
 	config.arena_size = ARENA;
 	fd = uz_shm_memfd("stress_pool");
