@@ -201,6 +201,25 @@ void uz_device_set_limit(struct uz_device *dev, uint64_t bytes);
 void uz_device_set_ceiling(struct uz_device *dev, uint64_t bytes);
 
 /**
+ * uz_device_set_workers() - how many threads help with large requests
+ * @dev: the device
+ * @nr:  0 for none, as a new device has; at most UZ_WORKERS_MAX are had
+ *
+ * Page workers exist while the device has a size; each takes one place of
+ * UZ_IO_MAX. They sleep while there is nothing for them. @nr is right when it
+ * is one less than the CPUs that the process may use. It belongs to the
+ * process: it stays when the device is reset, and is not handed on to who
+ * adopts it. Workers that cannot be started are a warning in the log.
+ *
+ * Context: any thread that is not inside a request, also while others are;
+ *          takes the configuration lock; waits for what the former workers
+ *          have begun.
+ */
+void uz_device_set_workers(struct uz_device *dev, unsigned int nr);
+
+#define UZ_WORKERS_MAX 64
+
+/**
  * uz_device_hold() - somebody has opened the block file
  * @dev: the device
  *
@@ -323,11 +342,12 @@ struct uz_request {
  * Pages are independent: each is stored or loaded as a whole, atomically for
  * other threads; the request is not. Two writers of different bytes of one
  * page both survive. When a page fails, the rest is still tried for writes
- * and discards but not for reads.
+ * and discards but not for reads. Page workers, if there are any, help with a
+ * request that takes long; nothing else about it changes.
  *
  * Context: the thread of @io; may sleep, holds no lock across a codec.
  * Return:  0; -EINVAL out of range, or the device has no size; -ENOSPC, -EIO
- *          as types.h says: the first error met. A page whose store failed
+ *          as types.h says: the error of the lowest page that failed. A page whose store failed
  *          holds what it held before; the content of a failed read's buffer
  *          is undefined.
  */
@@ -453,6 +473,8 @@ void uz_device_on_fragmented(struct uz_device *dev, void (*fn)(void *arg),
  * @checksum_errors:   objects whose bytes were not what was stored
  * @retries:           partial stores and loads begun again because the slot
  *                     changed
+ * @workers:           page workers that there are
+ * @worker_pages:      pages that they have done for others
  * @deferred_frees:    objects freed that still wait for a mapping to end
  * @deferred_bytes:    what these take up
  * @longest_map_ns:    nanoseconds; the longest time that an object was mapped,
@@ -492,6 +514,8 @@ struct uz_device_stat {
 	uint64_t limit_rejections;
 	uint64_t checksum_errors;
 	uint64_t retries;
+	uint64_t workers;
+	uint64_t worker_pages;
 	uint64_t deferred_frees;
 	uint64_t deferred_bytes;
 	uint64_t longest_map_ns;

@@ -109,6 +109,8 @@ static const struct {
 	FIELD(limit_rejections),
 	FIELD(checksum_errors),
 	FIELD(retries),
+	FIELD(workers),
+	FIELD(worker_pages),
 	FIELD(deferred_frees),
 	FIELD(deferred_bytes),
 	FIELD(longest_map_ns),

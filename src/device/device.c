@@ -6,8 +6,8 @@
  * takes it. nr_pages is the gate that requests read: it is set last when the
  * device becomes ready and cleared first when it goes (io.c).
  *
- * States: without a size there is no table, no pool and no codec context;
- * with one there are all three. Every function leaves one or the other.
+ * States: without a size there is no table, no pool, no codec context and no
+ * page worker; with one there are all four. Every function leaves one or the other.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -87,12 +87,14 @@ void uz__device_ready(struct uz_device *dev, uint64_t disksize)
 		uz_log(UZ_LOG_WARN,
 		       "%s: no thread to populate memory ahead: first stores will be slower",
 		       dev->name);
+	uz__crew_start(dev);
 	/* seq_cst, the gate: what was set up before is seen by who enters. */
 	atomic_store(&dev->nr_pages, disksize / UZ_PAGE_SIZE);
 }
 
 void uz__device_unmap_memory(struct uz_device *dev)
 {
+	uz__crew_end(dev);
 	uz__io_drop_contexts(dev);
 	uz_pool_destroy(dev->pool);
 	uz_table_destroy(dev->table);
@@ -183,7 +185,11 @@ int uz_device_open(struct uz_device **dev, const char *name,
 	snprintf(d->name, sizeof(d->name), "%s", name);
 	d->mem = *mem;
 	uz_lock_init(&d->lock, UZ_LOCK_DEVICE);
-	ret = device_begin(d, err);
+	ret = uz__crew_create(d);
+	if (ret)
+		uz_err_set(err, ret, "no memory for %s", name);
+	else
+		ret = device_begin(d, err);
 	if (ret) {
 		uz_device_close(d);
 		return ret;
@@ -197,6 +203,7 @@ void uz_device_close(struct uz_device *dev)
 	if (!dev)
 		return;
 	uz__device_unmap_memory(dev);
+	uz__crew_destroy(dev);
 	uz_shm_unmap(&dev->shm);
 	uz_lock_destroy(&dev->lock);
 	free(dev);

@@ -79,7 +79,8 @@ struct uz__super {
 	X(pages_compacted)      \
 	X(objects_moved)        \
 	X(compact_pinned)       \
-	X(compact_contended)
+	X(compact_contended)    \
+	X(worker_pages)
 
 /**
  * struct uz__counters - one thread's share of every counter
@@ -148,6 +149,7 @@ struct uz__ctl {
  * @arg:       handed to @fragmented
  * @ios:       contexts of all threads; the index plus one is the counter slot
  * @holders:   opens of the block file
+ * @crew:      page workers
  */
 struct uz_device {
 	char name[UZ_NAME_MAX + 1];
@@ -168,6 +170,7 @@ struct uz_device {
 	void *arg;
 	struct uz_io *ios[UZ_IO_MAX];
 	_Atomic unsigned int holders;
+	struct uz__crew *crew;
 };
 
 /**
@@ -235,6 +238,10 @@ void uz__io_leave(struct uz_io *io);
 /* Wait until no request is under way; nr_pages was set to 0 before. */
 void uz__io_drain(struct uz_device *dev);
 
+/* As uz_io_create() and uz_io_destroy(); configuration lock held. */
+int uz__io_add(struct uz_device *dev, struct uz_io **io);
+void uz__io_remove(struct uz_io *io);
+
 /* Codec contexts of every thread; all or none. Configuration lock held. */
 int uz__io_make_contexts(struct uz_device *dev);
 void uz__io_drop_contexts(struct uz_device *dev);
@@ -260,6 +267,39 @@ int uz__pin(struct uz_io *io, uint64_t index, struct uz__pinned *p);
 void uz__unpin(struct uz_io *io, struct uz__pinned *p);
 bool uz__pin_swap(struct uz_io *io, uint64_t index, const struct uz__pinned *p,
 		  uz_slot_t slot);
+
+/* ---- crew.c, job.c ---- */
+
+int uz__crew_create(struct uz_device *dev);
+void uz__crew_destroy(struct uz_device *dev);
+void uz__crew_start(struct uz_device *dev);
+void uz__crew_end(struct uz_device *dev);
+uint64_t uz__crew_run(struct uz_io *io, const struct uz_request *rq,
+		      uint64_t first, uint64_t end);
+
+/* ---- request.c ---- */
+
+/**
+ * uz__request_part() - some pages of a request
+ * @io:    this thread's context
+ * @rq:    UZ_OP_READ or UZ_OP_WRITE
+ * @first: a page of it
+ * @end:   page behind the last one
+ *
+ * Context: as uz_device_submit(), the gate was entered.
+ * Return:  UZ__NO_FAILURE, or what failed first: a number that is smaller, the
+ *          smaller the page's index is, and from which uz__failure_errno()
+ *          makes the error.
+ */
+uint64_t uz__request_part(struct uz_io *io, const struct uz_request *rq,
+			  uint64_t first, uint64_t end);
+
+#define UZ__NO_FAILURE UINT64_MAX
+
+static inline int uz__failure_errno(uint64_t failure)
+{
+	return failure == UZ__NO_FAILURE ? 0 : -(int)(failure & 0xfff);
+}
 
 /* ---- object.c ---- */
 

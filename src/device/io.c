@@ -8,6 +8,7 @@
  * afterwards, all sequentially consistent: so either the thread sees that the
  * device is gone, or reset sees the thread and waits. Nothing is shared
  * between threads on the way in but nr_pages, which hardly ever changes.
+ * Page workers never pass the gate: crew.c says why they need not.
  *
  * Contexts of all codecs in use are made when the thread joins and when the
  * device gets its size, both under the configuration lock; nothing is
@@ -95,9 +96,8 @@ void uz__io_drop_contexts(struct uz_device *dev)
 	}
 }
 
-int uz_io_create(struct uz_device *dev, struct uz_io **io)
+int uz__io_add(struct uz_device *dev, struct uz_io **io)
 {
-	uz_scoped_acquire(guard, &dev->lock);
 	struct uz_io *n;
 	unsigned int id;
 	int err = 0;
@@ -114,8 +114,7 @@ int uz_io_create(struct uz_device *dev, struct uz_io **io)
 		.cnt = &dev->ctl->counters[id + 1],
 		.id = id,
 	};
-	/* Nobody changes nr_pages while the lock is held. */
-	if (atomic_load(&dev->nr_pages))
+	if (dev->table)
 		err = io_make_contexts(n);
 	if (err) {
 		io_drop_contexts(n);
@@ -125,6 +124,21 @@ int uz_io_create(struct uz_device *dev, struct uz_io **io)
 	dev->ios[id] = n;
 	*io = n;
 	return 0;
+}
+
+void uz__io_remove(struct uz_io *io)
+{
+	uz__stat_fold(io->dev, io->cnt);
+	io->dev->ios[io->id] = NULL;
+	io_drop_contexts(io);
+	free(io);
+}
+
+int uz_io_create(struct uz_device *dev, struct uz_io **io)
+{
+	uz_scoped_acquire(guard, &dev->lock);
+
+	return uz__io_add(dev, io);
 }
 
 void uz_io_buffer(struct uz_io *io, const void *mem, size_t size)
@@ -139,10 +153,8 @@ void uz_io_destroy(struct uz_io *io)
 {
 	if (!io)
 		return;
-	uz_lock_acquire(&io->dev->lock);
-	uz__stat_fold(io->dev, io->cnt);
-	io->dev->ios[io->id] = NULL;
-	uz_lock_release(&io->dev->lock);
-	io_drop_contexts(io);
-	free(io);
+
+	uz_scoped_acquire(guard, &io->dev->lock);
+
+	uz__io_remove(io);
 }

@@ -2,15 +2,26 @@
 /*
  * A request of any offset and length, taken apart into pages.
  *
- * The gate (io.c) is passed once a request. Pages are independent; a write or
- * discard goes on after a page that failed, so that as much as possible is
- * done, and reports the first error. Long discards skip what was never stored
- * without touching the table's memory.
+ * The gate (io.c) is passed once a request. Pages are independent, so page
+ * workers may do some of those of a large request (job.c); small ones are
+ * carried out by the thread that received them, at once. A write or discard
+ * goes on after a page that failed, so that as much as possible is done, and
+ * reports the error of the lowest page.
+ *
+ * Long discards skip what was never stored without touching the table's
+ * memory. They are not shared: most of their time goes into giving memory
+ * back, and two threads take no less of it than one.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "device_priv.h"
+
+/*
+ * Requests of fewer pages are never shared: with the usual codecs they are
+ * done before a worker would have come, so no clock is asked about them.
+ */
+#define MANY_PAGES 8
 
 static uint32_t min_u32(uint64_t a, uint32_t b)
 {
@@ -49,28 +60,48 @@ static int request_one(struct uz_io *io, enum uz_op op, uint64_t index,
 		       : 0;
 }
 
-/* Read, write, and the partial ends of write-zeroes. */
-static int request_pages(struct uz_io *io, enum uz_op op, uint64_t offset,
-			 uint64_t length, unsigned char *buf)
+static uint64_t request_failure(uint64_t index, int err)
 {
-	int first = 0;
+	return index << 12 | (uint64_t)-err;
+}
 
-	while (length) {
-		uint32_t off = offset % UZ_PAGE_SIZE;
-		uint32_t len = min_u32(length, UZ_PAGE_SIZE - off);
-		uint64_t index = offset / UZ_PAGE_SIZE;
-		int err = request_one(io, op, index, off, len, buf);
+uint64_t uz__request_part(struct uz_io *io, const struct uz_request *rq,
+			  uint64_t first, uint64_t end)
+{
+	uint64_t failure = UZ__NO_FAILURE;
+	uint64_t at = first * UZ_PAGE_SIZE, to = end * UZ_PAGE_SIZE;
+	unsigned char *buf = rq->buf;
 
-		if (err && !first)
-			first = err;
-		if (err && op == UZ_OP_READ)
+	if (at < rq->offset)
+		at = rq->offset;
+	if (to > rq->offset + rq->length)
+		to = rq->offset + rq->length;
+	buf += at - rq->offset;
+	while (at < to) {
+		uint32_t off = at % UZ_PAGE_SIZE;
+		uint32_t len = min_u32(to - at, UZ_PAGE_SIZE - off);
+		uint64_t index = at / UZ_PAGE_SIZE;
+		int err = request_one(io, rq->op, index, off, len, buf);
+
+		if (uz_unlikely(err) && failure == UZ__NO_FAILURE)
+			failure = request_failure(index, err);
+		if (uz_unlikely(err) && rq->op == UZ_OP_READ)
 			break;
-		offset += len;
-		length -= len;
-		if (buf)
-			buf += len;
+		at += len;
+		buf += len;
 	}
-	return first;
+	return failure;
+}
+
+static int request_transfer(struct uz_io *io, const struct uz_request *rq)
+{
+	uint64_t first = rq->offset / UZ_PAGE_SIZE;
+	uint64_t end =
+		(rq->offset + rq->length + UZ_PAGE_SIZE - 1) / UZ_PAGE_SIZE;
+
+	return uz__failure_errno(end - first < MANY_PAGES
+					 ? uz__request_part(io, rq, first, end)
+					 : uz__crew_run(io, rq, first, end));
 }
 
 static void request_drop(struct uz_io *io, uint64_t index, uint64_t end)
@@ -78,6 +109,13 @@ static void request_drop(struct uz_io *io, uint64_t index, uint64_t end)
 	uz__count(io, notify_free, end - index);
 	while ((index = uz_table_next(io->dev->table, index)) < end)
 		uz_page_drop(io, index++);
+}
+
+/* Zero a part of a page. */
+static int request_zero(struct uz_io *io, uint64_t from, uint64_t to)
+{
+	return request_one(io, UZ_OP_ZERO, from / UZ_PAGE_SIZE,
+			   from % UZ_PAGE_SIZE, (uint32_t)(to - from), NULL);
 }
 
 static int request_discard(struct uz_io *io, const struct uz_request *rq)
@@ -95,11 +133,9 @@ static int request_discard(struct uz_io *io, const struct uz_request *rq)
 	if (head_end > end)
 		head_end = end;
 	if (rq->offset < head_end)
-		err = request_pages(io, UZ_OP_ZERO, rq->offset,
-				    head_end - rq->offset, NULL);
+		err = request_zero(io, rq->offset, head_end);
 	if (first <= last && end % UZ_PAGE_SIZE)
-		tail_err = request_pages(io, UZ_OP_ZERO, last * UZ_PAGE_SIZE,
-					 end % UZ_PAGE_SIZE, NULL);
+		tail_err = request_zero(io, last * UZ_PAGE_SIZE, end);
 	return err ? err : tail_err;
 }
 
@@ -109,13 +145,11 @@ static int request_run(struct uz_io *io, const struct uz_request *rq)
 	case UZ_OP_READ:
 		uz__count(io, num_reads, 1);
 		uz__count(io, bytes_read, rq->length);
-		return request_pages(io, rq->op, rq->offset, rq->length,
-				     rq->buf);
+		return request_transfer(io, rq);
 	case UZ_OP_WRITE:
 		uz__count(io, num_writes, 1);
 		uz__count(io, bytes_written, rq->length);
-		return request_pages(io, rq->op, rq->offset, rq->length,
-				     rq->buf);
+		return request_transfer(io, rq);
 	case UZ_OP_DISCARD:
 	case UZ_OP_ZERO:
 		uz__count(io, num_discards, 1);

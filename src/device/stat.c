@@ -7,7 +7,7 @@
  */
 #include <string.h>
 
-#include "device_priv.h"
+#include "crew.h"
 #include <uzram/util/resident.h>
 
 static void share_add(_Atomic uint64_t *counter, uint64_t n)
@@ -132,7 +132,8 @@ static void stat_memory(struct uz_device *dev, struct uz_device_stat *stat)
 	stat->maps = pool.maps;
 	stat->empty_bytes = pool.empty_bytes;
 	stat->meta_bytes = pool.meta_bytes + uz_table_resident(dev->table) +
-			   uz_shm_resident(&dev->shm) + sizeof(*dev);
+			   uz_shm_resident(&dev->shm) + sizeof(*dev) +
+			   sizeof(*dev->crew);
 	for (i = 0; i < UZ_IO_MAX; i++)
 		if (dev->ios[i])
 			stat->meta_bytes += io_bytes(dev->ios[i]);
@@ -153,6 +154,9 @@ void uz_device_stat(struct uz_device *dev, struct uz_device_stat *stat)
 	stat->compr_data_size = sum.compr_bytes;
 	stat->same_pages = sum.same_pages;
 	stat->huge_pages = sum.huge_pages;
+	/* relaxed: who changes it holds the lock. */
+	stat->workers =
+		atomic_load_explicit(&dev->crew->nr, memory_order_relaxed);
 #define X(name) stat->name = sum.name;
 	UZ__LASTING_COUNTERS(X)
 #undef X

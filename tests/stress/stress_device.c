@@ -7,9 +7,11 @@
  * reader sees at once if it got a mix, or another page's bytes. *Striped*
  * pages are written in part: each thread owns every THREADS-th stripe of 64
  * bytes and remembers what it put there; no other thread's partial store may
- * undo it. A low memory limit is set now and then, so that stores fail and
- * overwrites go through the path at the limit. All the while one more thread
- * compacts.
+ * undo it. *Ranges* of pages are written and read by large requests, which page
+ * workers share; each thread has one of its own and knows what is in it, page
+ * by page if some could not be stored. A low memory limit is set now and then,
+ * so that stores fail and overwrites go through the path at the limit, and the
+ * number of page workers changes. All the while one more thread compacts.
  *
  * With debug checks all threads are slow at random at each step, and now and
  * then sleep for long with an object mapped.
@@ -34,6 +36,8 @@
 #define STRIPED 40u
 #define STRIPE	64u
 #define STRIPES (UZ_PAGE_SIZE / STRIPE)
+#define RANGE	128u
+#define WORKERS 3
 #define SIZE	(4u << 20)
 
 static struct uz_device *dev;
@@ -41,6 +45,7 @@ static uint64_t seed;
 static _Atomic bool stop;
 static _Atomic uint64_t operations, refused;
 static struct uz_pool_compaction compacted;
+static uint64_t helped;
 
 static uint64_t mix(uint64_t x)
 {
@@ -116,6 +121,8 @@ static void whole(struct uz_io *io, uint64_t x)
 
 struct worker {
 	unsigned int id;
+	unsigned char buf[(RANGE + 1) * UZ_PAGE_SIZE];
+	uint64_t number[RANGE]; /* of each page of the range */
 	uint64_t mine[STRIPED][STRIPES];
 };
 
@@ -158,6 +165,72 @@ static void striped(struct worker *w, struct uz_io *io, uint64_t x)
 	check_stripes(w, buf, p);
 }
 
+/* ---- ranges ---- */
+
+/* Read it by one request, of any ends, and look at the whole pages. */
+static void range_check(struct worker *w, struct uz_io *io, uint64_t x)
+{
+	uint64_t base = WHOLE + STRIPED + w->id * RANGE;
+	uint32_t cut = x % 2 ? 0 : 1 + (uint32_t)(x % (UZ_PAGE_SIZE - 1));
+	struct uz_request rq = { UZ_OP_READ, base * UZ_PAGE_SIZE + cut,
+				 RANGE * UZ_PAGE_SIZE - 2 * cut, w->buf + cut };
+	unsigned char want[UZ_PAGE_SIZE];
+	unsigned int i;
+
+	if (uz_device_submit(io, &rq))
+		die("large read failed", base);
+	for (i = cut ? 1 : 0; i < RANGE - (cut ? 1 : 0); i++) {
+		memset(want, 0, UZ_PAGE_SIZE);
+		if (w->number[i])
+			make_whole(want, base + i, w->number[i]);
+		if (memcmp(w->buf + i * UZ_PAGE_SIZE, want, UZ_PAGE_SIZE))
+			die("a large request did something else", base + i);
+	}
+}
+
+/* Some pages were stored and some not: which ones? */
+static void range_learn(struct worker *w, struct uz_io *io, uint64_t base)
+{
+	unsigned char got[UZ_PAGE_SIZE];
+	unsigned int i;
+
+	for (i = 0; i < RANGE; i++) {
+		if (uz_page_load(io, base + i, got))
+			die("load failed", base + i);
+		if (!memcmp(got, w->buf + i * UZ_PAGE_SIZE, UZ_PAGE_SIZE))
+			memcpy(&w->number[i], got, 8);
+	}
+	atomic_fetch_add(&refused, 1);
+}
+
+static void range(struct worker *w, struct uz_io *io, uint64_t x)
+{
+	uint64_t base = WHOLE + STRIPED + w->id * RANGE;
+	struct uz_request rq = { UZ_OP_WRITE, base * UZ_PAGE_SIZE,
+				 RANGE * UZ_PAGE_SIZE, w->buf };
+	unsigned int i;
+	int err;
+
+	if (x % 8 == 0) {
+		rq.op = UZ_OP_DISCARD;
+		memset(w->number, 0, sizeof(w->number));
+		if (uz_device_submit(io, &rq))
+			die("large discard failed", base);
+	} else {
+		for (i = 0; i < RANGE; i++)
+			make_whole(w->buf + i * UZ_PAGE_SIZE, base + i,
+				   (x + i) | 1);
+		err = uz_device_submit(io, &rq);
+		for (i = 0; !err && i < RANGE; i++)
+			w->number[i] = (x + i) | 1;
+		if (err == -ENOSPC)
+			range_learn(w, io, base);
+		else if (err)
+			die("large write failed", base);
+	}
+	range_check(w, io, x >> 3);
+}
+
 /* ---- threads ---- */
 
 static void *work(void *arg)
@@ -170,7 +243,9 @@ static void *work(void *arg)
 		die("uz_io_create failed", 0);
 	while (!atomic_load(&stop)) {
 		x = mix(x + 1);
-		if (x >> 60 & 1)
+		if ((x >> 40 & 127) == 0)
+			range(w, io, x);
+		else if (x >> 60 & 1)
 			whole(io, x);
 		else
 			striped(w, io, x);
@@ -216,6 +291,8 @@ static void run(unsigned int seconds)
 
 		uz_device_stat(dev, &stat);
 		uz_device_set_limit(dev, i % 4 ? 0 : stat.mem_used_total / 2);
+		if (i % 8 == 0)
+			uz_device_set_workers(dev, i / 8 % (WORKERS + 1));
 		if (uz_device_next(dev, 0, false, &at))
 			die("uz_device_next failed", 0);
 		usleep(50000);
@@ -240,11 +317,12 @@ static void look(void)
 		exit(1);
 	}
 	uz_device_stat(dev, &stat);
+	helped = stat.worker_pages;
 	if (stat.deferred_frees)
 		die("frees are deferred although nothing is mapped", 0);
 	if (uz_io_create(dev, &io))
 		die("uz_io_create failed", 0);
-	for (i = 0; i < WHOLE + STRIPED; i++)
+	for (i = 0; i < SIZE / UZ_PAGE_SIZE; i++)
 		uz_page_drop(io, i);
 	uz_io_destroy(io);
 	uz_device_stat(dev, &stat);
@@ -268,12 +346,16 @@ int main(void)
 	    (zpool && uz_device_set_zpool(dev, zpool, NULL)) ||
 	    uz_device_set_disksize(dev, SIZE, NULL))
 		die("cannot make a device", 0);
+	_Static_assert((WHOLE + STRIPED + THREADS * RANGE) * UZ_PAGE_SIZE <=
+			       SIZE,
+		       "pages beyond the end");
 	run(seconds ? (unsigned int)atoi(seconds) : 5);
 	look();
 	uz_device_close(dev);
 	uz_device_mem_close(&mem);
-	printf("%llu operations, %llu refused at the limit, %llu objects moved\n",
+	printf("%llu operations, %llu refused at the limit, %llu objects moved, %llu pages by workers\n",
 	       (unsigned long long)operations, (unsigned long long)refused,
-	       (unsigned long long)compacted.objects);
+	       (unsigned long long)compacted.objects,
+	       (unsigned long long)helped);
 	return 0;
 }

@@ -49,6 +49,8 @@ static const struct {
 	{ "limit_rejections", "pages", "refused for lack of memory" },
 	{ "checksum_errors", "pages", "were not what was stored" },
 	{ "retries", "times", "a page changed under a partial write" },
+	{ "workers", "threads", "that help with large requests" },
+	{ "worker_pages", "pages", "that those have done" },
 	{ "deferred_frees", "objects", "freed, but still being read" },
 	{ "deferred_bytes", "bytes", "these take up" },
 	{ "longest_map_ns", "ns", "most that one read kept an object" },
