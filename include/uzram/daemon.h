@@ -27,6 +27,7 @@
  * @mem_limit: bytes; 0: none
  * @zpool:     allocator, one of uz_pool_backend(); "": the default
  * @threads:   threads that serve requests; 0: chosen from the CPUs
+ * @workers:   page workers; UZ_WORKERS_AUTO: chosen from the CPUs
  * @frontend:  "fuse"
  * @compaction: have a thread compact the pool whenever it is worth while
  * @ready_fd:  -1, or a descriptor that gets "READY\n" when the device serves,
@@ -40,10 +41,13 @@ struct uz_daemon_config {
 	uint64_t mem_limit;
 	char zpool[UZ_POOL_NAME_MAX + 1];
 	unsigned int threads;
+	unsigned int workers;
 	char frontend[16];
 	bool compaction;
 	int ready_fd;
 };
+
+#define UZ_WORKERS_AUTO (~0u)
 
 /**
  * uz_daemon_config_init() - all defaults
@@ -57,7 +61,7 @@ void uz_daemon_config_init(struct uz_daemon_config *config);
  * uz_daemon_config_set() - one KEY=VALUE
  * @config: changed on success only
  * @key:    "size", "codec" (also "compression-algorithm"), "mem_limit" (also
- *          "zram-resident-limit"), "zpool", "threads", "frontend",
+ *          "zram-resident-limit"), "zpool", "threads", "workers", "frontend",
  *          "compaction", "dir"
  * @value:  its text
  * @err:    the reason; may be NULL

@@ -23,6 +23,7 @@
 void uz_daemon_config_init(struct uz_daemon_config *config)
 {
 	*config = (struct uz_daemon_config){
+		.workers = UZ_WORKERS_AUTO,
 		.frontend = "fuse",
 		.compaction = true,
 		.ready_fd = -1,
@@ -115,23 +116,41 @@ static int set_zpool(struct uz_daemon_config *config, const char *key,
 	return 0;
 }
 
-static int set_threads(struct uz_daemon_config *config, const char *key,
-		       const char *value, struct uz_err *err)
+static bool count_parse(const char *value, unsigned int min, unsigned int max,
+			unsigned int *count)
 {
 	char *end;
 	unsigned long n;
 
 	if (!isdigit((unsigned char)*value))
-		goto bad;
+		return false;
 	n = strtoul(value, &end, 10);
-	if (*end || n < 1 || n > THREADS_MAX)
-		goto bad;
-	config->threads = (unsigned int)n;
-	return 0;
+	if (*end || n < min || n > max)
+		return false;
+	*count = (unsigned int)n;
+	return true;
+}
 
-bad:
+static int set_threads(struct uz_daemon_config *config, const char *key,
+		       const char *value, struct uz_err *err)
+{
+	if (count_parse(value, 1, THREADS_MAX, &config->threads))
+		return 0;
 	return uz_err_set(err, -EINVAL, "%s '%.40s': must be 1 to %d", key,
 			  value, THREADS_MAX);
+}
+
+static int set_workers(struct uz_daemon_config *config, const char *key,
+		       const char *value, struct uz_err *err)
+{
+	if (!strcmp(value, "auto")) {
+		config->workers = UZ_WORKERS_AUTO;
+		return 0;
+	}
+	if (count_parse(value, 0, UZ_WORKERS_MAX, &config->workers))
+		return 0;
+	return uz_err_set(err, -EINVAL, "%s '%.40s': must be auto or 0 to %d",
+			  key, value, UZ_WORKERS_MAX);
 }
 
 static int set_frontend(struct uz_daemon_config *config, const char *key,
@@ -181,6 +200,7 @@ static const struct config_key {
 	{ "zram-resident-limit", set_mem_limit },
 	{ "zpool", set_zpool },
 	{ "threads", set_threads },
+	{ "workers", set_workers },
 	{ "frontend", set_frontend },
 	{ "compaction", set_compaction },
 	{ "dir", set_dir },
@@ -196,7 +216,7 @@ int uz_daemon_config_set(struct uz_daemon_config *config, const char *key,
 			return config_keys[i].set(config, key, value, err);
 	return uz_err_set(err, -EINVAL,
 			  "unknown key '%.40s'; known are size, codec, "
-			  "mem_limit, zpool, threads, frontend, compaction "
-			  "and dir",
+			  "mem_limit, zpool, threads, workers, frontend, "
+			  "compaction and dir",
 			  key);
 }

@@ -9,12 +9,12 @@
  * lives. Who waits for us is told only once files can be opened.
  */
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <uzram/device.h>
+#include <uzram/util/cpus.h>
 #include <uzram/util/log.h>
 #include <uzram/util/size.h>
 #include <uzram/worker.h>
@@ -46,16 +46,20 @@ struct daemon {
 
 static unsigned int daemon_threads(const struct uz_daemon_config *config)
 {
-	cpu_set_t cpus;
-	int n = THREADS_MIN;
+	unsigned int n = uz_cpus();
 
 	if (config->threads)
 		return config->threads;
-	if (!sched_getaffinity(0, sizeof(cpus), &cpus))
-		n = CPU_COUNT(&cpus);
 	if (n < THREADS_MIN)
 		n = THREADS_MIN;
-	return n > THREADS_MAX ? THREADS_MAX : (unsigned int)n;
+	return n > THREADS_MAX ? THREADS_MAX : n;
+}
+
+/* With the thread that has received the request, one for each CPU. */
+static unsigned int daemon_workers(const struct uz_daemon_config *config)
+{
+	return config->workers == UZ_WORKERS_AUTO ? uz_cpus() - 1
+						  : config->workers;
 }
 
 static void daemon_limit(struct uz_device *dev, uint64_t limit)
@@ -101,6 +105,7 @@ static int daemon_make_device(struct daemon *d,
 	if (rc)
 		return rc;
 	daemon_limit(d->dev, config->mem_limit);
+	uz_device_set_workers(d->dev, daemon_workers(config));
 	if (config->compaction)
 		daemon_compact(d);
 	if (config->size)

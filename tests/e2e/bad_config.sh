@@ -67,6 +67,8 @@ refused 2 "write it KEY=VALUE" -o colour dev
 refused 2 "threads '0': must be 1 to 64" -o threads=0 dev
 refused 2 "threads '65'" -o threads=65 dev
 refused 2 "threads '-1'" -o threads=-1 dev
+refused 2 "workers 'few': must be auto or 0 to 64" -o workers=few dev
+refused 2 "workers '65'" -o workers=65 dev
 refused 2 "frontend 'smoke' is not in this build" --frontend smoke dev
 refused 2 "must begin with '/'" -o dir=relative dev
 expect_fail_line 2 'give one NAME' "$UZRAMD"

@@ -59,6 +59,7 @@ static void test_defaults(void **state)
 	assert_int_equal(config.size, 0);
 	assert_int_equal(config.mem_limit, 0);
 	assert_int_equal(config.threads, 0);
+	assert_int_equal(config.workers, UZ_WORKERS_AUTO);
 	assert_int_equal(config.ready_fd, -1);
 }
 
@@ -137,6 +138,16 @@ static void test_others(void **state)
 	refuses("threads", "18446744073709551617", -EINVAL);
 	refuses("threads", "4 ", -EINVAL);
 	refuses("threads", "", -EINVAL);
+	assert_int_equal(set("workers", "0"), 0);
+	assert_int_equal(config.workers, 0);
+	assert_int_equal(set("workers", "64"), 0);
+	assert_int_equal(config.workers, 64);
+	refuses("workers", "65", -EINVAL);
+	refuses("workers", "-1", -EINVAL);
+	refuses("workers", "", -EINVAL);
+	refuses("workers", "automatic", -EINVAL);
+	assert_int_equal(set("workers", "auto"), 0);
+	assert_int_equal(config.workers, UZ_WORKERS_AUTO);
 	assert_true(config.compaction);
 	assert_int_equal(set("compaction", "off"), 0);
 	assert_false(config.compaction);
