@@ -112,6 +112,7 @@ static void test_pages(void **state)
 	(void)state;
 	set_up(&s);
 	PLANT(&s, s.z->ready, s.z->ready & ~UINT64_C(1), "not populated");
+	PLANT(&s, s.z->filling, 1, "populates");
 	PLANT(&s, s.z->held, s.z->held | 4, "charged, not populated");
 	PLANT(&s, s.f.pool->used_pages, s.f.pool->used_pages + 1, "counted");
 	tear_down(&s);

@@ -138,6 +138,7 @@ static int take_place(struct uz__zs *pool, unsigned int class,
 	place->z = z;
 	place->index = index;
 	place->missing = (pages | grow) & ~z->ready;
+	z->filling += !!place->missing;
 	place->low = runs_low(c, z, index, pages);
 	return 0;
 }
@@ -197,6 +198,7 @@ static void take_back(struct uz__zs *pool, struct uz__class *c,
 	struct uz__zspage *z = place->z;
 
 	uz_lock_acquire(&c->lock);
+	z->filling--;
 	uz__zspage_put(c, z, place->index);
 	uz__zspage_surrender(pool, c, z,
 			     place->missing & ~z->ready &
@@ -223,6 +225,7 @@ static int populate(struct uz__zs *pool, struct uz__class *c,
 	}
 	uz_lock_acquire(&c->lock);
 	z->ready |= place->missing;
+	z->filling--;
 	uz_lock_release(&c->lock);
 	return 0;
 }

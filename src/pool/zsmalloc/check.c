@@ -80,6 +80,8 @@ static int check_pages(const struct uz__zs *pool, const struct uz__class *c,
 {
 	if (uz__zspage_in_use(c, z) & ~z->ready)
 		return bad(pool, z, err, "an object's page is not populated");
+	if (z->filling)
+		return bad(pool, z, err, "somebody populates it");
 	if (z->held != z->ready)
 		return bad(pool, z, err, "a page is charged, not populated");
 	if (uz__zspage_in_use(c, z) & uz__zspage_ahead(z))

@@ -89,7 +89,7 @@ static bool release(struct uz__zs *pool, struct uz__zspage *z)
 		return false;
 	}
 	uz__zspage_hold(c, z, z->held, UZ__NOT_AHEAD);
-	idle = z->held & z->ready & ~uz__zspage_in_use(c, z);
+	idle = uz__zspage_idle(z, ~uz__zspage_in_use(c, z));
 	return uz__zspage_surrender(pool, c, z, idle);
 }
 

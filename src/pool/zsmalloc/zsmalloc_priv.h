@@ -71,6 +71,7 @@ struct uz__block {
  * @following:   deferred frees that wait for their turn to become @waiting
  * @isolated:    how many threads keep it off the lists, so that nothing is
  *               allocated in it while they work on its pages
+ * @filling:     how many stores populate pages of it: none is given back
  * @list:        UZ__LIST_*
  * @ahead:       from this page on no object lies in it, and what it holds was
  *               populated ahead by the keeper; UZ__NOT_AHEAD: nothing was
@@ -91,6 +92,7 @@ struct uz__zspage {
 	uint16_t waiting;
 	uint16_t following;
 	uint16_t isolated;
+	uint16_t filling;
 	uint8_t list;
 	uint8_t ahead;
 	bool growing;
@@ -349,6 +351,7 @@ struct uz__block *uz__zspage_settle(struct uz__zs *pool, struct uz__class *c,
 				    struct uz__zspage *z);
 void uz__zspage_retire(struct uz__zs *pool, struct uz__zspage *z,
 		       struct uz__block *block);
+uint64_t uz__zspage_idle(const struct uz__zspage *z, uint64_t pages);
 bool uz__zspage_surrender(struct uz__zs *pool, struct uz__class *c,
 			  struct uz__zspage *z, uint64_t pages);
 int uz__zspage_punch(struct uz__zs *pool, const struct uz__zspage *z,

@@ -50,6 +50,7 @@ void uz__zspage_open(struct uz__zs *pool, unsigned int class,
 	z->waiting = UZ__NO_INDEX;
 	z->following = UZ__NO_INDEX;
 	z->ahead = UZ__NOT_AHEAD;
+	z->filling = 0;
 	/* relaxed: drain() in pin.c says why it is seen in time. */
 	atomic_store_explicit(&z->class, (uint16_t) class,
 			      memory_order_relaxed);
@@ -236,6 +237,17 @@ int uz__zspage_punch(struct uz__zs *pool, const struct uz__zspage *z,
 		pages &= ~(((UINT64_C(2) << (nr - 1)) - 1) << first);
 	}
 	return 0;
+}
+
+/*
+ * Of @pages, in which no object lies, those that can be given back. A store
+ * may have charged pages beyond its object, and populates them with it; even
+ * when another store was faster, has used one of them and is done with it,
+ * the first one is still to come. So nothing is given back meanwhile.
+ */
+uint64_t uz__zspage_idle(const struct uz__zspage *z, uint64_t pages)
+{
+	return z->filling ? 0 : pages & z->held & z->ready;
 }
 
 /*
