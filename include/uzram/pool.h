@@ -333,8 +333,9 @@ void uz_pool_unmap_by(struct uz_pool *pool, const struct uz_map *map,
  * also be one that was not published yet or not any more; then it must not
  * even be read.
  *
- * Context: no lock of the pool is held; calls nothing of the pool but
- *          uz_pool_copy().
+ * Context: the thread that compacts; locks of the pool are held, but none that
+ *          a map, an unmap or a free waits for. Calls nothing of the pool but
+ *          uz_pool_copy(), and takes no lock; short.
  * Return:  true when the word names @to now: the pool then frees @from.
  *          Otherwise the pool takes @to back.
  */
@@ -410,6 +411,9 @@ bool uz_pool_compact(struct uz_pool *pool, enum uz_pool_compact_scope scope,
  *        the threshold, once until that class was compacted; without locks of
  *        the pool, and must be short. NULL: nobody
  * @arg:  handed to @fn
+ *
+ * What compaction had to leave, because it was pinned, gives no notice a
+ * second time: who wants that memory compacts again later.
  *
  * Context: before the pool is used by several threads.
  */

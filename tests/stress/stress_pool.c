@@ -2,13 +2,15 @@
 /*
  * Threads store, replace, move, drop and read objects of one pool as the
  * device does: a table of atomic words is the only truth, readers pin and
- * look again. The bytes of an object are a function of its owner and size, so
- * a place that is reused or given back while it is pinned is seen at once.
- * Readers sleep inside maps, hold many, release them out of order and hand
- * them to other threads; some pin places at random. One thread holds hundreds
- * of maps and sleeps. Memory is short for part of the run. With debug checks
- * all threads are slow at random at each step of the protocol. At the end every counter must be exact, and so it must after a
- * new pool has adopted what is left.
+ * look again. Two more compact the pool all the time, in both scopes. The
+ * bytes of an object are a function of its owner and size, so a place that is
+ * reused or given back while it is pinned is seen at once. Readers sleep
+ * inside maps, hold many, release them out of order and hand them to other
+ * threads; some pin places at random. One thread holds hundreds of maps and
+ * sleeps. Memory is short for part of the run, and with an odd seed a keeper
+ * populates ahead. With debug checks all threads are slow at random at each
+ * step of the protocol. At the end every counter must be exact, and so it must
+ * after a new pool has adopted what is left.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -24,13 +26,15 @@
 #include <uzram/util/delay.h>
 #include <uzram/util/shm.h>
 
-#define THREADS	  4
-#define SLOTS	  6000
-#define HELD	  8
-#define SLEEPS_ON 300
-#define BOXES	  4
-#define ARENA	  (UINT64_C(512) << 20)
-#define LOW_LIMIT (UINT64_C(4) << 20)
+#define THREADS	   4
+#define COMPACTORS 2
+#define ALL	   (THREADS + COMPACTORS + 1)
+#define SLOTS	   6000
+#define HELD	   8
+#define SLEEPS_ON  300
+#define BOXES	   4
+#define ARENA	   (UINT64_C(512) << 20)
+#define LOW_LIMIT  (UINT64_C(4) << 20)
 
 /* A word: size above the ref, 0 for nothing stored. */
 #define WORD(size, ref) ((uint64_t)(size) << UZ_REF_BITS | (ref))
@@ -51,6 +55,9 @@ static _Atomic(struct held *) boxes[BOXES];
 static atomic_bool stop;
 static atomic_uint failures;
 static atomic_uint nospace;
+static atomic_uint notices;
+static _Atomic uint64_t moved;
+static _Atomic uint64_t refused;
 
 struct worker {
 	pthread_t thread;
@@ -218,6 +225,64 @@ static void move(uint32_t owner)
 			uz_pool_free(pool, WORD_REF(word));
 	}
 	release(&h);
+}
+
+/* The owner's part of compaction. */
+static bool relocate(void *arg, uint32_t owner, uz_ref_t from, uz_ref_t to)
+{
+	uint64_t word;
+	uint32_t size;
+
+	(void)arg;
+	if (owner >= SLOTS) {
+		fail("an owner that there is not", owner);
+		return false;
+	}
+	word = atomic_load(&slots[owner]);
+	if (!word || WORD_REF(word) != from)
+		return false;
+	uz_delay(UZ_DELAY_SEEN);
+	size = WORD_SIZE(word);
+	uz_pool_copy(pool, from, to, size);
+	uz_delay(UZ_DELAY_COPIED);
+	if (!atomic_compare_exchange_strong(&slots[owner], &word,
+					    WORD(size, to)))
+		return false;
+	uz_delay(UZ_DELAY_SWAPPED);
+	return true;
+}
+
+static void heed(void *arg)
+{
+	(void)arg;
+	atomic_fetch_add(&notices, 1);
+}
+
+/* Both scopes, all budgets; the pool is looked at as it is at rest. */
+static void *compact(void *arg)
+{
+	struct worker *w = arg;
+	struct uz_pool_class_stat stat;
+	struct uz_pool_compaction done = { 0 };
+
+	while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
+		uint64_t r = next_random(&w->random);
+
+		uz_pool_compact(pool,
+				r & 1 ? UZ_POOL_COMPACT_ALL
+				      : UZ_POOL_COMPACT_FRAGMENTED,
+				1u << (r >> 8 & 15), relocate, NULL, &done);
+		w->ops++;
+		if (r >> 16 & 7)
+			continue;
+		if (uz_pool_class_stat(pool, (r >> 20) % 256, &stat) &&
+		    stat.waste > stat.used_bytes)
+			fail("more waste than memory", 0);
+		usleep((unsigned int)(r >> 32 & 255));
+	}
+	atomic_fetch_add(&moved, done.objects);
+	atomic_fetch_add(&refused, done.busy);
+	return NULL;
 }
 
 /* Leave a pin in a box for another thread, and release the one found. */
@@ -453,17 +518,24 @@ static void check_delays(void)
 #ifdef UZ_DEBUG_CHECKS
 	enum uz_delay_point point;
 
-	for (point = 0; point < UZ_DELAY_SEEN; point++)
+	for (point = 0; point < UZ_DELAY_POINTS; point++)
 		if (!uz_delay_count(point))
 			fail("no delay at the step of this number", point);
 #endif
+}
+
+static void *(*role(unsigned int thread))(void *)
+{
+	if (thread < THREADS)
+		return work;
+	return thread < THREADS + COMPACTORS ? compact : sleeper;
 }
 
 int main(void)
 {
 	uint64_t seed = number_from("UZ_SEED", (uint64_t)time(NULL));
 	uint64_t seconds = number_from("UZ_SECONDS", 3);
-	static struct worker workers[THREADS + 1]; /* the last one sleeps */
+	static struct worker workers[ALL];
 	struct uz_pool_config config;
 	uint64_t ops = 0;
 	unsigned int i;
@@ -478,15 +550,20 @@ int main(void)
 		perror("stress_pool: no pool");
 		return 1;
 	}
+	uz_pool_on_fragmented(pool, heed, NULL);
+	if (seed & 1 && uz_pool_keep(pool)) {
+		perror("stress_pool: no keeper");
+		return 1;
+	}
 	uz_delay_start(seed);
-	for (i = 0; i <= THREADS; i++) {
+	for (i = 0; i < ALL; i++) {
 		workers[i].random = (seed + i + 1) * 0x9e3779b97f4a7c15 | 1;
-		if (pthread_create(&workers[i].thread, NULL,
-				   i < THREADS ? work : sleeper, &workers[i]))
+		if (pthread_create(&workers[i].thread, NULL, role(i),
+				   &workers[i]))
 			return 1;
 	}
 	govern((unsigned int)seconds);
-	for (i = 0; i <= THREADS; i++) {
+	for (i = 0; i < ALL; i++) {
 		pthread_join(workers[i].thread, NULL);
 		ops += workers[i].ops;
 	}
@@ -495,8 +572,10 @@ int main(void)
 	finish(fd, &config);
 	uz_pool_destroy(pool);
 	close(fd);
-	printf("%llu operations, %u stores refused, %u failures\n",
+	printf("%llu operations, %u stores refused, %u notices of waste, "
+	       "%llu objects moved, %llu not, %u failures\n",
 	       (unsigned long long)ops, atomic_load(&nospace),
-	       atomic_load(&failures));
+	       atomic_load(&notices), (unsigned long long)moved,
+	       (unsigned long long)refused, atomic_load(&failures));
 	return atomic_load(&failures) != 0;
 }

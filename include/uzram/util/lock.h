@@ -16,17 +16,19 @@
 
 /**
  * enum uz_lock_rank - every lock of the program, outermost first
- * @UZ_LOCK_ATTR:        one store to an attribute at a time
- * @UZ_LOCK_DEVICE:      a device's configuration and state
- * @UZ_LOCK_POOL_KEEPER: populating memory of a pool ahead of its use
- * @UZ_LOCK_POOL_CLASS:  one size class of a pool
- * @UZ_LOCK_POOL_GIVE:   giving memory of a pool back to the system
- * @UZ_LOCK_POOL_STORE:  the windows of a pool that no class has
- * @UZ_LOCK_LEAF:        locks under which no other is taken
+ * @UZ_LOCK_ATTR:         one store to an attribute at a time
+ * @UZ_LOCK_DEVICE:       a device's configuration and state
+ * @UZ_LOCK_POOL_COMPACT: moving objects of a pool
+ * @UZ_LOCK_POOL_KEEPER:  populating memory of a pool ahead of its use
+ * @UZ_LOCK_POOL_CLASS:   one size class of a pool
+ * @UZ_LOCK_POOL_GIVE:    giving memory of a pool back to the system
+ * @UZ_LOCK_POOL_STORE:   the windows of a pool that no class has
+ * @UZ_LOCK_LEAF:         locks under which no other is taken
  */
 enum uz_lock_rank {
 	UZ_LOCK_ATTR,
 	UZ_LOCK_DEVICE,
+	UZ_LOCK_POOL_COMPACT,
 	UZ_LOCK_POOL_KEEPER,
 	UZ_LOCK_POOL_CLASS,
 	UZ_LOCK_POOL_GIVE,

@@ -41,6 +41,17 @@ static unsigned int best_pages(uint32_t size, unsigned int max_pages)
 	return best;
 }
 
+/*
+ * How much waste is left alone. Objects come and go, so that some waste is
+ * there again at once whatever is done; moving them costs time, and pages that
+ * were given back have to be populated again. 1/32 keeps a pool that is
+ * overwritten at random well above 0.94 full, since the waste lies anywhere
+ * between that and the quarter that compaction goes down to. Two pages more
+ * keep small classes quiet, of which there are hundreds.
+ */
+#define TOLERATED_SHARE 32
+#define TOLERATED_PAGES 2
+
 void uz__class_init(struct uz__class *c, uint32_t size, uint32_t window_size)
 {
 	unsigned int i;
@@ -80,16 +91,73 @@ uint64_t uz__class_room(const struct uz__class *c, uint64_t pages)
 	       pages % c->pages * UZ_PAGE_SIZE / c->size;
 }
 
+/* Without what the keeper populated: that is its matter. */
+static uint64_t in_play(const struct uz__class *c)
+{
+	return uz__number(&c->held) - uz__number(&c->ahead);
+}
+
 /*
- * The pages that could be given back if its objects were moved together. What
- * is populated ahead of use is the keeper's matter. Without the lock a guess.
+ * The pages that could be given back if its objects were moved together.
+ * Without the lock a guess.
  */
 uint64_t uz__class_gain(const struct uz__class *c)
 {
-	uint64_t held = uz__number(&c->held) - uz__number(&c->ahead);
 	uint64_t need = uz__class_need(c, uz__number(&c->nr_used));
+	uint64_t pages = in_play(c);
 
-	return (int64_t)held > (int64_t)need ? held - need : 0;
+	return (int64_t)pages > (int64_t)need ? pages - need : 0;
+}
+
+/* With more pages to gain than so many it counts as fragmented. */
+uint64_t uz__class_tolerated(const struct uz__class *c)
+{
+	return in_play(c) / TOLERATED_SHARE + TOLERATED_PAGES;
+}
+
+/*
+ * Find @enough again, so that a free needs one comparison to know that the
+ * class has become fragmented. What the last compaction could not gain gives
+ * no notice a second time.
+ */
+static void find_enough(struct uz__class *c)
+{
+	uint64_t tolerated = uz__class_tolerated(c) + c->left;
+	uint64_t pages = in_play(c);
+
+	c->enough = 0;
+	if (pages > tolerated &&
+	    !atomic_load_explicit(&c->fragmented, memory_order_relaxed))
+		c->enough = uz__class_room(c, pages - tolerated - 1) + 1;
+}
+
+/* Its zspages hold so many pages more, so many of them ahead of use. */
+void uz__class_hold(struct uz__class *c, int64_t held, int64_t ahead)
+{
+	uz__number_add(&c->held, held);
+	uz__number_add(&c->ahead, ahead);
+	find_enough(c);
+}
+
+/*
+ * Whether it has just become fragmented, so that somebody has to be told. It
+ * then has not enough until it was compacted, and nobody is told again.
+ */
+bool uz__class_turned(struct uz__class *c)
+{
+	if (uz_likely(uz__number(&c->nr_used) >= c->enough))
+		return false;
+	atomic_store_explicit(&c->fragmented, true, memory_order_relaxed);
+	find_enough(c);
+	return true;
+}
+
+/* Compaction is done with it, and had to leave @left pages. */
+void uz__class_compacted(struct uz__class *c, uint64_t left)
+{
+	atomic_store_explicit(&c->fragmented, false, memory_order_relaxed);
+	c->left = left;
+	find_enough(c);
 }
 
 uint32_t uz__zs_class_size(const struct uz_pool *base, uint32_t size)

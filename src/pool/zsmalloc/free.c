@@ -51,6 +51,23 @@ static void defer(struct uz__class *c, struct uz__zspage *z, unsigned int index)
 	uz__free_drain(c, z);
 }
 
+/* Free an object at once or, when its zspage is pinned, later. */
+void uz__free_place(struct uz__class *c, struct uz__zspage *z,
+		    unsigned int index)
+{
+	if (uz_likely(!uz__pin_held(&z->pins)))
+		uz__zspage_put(c, z, index);
+	else
+		defer(c, z, index);
+}
+
+/* Without locks: a class became fragmented, or not. */
+void uz__free_tell(struct uz__zs *pool, bool fragmented)
+{
+	if (uz_unlikely(fragmented) && pool->base.fragmented)
+		pool->base.fragmented(pool->base.arg);
+}
+
 void uz__zs_free(struct uz_pool *base, uz_ref_t ref)
 {
 	struct uz__zs *pool = uz__zs(base);
@@ -61,14 +78,14 @@ void uz__zs_free(struct uz_pool *base, uz_ref_t ref)
 	struct uz__class *c = &pool->classes[class];
 	unsigned int index = uz__class_index(c, uz__ref_offset(pool, ref));
 	struct uz__block *block;
+	bool fragmented;
 
 	uz_lock_acquire(&c->lock);
-	if (uz_likely(!uz__pin_held(&z->pins)))
-		uz__zspage_put(c, z, index);
-	else
-		defer(c, z, index);
+	uz__free_place(c, z, index);
 	block = uz__zspage_settle(pool, c, z);
+	fragmented = uz__class_turned(c);
 	uz_lock_release(&c->lock);
 	if (uz_unlikely(block))
 		uz__zspage_retire(pool, z, block);
+	uz__free_tell(pool, fragmented);
 }

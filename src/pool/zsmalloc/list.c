@@ -26,3 +26,13 @@ void uz__list_remove(struct uz__zs *pool, uint32_t *head, struct uz__zspage *z)
 	if (*head == window)
 		*head = z->next == window ? UZ__NONE : z->next;
 }
+
+/* Make one of a list the last. */
+void uz__list_last(struct uz__zs *pool, uint32_t *head, struct uz__zspage *z)
+{
+	if (*head != uz__zspage_window(pool, z)) {
+		uz__list_remove(pool, head, z);
+		uz__list_push(pool, head, z);
+	}
+	*head = z->next;
+}

@@ -29,6 +29,7 @@ static void drain(struct uz__zs *pool, struct uz__zspage *z)
 		atomic_load_explicit(&z->class, memory_order_relaxed);
 	struct uz__class *c = &pool->classes[class];
 	struct uz__block *block = NULL;
+	bool fragmented = false;
 
 	if (!class)
 		return;
@@ -37,9 +38,11 @@ static void drain(struct uz__zs *pool, struct uz__zspage *z)
 	if (atomic_load_explicit(&z->class, memory_order_relaxed) == class) {
 		uz__free_drain(c, z);
 		block = uz__zspage_settle(pool, c, z);
+		fragmented = uz__class_turned(c);
 	}
 	uz_lock_release(&c->lock);
 	uz__zspage_retire(pool, z, block);
+	uz__free_tell(pool, fragmented);
 }
 
 void uz__zs_unmap(struct uz_pool *base, const struct uz_map *map)

@@ -2,18 +2,19 @@
 /*
  * The zsmalloc backend: its life.
  *
- * The arena is cut into windows of equal size; a
- * zspage is a run of pages at the start of a window, so that a ref gives its
- * window by a shift and its place there by a multiplication. Per window there
- * is a descriptor of one cache line, in an array that is reserved whole and
- * takes memory only where it was touched; per live zspage one block of
- * ordinary memory with its bitmap and owners. See zsmalloc_priv.h for who may
- * touch what, and for the locks.
+ * The arena is cut into windows of equal size; a zspage is a run of pages at
+ * the start of a window, so that a ref gives its window by a shift and its
+ * place there by a multiplication. Per window there is a descriptor of one
+ * cache line, in an array that is reserved whole and takes memory only where
+ * it was touched; per live zspage one block of ordinary memory with its bitmap
+ * and owners. See zsmalloc_priv.h for who may touch what, and for the locks.
  *
  * The rooms: class.c how sizes map to zspages, zspage.c one zspage, list.c
- * lists of them, window.c those that no class has, alloc.c, free.c and pin.c what users call, keeper.c what is
- * populated before it is needed, adopt.c what a new process rebuilds, check.c
- * what must always hold, walk.c all objects, stat.c the numbers.
+ * lists of them, window.c those that no class has, alloc.c, free.c and pin.c
+ * what users call, keeper.c what is populated before it is needed, compact.c
+ * what objects are moved together and move.c how, adopt.c what a new process
+ * rebuilds, check.c what must always hold, walk.c all objects, stat.c the
+ * numbers.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -57,6 +58,7 @@ static struct uz__zs *pool_new(const struct uz_pool_config *config)
 		(unsigned int)__builtin_ctz(config->window_size / UZ_REF_UNIT);
 	uz__window_init(pool);
 	uz__keeper_init(pool);
+	uz_lock_init(&pool->compacting, UZ_LOCK_POOL_COMPACT);
 	for (i = 1; i < nr_classes; i++)
 		uz__class_init(&pool->classes[i], size_of_class(config, i),
 			       config->window_size);
@@ -69,6 +71,7 @@ static void zs_destroy(struct uz_pool *base)
 	unsigned int i;
 
 	uz__keeper_fini(pool);
+	uz_lock_destroy(&pool->compacting);
 	for (i = 0; i < pool->store.bump; i++)
 		free(pool->zspages[i].block);
 	for (i = 1; i < pool->nr_classes; i++)
@@ -100,7 +103,7 @@ static int zs_new(struct uz_pool **pool, const struct uz_pool_config *config)
 
 const struct uz__backend uz__zsmalloc = {
 	.name = "zsmalloc",
-	.caps = UZ_POOL_LINEAR | UZ_POOL_SLEEP_MAPPED,
+	.caps = UZ_POOL_LINEAR | UZ_POOL_SLEEP_MAPPED | UZ_POOL_COMPACTS,
 	.new = zs_new,
 	.destroy = zs_destroy,
 	.keep = uz__zs_keep,
@@ -112,6 +115,7 @@ const struct uz__backend uz__zsmalloc = {
 	.unmap = uz__zs_unmap,
 	.class_size = uz__zs_class_size,
 	.trim = uz__zs_trim,
+	.compact = uz__zs_compact,
 	.stat = uz__zs_stat,
 	.class_stat = uz__zs_class_stat,
 	.check = uz__zs_check,

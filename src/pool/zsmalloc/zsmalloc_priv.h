@@ -21,8 +21,8 @@
  * kept or free one whoever holds the store's lock, a private one its thread.
  * Two fields are open to all: @pins, and @class for reading.
  *
- * Locks, in order: keeper.work (long, over system calls), a class's lock
- * (short), store.give (long), store.lock (short), keeper.sleep. A class's lock
+ * Locks, in order: compacting (as long as a compaction takes), keeper.work
+ * (long, over system calls), a class's lock (short), store.give (long), store.lock (short), keeper.sleep. A class's lock
  * and store.lock are the innermost of their paths: no other lock, system call,
  * page fault or malloc happens under them.
  */
@@ -73,6 +73,7 @@ struct uz__block {
  *               allocated in it while they work on its pages
  * @filling:     how many stores populate pages of it: none is given back
  * @list:        UZ__LIST_*
+ * @passed:      the compaction that passed over it in the list it is in
  * @ahead:       from this page on no object lies in it, and what it holds was
  *               populated ahead by the keeper; UZ__NOT_AHEAD: nothing was
  * @growing:     the keeper populates pages of it: it stays in its class even
@@ -85,6 +86,7 @@ struct uz__zspage {
 	struct uz__block *block;
 	uint32_t next;
 	uint32_t prev;
+	uint32_t passed;
 	_Atomic uint16_t class;
 	uint16_t nr_used;
 	uint16_t nr_deferred;
@@ -112,11 +114,14 @@ _Static_assert(sizeof(struct uz__zspage) == UZ_CACHELINE, "one cache line");
  * @head:        of the lists
  * @nr_zspages:  live
  * @nr_deferred: deferred frees
+ * @enough:      with fewer objects it is fragmented and nobody was told yet
+ * @left:        pages that the last compaction could not gain
  * @nr_used:     objects, deferred frees included
  * @held:        pages of its live zspages
  * @ahead:       of these, those that the keeper populated and no object uses
+ * @fragmented:  it was found to be so, and was not compacted since
  *
- * The last three are written under @lock and read without it to find the
+ * The last four are written under @lock and read without it to find the
  * classes that are worth a look. Relaxed suffices: they are looked at again
  * under the lock, and nothing else is read because of them.
  */
@@ -131,9 +136,12 @@ struct uz__class {
 	uint32_t head[UZ__CLASS_LISTS];
 	uint64_t nr_zspages;
 	uint64_t nr_deferred;
+	uint64_t enough;
+	uint64_t left;
 	_Atomic uint64_t nr_used;
 	_Atomic uint64_t held;
 	_Atomic uint64_t ahead;
+	_Atomic bool fragmented;
 };
 
 /**
@@ -201,6 +209,8 @@ struct uz__keeper {
  * @nr_classes:   entries of @classes; the first is no class
  * @store:        spare windows
  * @keeper:       populates ahead
+ * @compacting:   held by the one thread that compacts
+ * @passes:       compactions so far. @compacting
  * @classes:      by number, which follows from the size alone (class.c)
  */
 struct uz__zs {
@@ -214,6 +224,8 @@ struct uz__zs {
 	unsigned int nr_classes;
 	_Alignas(UZ_CACHELINE) struct uz__store store;
 	struct uz__keeper keeper;
+	struct uz_lock compacting;
+	uint32_t passes;
 	struct uz__class classes[];
 };
 
@@ -271,6 +283,10 @@ void uz__class_fini(struct uz__class *c);
 uint64_t uz__class_need(const struct uz__class *c, uint64_t objects);
 uint64_t uz__class_room(const struct uz__class *c, uint64_t pages);
 uint64_t uz__class_gain(const struct uz__class *c);
+uint64_t uz__class_tolerated(const struct uz__class *c);
+void uz__class_hold(struct uz__class *c, int64_t held, int64_t ahead);
+bool uz__class_turned(struct uz__class *c);
+void uz__class_compacted(struct uz__class *c, uint64_t left);
 
 static inline unsigned int uz__class_number(const struct uz__zs *pool,
 					    uint32_t size)
@@ -341,6 +357,9 @@ void uz__zspage_take(struct uz__class *c, struct uz__zspage *z,
 		     unsigned int index, uint32_t owner);
 void uz__zspage_put(struct uz__class *c, struct uz__zspage *z,
 		    unsigned int index);
+unsigned int uz__zspage_next_free(const struct uz__class *c,
+				  const struct uz__zspage *z,
+				  unsigned int from);
 unsigned int uz__zspage_list(const struct uz__class *c,
 			     const struct uz__zspage *z);
 uint64_t uz__zspage_in_use(const struct uz__class *c,
@@ -368,9 +387,34 @@ static inline uint32_t uz__list_next(const struct uz__zs *pool, uint32_t head,
 
 void uz__list_push(struct uz__zs *pool, uint32_t *head, struct uz__zspage *z);
 void uz__list_remove(struct uz__zs *pool, uint32_t *head, struct uz__zspage *z);
+void uz__list_last(struct uz__zs *pool, uint32_t *head, struct uz__zspage *z);
 
-/* free.c; the class's lock is held */
+/* free.c; the class's lock is held, but for tell */
 void uz__free_drain(struct uz__class *c, struct uz__zspage *z);
+void uz__free_place(struct uz__class *c, struct uz__zspage *z,
+		    unsigned int index);
+void uz__free_tell(struct uz__zs *pool, bool fragmented);
+
+/**
+ * struct uz__mover - who moves objects (move.c)
+ * @pool:     of this pool
+ * @relocate: the owner's part
+ * @arg:      handed to @relocate
+ * @done:     counts
+ */
+struct uz__mover {
+	struct uz__zs *pool;
+	uz_pool_relocate *relocate;
+	void *arg;
+	struct uz_pool_compaction *done;
+};
+
+#define UZ__MOVES 16u /* objects moved between two holds of a class's lock */
+
+/* move.c; the class's lock is held, but released by batch */
+unsigned int uz__move_batch(const struct uz__mover *mover, struct uz__class *c,
+			    struct uz__zspage *from, unsigned int max);
+uint64_t uz__move_span(const struct uz__class *c, const struct uz__zspage *z);
 
 /* The operations: alloc.c, free.c, pin.c, adopt.c, window.c, check.c, ... */
 int uz__zs_keep(struct uz_pool *base);
@@ -387,6 +431,9 @@ void uz__zs_trim(struct uz_pool *base);
 void uz__zs_stat(struct uz_pool *base, struct uz_pool_stat *stat);
 bool uz__zs_class_stat(struct uz_pool *base, unsigned int nth,
 		       struct uz_pool_class_stat *stat);
+bool uz__zs_compact(struct uz_pool *base, enum uz_pool_compact_scope scope,
+		    uint32_t budget, uz_pool_relocate *relocate, void *arg,
+		    struct uz_pool_compaction *done);
 int uz__zs_check(struct uz_pool *base, struct uz_err *err);
 int uz__zs_for_each(struct uz_pool *base, uz_pool_visit *fn, void *arg);
 

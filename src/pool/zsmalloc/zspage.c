@@ -51,11 +51,12 @@ void uz__zspage_open(struct uz__zs *pool, unsigned int class,
 	z->following = UZ__NO_INDEX;
 	z->ahead = UZ__NOT_AHEAD;
 	z->filling = 0;
+	z->passed = 0;
 	/* relaxed: drain() in pin.c says why it is seen in time. */
 	atomic_store_explicit(&z->class, (uint16_t) class,
 			      memory_order_relaxed);
 	pool->classes[class].nr_zspages++;
-	uz__number_add(&pool->classes[class].held, uz__pages_count(z->held));
+	uz__class_hold(&pool->classes[class], uz__pages_count(z->held), 0);
 }
 
 /* A live zspage holds @pages now; those from page @ahead on ahead of use. */
@@ -67,15 +68,15 @@ void uz__zspage_hold(struct uz__class *c, struct uz__zspage *z, uint64_t pages,
 
 	z->held = pages;
 	z->ahead = (uint8_t)ahead;
-	uz__number_add(&c->held, (int64_t)uz__pages_count(pages) -
-					 uz__pages_count(before));
-	uz__number_add(&c->ahead,
-		       (int64_t)uz__pages_count(uz__zspage_ahead(z)) -
-			       uz__pages_count(before_ahead));
+	uz__class_hold(
+		c, (int64_t)uz__pages_count(pages) - uz__pages_count(before),
+		(int64_t)uz__pages_count(uz__zspage_ahead(z)) -
+			uz__pages_count(before_ahead));
 }
 
-static unsigned int next_free(const struct uz__class *c,
-			      const struct uz__zspage *z, unsigned int from)
+/* The lowest free place from @from on, or the class's number of objects. */
+unsigned int uz__zspage_next_free(const struct uz__class *c,
+				  const struct uz__zspage *z, unsigned int from)
 {
 	unsigned int i = from / 64;
 	uint64_t clear;
@@ -107,7 +108,7 @@ void uz__zspage_take(struct uz__class *c, struct uz__zspage *z,
 	if (uz_unlikely(end > z->ahead))
 		uz__zspage_hold(c, z, z->held, end);
 	if (index == z->first_free)
-		z->first_free = (uint16_t)next_free(c, z, index + 1);
+		z->first_free = (uint16_t)uz__zspage_next_free(c, z, index + 1);
 }
 
 /* Make a place free. */
@@ -184,8 +185,7 @@ struct uz__block *uz__zspage_settle(struct uz__zs *pool, struct uz__class *c,
 	if (!z->nr_used && !z->growing) {
 		unlist(pool, c, z);
 		c->nr_zspages--;
-		uz__number_add(&c->held, -(int64_t)uz__pages_count(z->held));
-		uz__number_add(&c->ahead,
+		uz__class_hold(c, -(int64_t)uz__pages_count(z->held),
 			       -(int64_t)uz__pages_count(uz__zspage_ahead(z)));
 		atomic_store_explicit(&z->class, 0, memory_order_relaxed);
 		return uz_steal_ptr(z->block);
@@ -193,8 +193,13 @@ struct uz__block *uz__zspage_settle(struct uz__zs *pool, struct uz__class *c,
 	list = uz__zspage_list(c, z);
 	if (list == z->list)
 		return NULL;
+	/* In another list, compaction looks at it again. */
+	if (z->list != UZ__LIST_NONE)
+		z->passed = 0;
 	unlist(pool, c, z);
 	uz__list_push(pool, &c->head[list], z);
+	if (uz_unlikely(z->passed))
+		uz__list_last(pool, &c->head[list], z);
 	c->occupied |= 1u << list;
 	z->list = (uint8_t)list;
 	return NULL;
