@@ -62,6 +62,17 @@ uz_must_check int uz_attr_ctx_create(struct uz_attr_ctx **ctx,
 				     void (*resized)(void *arg), void *arg);
 
 /**
+ * uz_attr_set_transport() - what the attribute stat says about the front end
+ * @ctx:          the attributes' context
+ * @name:         one word; stays valid
+ * @buffer_bytes: address space of its buffers
+ *
+ * Context: any thread; takes a lock of this layer.
+ */
+void uz_attr_set_transport(struct uz_attr_ctx *ctx, const char *name,
+			   uint64_t buffer_bytes);
+
+/**
  * uz_attr_ctx_destroy() - forget it
  * @ctx: the context, or NULL
  *

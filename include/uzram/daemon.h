@@ -2,6 +2,7 @@
 #ifndef UZRAM_DAEMON_H
 #define UZRAM_DAEMON_H
 
+#include <uzram/frontend.h>
 #include <uzram/pool.h>
 #include <uzram/types.h>
 #include <uzram/util/err.h>
@@ -20,18 +21,20 @@
 
 /**
  * struct uz_daemon_config - how a device is to be served
- * @name:      device name
- * @dir:       directory to mount on; "": RUNDIR/NAME, made if missing
- * @size:      disksize in bytes; 0: none yet
- * @codec:     as uz_codec_parse() takes it; "": the default
- * @mem_limit: bytes; 0: none
- * @zpool:     allocator, one of uz_pool_backend(); "": the default
- * @threads:   threads that serve requests; 0: chosen from the CPUs
- * @workers:   page workers; UZ_WORKERS_AUTO: chosen from the CPUs
- * @frontend:  "fuse"
- * @compaction: have a thread compact the pool whenever it is worth while
- * @ready_fd:  -1, or a descriptor that gets "READY\n" when the device serves,
- *             or one line of error text; closed afterwards
+ * @name:          device name
+ * @dir:           directory to mount on; "": RUNDIR/NAME, made if missing
+ * @size:          disksize in bytes; 0: none yet
+ * @codec:         as uz_codec_parse() takes it; "": the default
+ * @mem_limit:     bytes; 0: none
+ * @zpool:         allocator, one of uz_pool_backend(); "": the default
+ * @threads:       threads that serve requests; 0: chosen from the CPUs
+ * @workers:       page workers; UZ_WORKERS_AUTO: chosen from the CPUs
+ * @frontend:      "fuse"
+ * @compaction:    have a thread compact the pool whenever it is worth while
+ * @transport:     see enum uz_transport
+ * @buffer_budget: bytes, see struct uz_frontend_config
+ * @ready_fd:      -1, or a descriptor that gets "READY\n" when the device
+ *                 serves, or one line of error text; closed afterwards
  */
 struct uz_daemon_config {
 	char name[UZ_NAME_MAX + 1];
@@ -44,6 +47,8 @@ struct uz_daemon_config {
 	unsigned int workers;
 	char frontend[16];
 	bool compaction;
+	enum uz_transport transport;
+	uint64_t buffer_budget;
 	int ready_fd;
 };
 
@@ -62,7 +67,7 @@ void uz_daemon_config_init(struct uz_daemon_config *config);
  * @config: changed on success only
  * @key:    "size", "codec" (also "compression-algorithm"), "mem_limit" (also
  *          "zram-resident-limit"), "zpool", "threads", "workers", "frontend",
- *          "compaction", "dir"
+ *          "compaction", "transport", "buffer_budget", "dir"
  * @value:  its text
  * @err:    the reason; may be NULL
  *

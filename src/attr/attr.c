@@ -5,7 +5,7 @@
  * the text, one store at a time, keeping the reason of a refusal, and telling
  * the front end when the disksize has changed.
  *
- * Locks: store_lock around a store; error_lock, inside it or alone, for the
+ * Locks: store_lock around a store; text_lock, inside it or alone, for the
  * copy of a line. A show takes neither but last_error's, so statistics can be
  * read however long a store takes. resized() is called under no lock.
  *
@@ -77,16 +77,25 @@ int uz_attr_ctx_create(struct uz_attr_ctx **ctx, struct uz_device *dev,
 	c->resized = resized;
 	c->arg = arg;
 	uz_lock_init(&c->store_lock, UZ_LOCK_ATTR);
-	uz_lock_init(&c->error_lock, UZ_LOCK_LEAF);
+	uz_lock_init(&c->text_lock, UZ_LOCK_LEAF);
 	*ctx = c;
 	return 0;
+}
+
+void uz_attr_set_transport(struct uz_attr_ctx *ctx, const char *name,
+			   uint64_t buffer_bytes)
+{
+	uz_scoped_acquire(guard, &ctx->text_lock);
+
+	ctx->transport = name;
+	ctx->buffer_bytes = buffer_bytes;
 }
 
 void uz_attr_ctx_destroy(struct uz_attr_ctx *ctx)
 {
 	if (!ctx)
 		return;
-	uz_lock_destroy(&ctx->error_lock);
+	uz_lock_destroy(&ctx->text_lock);
 	uz_lock_destroy(&ctx->store_lock);
 	free(ctx);
 }
@@ -132,7 +141,7 @@ static int store_checked(struct uz_attr_ctx *ctx, const struct uz_attr *attr,
 static void keep_error(struct uz_attr_ctx *ctx, const struct uz_attr *attr,
 		       int code, const struct uz_err *err)
 {
-	uz_scoped_acquire(guard, &ctx->error_lock);
+	uz_scoped_acquire(guard, &ctx->text_lock);
 
 	snprintf(ctx->last_error, sizeof(ctx->last_error), "%s: %s\n",
 		 attr->name, err->code ? err->text : strerror(-code));

@@ -7,13 +7,15 @@
 
 /**
  * struct uz_attr_ctx - what attributes work on
- * @dev:        the device; borrowed
- * @streams:    threads that serve requests
- * @resized:    told when the disksize has changed; may be NULL
- * @arg:        handed to @resized
- * @store_lock: one store at a time; shows never take it
- * @error_lock: guards @last_error; innermost, held for a copy only
- * @last_error: the last refusal, one line with its line feed, or ""
+ * @dev:          the device; borrowed
+ * @streams:      threads that serve requests
+ * @resized:      told when the disksize has changed; may be NULL
+ * @arg:          handed to @resized
+ * @store_lock:   one store at a time; shows never take it
+ * @text_lock:    guards what follows; innermost, held for a copy only
+ * @transport:    how requests get to the front end; or NULL
+ * @buffer_bytes: address space of its buffers
+ * @last_error:   the last refusal, one line with its line feed, or ""
  */
 struct uz_attr_ctx {
 	struct uz_device *dev;
@@ -21,7 +23,9 @@ struct uz_attr_ctx {
 	void (*resized)(void *arg);
 	void *arg;
 	struct uz_lock store_lock;
-	struct uz_lock error_lock;
+	struct uz_lock text_lock;
+	const char *transport;
+	uint64_t buffer_bytes;
 	char last_error[UZ_ERR_TEXT + 32];
 };
 

@@ -134,12 +134,17 @@ int uz__attr_stat_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
 	for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
 		uz_strbuf_add(out, "%s %" PRIu64 "\n", fields[i].name,
 			      *(uint64_t *)((char *)&s + fields[i].offset));
+	uz_lock_acquire(&ctx->text_lock);
+	uz_strbuf_add(out, "buffer_bytes %" PRIu64 "\n", ctx->buffer_bytes);
+	if (ctx->transport)
+		uz_strbuf_add(out, "transport %s\n", ctx->transport);
+	uz_lock_release(&ctx->text_lock);
 	return 0;
 }
 
 int uz__attr_last_error_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
 {
-	uz_scoped_acquire(guard, &ctx->error_lock);
+	uz_scoped_acquire(guard, &ctx->text_lock);
 
 	if (ctx->last_error[0])
 		uz_strbuf_add(out, "%s", ctx->last_error);

@@ -20,12 +20,16 @@
 
 #define THREADS_MAX 64
 
+/* Enough for eight CPUs at full depth; most of it is never touched. */
+#define BUFFER_BUDGET (UINT64_C(16) << 20)
+
 void uz_daemon_config_init(struct uz_daemon_config *config)
 {
 	*config = (struct uz_daemon_config){
 		.workers = UZ_WORKERS_AUTO,
 		.frontend = "fuse",
 		.compaction = true,
+		.buffer_budget = BUFFER_BUDGET,
 		.ready_fd = -1,
 	};
 }
@@ -175,6 +179,34 @@ static int set_compaction(struct uz_daemon_config *config, const char *key,
 	return 0;
 }
 
+static int set_transport(struct uz_daemon_config *config, const char *key,
+			 const char *value, struct uz_err *err)
+{
+	static const char *const names[] = {
+		[UZ_TRANSPORT_AUTO] = "auto",
+		[UZ_TRANSPORT_FUSE] = "fuse",
+		[UZ_TRANSPORT_IO_URING] = "io_uring",
+	};
+	unsigned int i;
+
+	for (i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		if (strcmp(value, names[i]))
+			continue;
+		config->transport = (enum uz_transport)i;
+		return 0;
+	}
+	return uz_err_set(err, -EINVAL,
+			  "%s '%.40s': must be auto, fuse or io_uring", key,
+			  value);
+}
+
+static int set_buffer_budget(struct uz_daemon_config *config, const char *key,
+			     const char *value, struct uz_err *err)
+{
+	return config_size(key, value, 0, "at most 16 TiB",
+			   &config->buffer_budget, err);
+}
+
 static int set_dir(struct uz_daemon_config *config, const char *key,
 		   const char *value, struct uz_err *err)
 {
@@ -203,6 +235,8 @@ static const struct config_key {
 	{ "workers", set_workers },
 	{ "frontend", set_frontend },
 	{ "compaction", set_compaction },
+	{ "transport", set_transport },
+	{ "buffer_budget", set_buffer_budget },
 	{ "dir", set_dir },
 };
 
@@ -217,6 +251,6 @@ int uz_daemon_config_set(struct uz_daemon_config *config, const char *key,
 	return uz_err_set(err, -EINVAL,
 			  "unknown key '%.40s'; known are size, codec, "
 			  "mem_limit, zpool, threads, workers, frontend, "
-			  "compaction and dir",
+			  "compaction, transport, buffer_budget and dir",
 			  key);
 }

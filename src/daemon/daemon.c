@@ -121,6 +121,8 @@ static int daemon_mount(struct daemon *d, const struct uz_daemon_config *config,
 		.dir = d->place.path,
 		.threads = daemon_threads(config),
 		.foreign = geteuid() == 0,
+		.transport = config->transport,
+		.buffer_budget = config->buffer_budget,
 	};
 	struct stat st;
 	int rc;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Any bytes at all, as messages to the FUSE decoder and operations. Nothing
- * may be read or written out of bounds (ASan), no request out of range may
- * reach the device (the fake aborts), every answer must be one that the kernel
- * takes.
+ * Any bytes at all, as messages to the FUSE decoder and operations: each as
+ * /dev/fuse brings it, and in parts as io_uring does. Nothing may be read or
+ * written out of bounds (ASan), no request out of range may reach the device
+ * (the fake aborts), every answer must be one that the kernel takes.
  *
  * An input is a row of messages, each with two bytes before it: its length,
  * and in the highest bit whether the header's own length and number are put
@@ -22,7 +22,7 @@
 #include <time.h>
 
 #include <fake_device.h>
-#include <fuse_priv.h>
+#include <uring_priv.h>
 
 #define DISKSIZE (1u << 20)
 #define ROOM	 8192u
@@ -111,15 +111,58 @@ static void one_message(struct world *w, unsigned char *msg, size_t len)
 	check_answer(w, ret);
 }
 
+static size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* The same bytes in parts; each part in memory of exactly its size. */
+static void one_entry(struct world *w, const unsigned char *msg, size_t len,
+		      bool sound)
+{
+	struct fuse_uring_req_header *hdr = calloc(1, sizeof(*hdr));
+	struct uz__fuse_entry entry = { .hdr = hdr, .cap = ROOM };
+	struct fuse_in_header in = { 0 };
+	struct fuse_out_header out;
+	size_t arg;
+
+	must(hdr != NULL, "memory");
+	entry.payload = w->call.reply.room;
+	memcpy(&in, msg, least(len, sizeof(in)));
+	memcpy(hdr->in_out, &in, sizeof(in));
+	msg += least(len, sizeof(in));
+	len -= least(len, sizeof(in));
+	arg = in.opcode == FUSE_LOOKUP	? 0
+	      : in.opcode == FUSE_WRITE ? sizeof(struct fuse_write_in)
+					: sizeof(hdr->op_in);
+	arg = least(arg, len);
+	memcpy(hdr->op_in, msg, arg);
+	memcpy(entry.payload, msg + arg, least(len - arg, ROOM));
+	hdr->ent.payload_sz = sound ? (uint32_t)(len - arg) : in.len;
+	hdr->ent.commit_id = in.unique;
+
+	must(uz__fuse_entry_cost(&entry) > 0, "cost");
+	uz__fuse_entry_serve(&entry, &w->call);
+	memcpy(&out, hdr->in_out, sizeof(out));
+	must(out.error <= 0 && out.error > -512, "errno over io_uring");
+	must(out.unique == in.unique && entry.commit_id == in.unique,
+	     "number of the answer");
+	must(hdr->ent.payload_sz <= ROOM, "length over io_uring");
+	must(!out.error || !hdr->ent.payload_sz, "an error with data");
+	must(w->dev.holders < 100000, "holders");
+	free(hdr);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuse_in_header hdr;
 	unsigned char *msg;
-	struct world w;
+	struct world w, u;
 	uint16_t head;
 	size_t len;
 
 	world_begin(&w);
+	world_begin(&u);
 	while (size >= sizeof(head)) {
 		memcpy(&head, data, sizeof(head));
 		data += sizeof(head);
@@ -136,12 +179,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			hdr.unique |= 1;
 			memcpy(msg, &hdr, sizeof(hdr));
 		}
+		one_entry(&u, msg, len, head & FIX_UP);
 		one_message(&w, msg, len);
 		free(msg);
 		data += len;
 		size -= len;
 	}
 	world_end(&w);
+	world_end(&u);
 	return 0;
 }
 

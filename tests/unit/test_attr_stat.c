@@ -86,7 +86,12 @@ static void test_stat_names_every_number(void **state)
 
 	for (i = 0; i < words; i++)
 		word[i] = 1000 + i;
+	uz_attr_set_transport(f->ctx, "fuse", 123);
 	assert_int_equal(uz_attr_show(f->ctx, attr_named("stat"), &out), 0);
+	/* What is no number of the device comes last. */
+	line = strstr(out.data, "\nbuffer_bytes ");
+	assert_string_equal(line, "\nbuffer_bytes 123\ntransport fuse\n");
+	line[1] = '\0';
 	for (line = strtok(out.data, "\n"); line; line = strtok(NULL, "\n")) {
 		assert_int_equal(
 			sscanf(line, "%63[a-z_] %" SCNu64, name, &value), 2);

@@ -85,10 +85,20 @@ static void send_init(struct kernel *k, uint32_t major, uint32_t minor)
 	kernel_send(k, FUSE_INIT, 0, &in, sizeof(in), NULL, 0);
 }
 
+static int start(struct kernel *k, struct uz_err *err)
+{
+	int ret = uz__fuse_dev_greet(k->dev, k->dev_fd, err);
+
+	if (ret)
+		return ret;
+	uz__fuse_dev_accept(k->dev);
+	return uz__fuse_dev_run(k->dev, THREADS, err);
+}
+
 static void greet(struct kernel *k)
 {
 	send_init(k, 7, 38);
-	assert_int_equal(uz__fuse_dev_start(k->dev, k->dev_fd, NULL), 0);
+	assert_int_equal(start(k, NULL), 0);
 	assert_int_equal(kernel_get(k), 0);
 	assert_int_equal(k->got_len, 80);
 	assert_int_equal(k->f->fuse.proto.minor, 38);
@@ -105,7 +115,7 @@ static void test_newer_major_asks_again(void **state)
 
 	send_init(k, 8, 1);
 	send_init(k, 7, 40);
-	assert_int_equal(uz__fuse_dev_start(k->dev, k->dev_fd, NULL), 0);
+	assert_int_equal(start(k, NULL), 0);
 	assert_int_equal(kernel_get(k), 0);
 	assert_int_equal(((struct fuse_init_out *)k->got.data)->major, 7);
 	assert_int_equal(kernel_get(k), 0);
@@ -118,8 +128,43 @@ static void test_old_kernel(void **state)
 	struct uz_err err = { 0 };
 
 	send_init(k, 7, 12);
-	assert_int_equal(uz__fuse_dev_start(k->dev, k->dev_fd, &err), -EPROTO);
+	assert_int_equal(start(k, &err), -EPROTO);
 	assert_non_null(strstr(err.text, "7.12"));
+	assert_int_equal(kernel_get(k), -EPROTO);
+}
+
+/* Beside io_uring: as large as was agreed on, and no larger. */
+static void test_smaller_messages(void **state)
+{
+	struct kernel *k = *state;
+	struct fuse_init_out *out = (struct fuse_init_out *)k->got.data;
+	struct fuse_write_in in = { .size = 8192 };
+	static unsigned char data[8192];
+
+	send_init(k, 7, 42);
+	assert_int_equal(uz__fuse_dev_greet(k->dev, k->dev_fd, NULL), 0);
+	uz__fuse_init_uring(uz__fuse_dev_call(k->dev), sizeof(data));
+	uz__fuse_dev_accept(k->dev);
+	assert_int_equal(kernel_get(k), 0);
+	assert_int_equal(out->max_write, 8192);
+	assert_int_equal(out->max_pages, 2);
+	assert_int_equal(out->flags2 & (FUSE_OVER_IO_URING >> 32),
+			 FUSE_OVER_IO_URING >> 32);
+	assert_int_equal(uz__fuse_dev_bytes(&k->f->fuse), 4096 + 8192);
+
+	assert_int_equal(uz__fuse_dev_run(k->dev, THREADS, NULL), 0);
+	kernel_send(k, FUSE_WRITE, UZ__FUSE_BLOCK, &in, sizeof(in), data,
+		    sizeof(data));
+	assert_int_equal(kernel_get(k), 0);
+}
+
+static void test_refusal(void **state)
+{
+	struct kernel *k = *state;
+
+	send_init(k, 7, 42);
+	assert_int_equal(uz__fuse_dev_greet(k->dev, k->dev_fd, NULL), 0);
+	uz__fuse_dev_refuse(k->dev);
 	assert_int_equal(kernel_get(k), -EPROTO);
 }
 
@@ -129,7 +174,7 @@ static void test_no_greeting(void **state)
 	struct uz_err err = { 0 };
 
 	shutdown(k->fd, SHUT_WR);
-	assert_int_equal(uz__fuse_dev_start(k->dev, k->dev_fd, &err), -ENODEV);
+	assert_int_equal(start(k, &err), -ENODEV);
 	assert_true(err.text[0]);
 }
 
@@ -138,7 +183,7 @@ static void test_wrong_greeting(void **state)
 	struct kernel *k = *state;
 
 	kernel_send(k, FUSE_STATFS, 1, NULL, 0, NULL, 0);
-	assert_int_equal(uz__fuse_dev_start(k->dev, k->dev_fd, NULL), -EPROTO);
+	assert_int_equal(start(k, NULL), -EPROTO);
 	assert_int_equal(kernel_get(k), -EPROTO);
 }
 
@@ -245,6 +290,8 @@ int main(void)
 		kernel_test(test_greeting),
 		kernel_test(test_newer_major_asks_again),
 		kernel_test(test_old_kernel),
+		kernel_test(test_smaller_messages),
+		kernel_test(test_refusal),
 		kernel_test(test_no_greeting),
 		kernel_test(test_wrong_greeting),
 		kernel_test(test_write_and_read),

@@ -58,25 +58,37 @@ static const struct {
 	{ "empty_bytes", "bytes", "of mem_used_total, kept empty for reuse" },
 	{ "meta_bytes", "bytes", "of memory for tables" },
 	{ "mem_resident", "bytes", "of memory, everything together" },
+	{ "buffer_bytes", "bytes", "of address space for requests" },
 };
 
 /*
  * struct report - what is told about a device
- * @dev:      the device
- * @stat:     text of the attribute "stat"
- * @codec:    the codec
- * @disksize: bytes, 0 for none
+ * @dev:       the device
+ * @stat:      text of the attribute "stat"
+ * @codec:     the codec
+ * @transport: how requests get to the daemon, or ""
+ * @disksize:  bytes, 0 for none
  */
 struct report {
 	struct ctl_device dev;
 	char *stat;
 	char *codec;
+	char transport[16];
 	uint64_t disksize;
 };
 
 static uint64_t number(const struct report *r, const char *name)
 {
 	return ctl_stat_number(r->stat, name);
+}
+
+/* The only statistic that is a word. */
+static void report_transport(struct report *r)
+{
+	const char *line = strstr(r->stat, "\ntransport ");
+
+	if (line)
+		sscanf(line, " transport %15s", r->transport);
 }
 
 static int report_read(struct report *r, const char *name, struct uz_err *err)
@@ -86,6 +98,8 @@ static int report_read(struct report *r, const char *name, struct uz_err *err)
 
 	if (!rc)
 		rc = ctl_device_read(&r->dev, "stat", &r->stat, err);
+	if (!rc)
+		report_transport(r);
 	if (!rc)
 		rc = ctl_device_codec(&r->dev, &r->codec, err);
 	if (!rc)
@@ -195,6 +209,10 @@ static void print_report(const struct report *r)
 
 	print_words(r);
 	print_users(r);
+	if (*r->transport)
+		printf("Requests come over %s.\n", strcmp(r->transport, "fuse")
+							   ? r->transport
+							   : "/dev/fuse");
 	puts("");
 	for (i = 0; i < sizeof(statistics) / sizeof(*statistics); i++)
 		printf("%-17s %16" PRIu64 " %-8s  %s\n", statistics[i].name,
@@ -221,6 +239,8 @@ static int print_json(const struct report *r, struct uz_err *err)
 	failed |= json_object_set_new(root, "name", json_string(r->dev.name));
 	failed |= json_object_set_new(root, "path", json_string(path));
 	failed |= json_object_set_new(root, "algorithm", json_string(r->codec));
+	failed |= json_object_set_new(root, "transport",
+				      json_string(r->transport));
 	failed |= json_object_set_new(root, "disksize", json_uint(r->disksize));
 	for (i = 0; i < sizeof(statistics) / sizeof(*statistics); i++)
 		failed |= json_object_set_new(

@@ -7,7 +7,8 @@
  * that were read through a clone when that clone is closed, so nobody could
  * take them over from a process that died.
  *
- * Each thread has a buffer of its own, one page and 1 MiB. A message is read
+ * Each thread has a buffer of its own, one page and as much as one read or
+ * write moves (1 MiB, or less beside io_uring). A message is read
  * so that the data of a write begin on the second page; the data of a read go
  * out from there. Pages that no request has needed cost nothing. Per request
  * there is no lock and no allocation here; threads share nothing but the
@@ -33,12 +34,12 @@
 /* What comes before the data of a write. */
 #define WRITE_HEAD \
 	(sizeof(struct fuse_in_header) + sizeof(struct fuse_write_in))
-#define BUF_SIZE (UZ_PAGE_SIZE + UZ__FUSE_IO_MAX)
 
 struct thread {
 	struct uz__fuse_dev *dev;
 	pthread_t id;
 	unsigned char *buf;
+	size_t buf_size;
 	struct uz__fuse_call call;
 };
 
@@ -59,7 +60,7 @@ static ssize_t receive(struct thread *t)
 
 	for (;;) {
 		n = read(t->dev->fd, t->buf + UZ_PAGE_SIZE - WRITE_HEAD,
-			 WRITE_HEAD + UZ__FUSE_IO_MAX);
+			 t->buf_size - UZ_PAGE_SIZE + WRITE_HEAD);
 		if (n > 0)
 			return n;
 		if (!n) /* never from /dev/fuse: a socket's end, in tests */
@@ -133,14 +134,75 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
+size_t uz__fuse_dev_bytes(const struct uz__fuse *fuse)
+{
+	return UZ_PAGE_SIZE +
+	       (fuse->proto.io_max ? fuse->proto.io_max : UZ__FUSE_IO_MAX);
+}
+
+static int thread_create(struct uz__fuse_dev *dev)
+{
+	struct thread *t = &dev->threads[dev->count];
+	int ret;
+
+	t->dev = dev;
+	t->buf_size = uz__fuse_dev_bytes(dev->fuse);
+	t->buf = mmap(NULL, t->buf_size, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (t->buf == MAP_FAILED)
+		return -ENOMEM;
+	dev->count++;
+	t->call.fuse = dev->fuse;
+	t->call.reply.room = t->buf + UZ_PAGE_SIZE;
+	t->call.reply.cap = t->buf_size - UZ_PAGE_SIZE;
+	ret = uz_io_create(dev->fuse->dev, &t->call.io);
+	if (!ret)
+		uz_io_buffer(t->call.io, t->buf, t->buf_size);
+	return ret;
+}
+
+/* Gives back what no message will need, now that it is known. */
+static void thread_trim(struct thread *t)
+{
+	const size_t need = uz__fuse_dev_bytes(t->dev->fuse);
+
+	if (need >= t->buf_size)
+		return;
+	uz_io_buffer(t->call.io, t->buf, need);
+	munmap(t->buf + need, t->buf_size - need);
+	t->buf_size = need;
+	t->call.reply.cap = need - UZ_PAGE_SIZE;
+}
+
+int uz__fuse_dev_create(struct uz__fuse_dev **dev, struct uz__fuse *fuse,
+			unsigned int threads)
+{
+	struct uz__fuse_dev *d;
+	int ret;
+
+	d = calloc(1, sizeof(*d) + threads * sizeof(d->threads[0]));
+	if (!d)
+		return -ENOMEM;
+	d->fuse = fuse;
+	d->fd = -1;
+	ret = thread_create(d);
+	if (ret) {
+		uz__fuse_dev_destroy(d);
+		return ret;
+	}
+	*dev = d;
+	return 0;
+}
+
 /* The first message is FUSE_INIT, and nothing else comes before its answer. */
-static int greet(struct uz__fuse_dev *dev, struct uz_err *err)
+int uz__fuse_dev_greet(struct uz__fuse_dev *dev, int fd, struct uz_err *err)
 {
 	struct thread *t = &dev->threads[0];
 	const struct fuse_init_in *in = &t->call.msg.in.init;
 	ssize_t n;
 	int ret;
 
+	dev->fd = fd;
 	do {
 		n = receive(t);
 		if (n < 0)
@@ -155,7 +217,8 @@ static int greet(struct uz__fuse_dev *dev, struct uz_err *err)
 			ret = -EPROTO;
 		if (!ret)
 			ret = uz__fuse_init(&t->call);
-		answer(t, ret == -EAGAIN ? 0 : ret);
+		if (ret)
+			answer(t, ret == -EAGAIN ? 0 : ret);
 	} while (ret == -EAGAIN);
 	if (ret)
 		return uz_err_set(err, ret,
@@ -166,69 +229,59 @@ static int greet(struct uz__fuse_dev *dev, struct uz_err *err)
 	return 0;
 }
 
-int uz__fuse_dev_create(struct uz__fuse_dev **dev, struct uz__fuse *fuse,
-			unsigned int threads)
+struct uz__fuse_call *uz__fuse_dev_call(struct uz__fuse_dev *dev)
 {
-	struct uz__fuse_dev *d;
-	int ret = -ENOMEM;
-	unsigned int i;
-
-	d = calloc(1, sizeof(*d) + threads * sizeof(d->threads[0]));
-	if (!d)
-		return -ENOMEM;
-	d->fuse = fuse;
-	d->fd = -1;
-	for (i = 0; i < threads; i++) {
-		struct thread *t = &d->threads[i];
-
-		t->dev = d;
-		t->buf = mmap(NULL, BUF_SIZE, PROT_READ | PROT_WRITE,
-			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (t->buf == MAP_FAILED)
-			goto fail;
-		d->count = i + 1;
-		t->call.fuse = fuse;
-		t->call.reply.room = t->buf + UZ_PAGE_SIZE;
-		t->call.reply.cap = UZ__FUSE_IO_MAX;
-		ret = uz_io_create(fuse->dev, &t->call.io);
-		if (ret)
-			goto fail;
-		uz_io_buffer(t->call.io, t->buf, BUF_SIZE);
-	}
-	*dev = d;
-	return 0;
-
-fail:
-	uz__fuse_dev_destroy(d);
-	return ret;
+	return &dev->threads[0].call;
 }
 
-int uz__fuse_dev_start(struct uz__fuse_dev *dev, int fd, struct uz_err *err)
+void uz__fuse_dev_accept(struct uz__fuse_dev *dev)
 {
+	struct thread *t = &dev->threads[0];
+
+	answer(t, 0);
+	thread_trim(t);
+}
+
+void uz__fuse_dev_refuse(struct uz__fuse_dev *dev)
+{
+	answer(&dev->threads[0], -EPROTO);
+}
+
+int uz__fuse_thread(pthread_t *id, void *(*main)(void *arg), void *arg,
+		    const char *kind, unsigned int number)
+{
+	char name[32];
 	sigset_t all, before;
-	char name[16];
 	int ret;
 
-	dev->fd = fd;
-	ret = greet(dev, err);
-	if (ret)
-		return ret;
-	/* Signals are for the thread that the program has chosen. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	while (!ret && dev->running < dev->count) {
-		struct thread *t = &dev->threads[dev->running];
-
-		ret = pthread_create(&t->id, NULL, thread_main, t);
-		if (ret)
-			break;
-		snprintf(name, sizeof(name), "uz-fuse-%u", dev->running++);
-		pthread_setname_np(t->id, name);
-	}
+	ret = pthread_create(id, NULL, main, arg);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	snprintf(name, sizeof(name), "uz-%.5s-%u", kind, number);
+	if (!ret)
+		pthread_setname_np(*id, name);
+	return -ret;
+}
+
+int uz__fuse_dev_run(struct uz__fuse_dev *dev, unsigned int threads,
+		     struct uz_err *err)
+{
+	struct thread *t;
+	int ret = 0;
+
+	while (!ret && dev->count < threads)
+		ret = thread_create(dev);
+	while (!ret && dev->running < threads) {
+		t = &dev->threads[dev->running];
+		ret = uz__fuse_thread(&t->id, thread_main, t, "fuse",
+				      dev->running);
+		if (!ret)
+			dev->running++;
+	}
 	if (ret)
-		return uz_err_set(err, -ret, "no new thread: %s",
-				  strerror(ret));
+		return uz_err_set(err, ret, "cannot set up %u threads: %s",
+				  threads, strerror(-ret));
 	return 0;
 }
 
@@ -247,7 +300,7 @@ void uz__fuse_dev_destroy(struct uz__fuse_dev *dev)
 		struct thread *t = &dev->threads[--dev->count];
 
 		uz_io_destroy(t->call.io);
-		munmap(t->buf, BUF_SIZE);
+		munmap(t->buf, t->buf_size);
 	}
 	free(dev);
 }

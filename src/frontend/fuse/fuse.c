@@ -14,19 +14,12 @@
 #include <uzram/util/lock.h>
 
 #include "fuse_frontend.h"
-#include "fuse_priv.h"
-
-/*
- * One thread more than was asked for. A store into an attribute may take its
- * time, or wait for a close that another thread has to be told of; there is
- * always a thread for the block file.
- */
-#define SPARE_THREADS 1
+#include "uring_priv.h"
 
 struct uz_frontend {
 	struct uz__fuse fuse;
 	struct uz__fuse_mount mount;
-	struct uz__fuse_dev *dev;
+	struct uz__fuse_transport transport;
 	struct uz_lock stop_lock;
 };
 
@@ -34,7 +27,7 @@ static void fuse_resized(void *arg)
 {
 	struct uz_frontend *fe = arg;
 
-	uz__fuse_dev_forget_attr(fe->dev, UZ__FUSE_BLOCK);
+	uz__fuse_dev_forget_attr(fe->transport.dev, UZ__FUSE_BLOCK);
 }
 
 static void fuse_free(struct uz_frontend *fe)
@@ -42,13 +35,13 @@ static void fuse_free(struct uz_frontend *fe)
 	if (!fe)
 		return;
 	if (fe->mount.session) {
-		uz__fuse_dev_join(fe->dev);
+		uz__fuse_transport_join(&fe->transport);
 		/* A stop() that made the end come may not have returned yet. */
 		uz_lock_acquire(&fe->stop_lock);
 		uz__fuse_mount_end(&fe->mount);
 		uz_lock_release(&fe->stop_lock);
 	}
-	uz__fuse_dev_destroy(fe->dev);
+	uz__fuse_transport_destroy(&fe->transport);
 	uz_attr_ctx_destroy(fe->fuse.attrs);
 	uz_lock_destroy(&fe->stop_lock);
 	free(fe);
@@ -63,7 +56,7 @@ static int fuse_stop(struct uz_frontend *fe)
 
 static int fuse_wait(struct uz_frontend *fe)
 {
-	return uz__fuse_dev_join(fe->dev);
+	return uz__fuse_transport_join(&fe->transport);
 }
 
 static int fuse_start(const struct uz_frontend_config *config,
@@ -82,8 +75,8 @@ static int fuse_start(const struct uz_frontend_config *config,
 	ret = uz_attr_ctx_create(&fe->fuse.attrs, config->dev, config->threads,
 				 fuse_resized, fe);
 	if (!ret)
-		ret = uz__fuse_dev_create(&fe->dev, &fe->fuse,
-					  config->threads + SPARE_THREADS);
+		ret = uz__fuse_transport_create(&fe->transport, &fe->fuse,
+						config);
 	if (ret) {
 		uz_err_set(err, ret, "cannot set up %u threads: %s",
 			   config->threads, strerror(-ret));
@@ -93,7 +86,7 @@ static int fuse_start(const struct uz_frontend_config *config,
 			     uz_device_name(config->dev), config->foreign, err);
 	if (ret)
 		goto fail;
-	ret = uz__fuse_dev_start(fe->dev, fe->mount.fd, err);
+	ret = uz__fuse_transport_start(&fe->transport, fe->mount.fd, err);
 	if (ret) {
 		fuse_stop(fe);
 		goto fail;

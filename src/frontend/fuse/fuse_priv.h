@@ -2,6 +2,7 @@
 #ifndef UZRAM_FUSE_PRIV_H
 #define UZRAM_FUSE_PRIV_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/types.h>
 #include <time.h>
@@ -14,7 +15,9 @@
 /**
  * DOC: how the FUSE front end is cut
  *
- *   transport (dev.c)     bytes from and to a descriptor, threads
+ *   transport.c           which of the two transports
+ *   dev.c                 bytes from and to a descriptor, threads
+ *   uring_priv.h          buffers that the kernel fills and empties, threads
  *        |                 uz__fuse_decode(), uz__fuse_handle(),
  *        v                 uz__fuse_encode()
  *   wire.c                pure: bytes <-> struct uz__fuse_msg and _reply
@@ -23,12 +26,11 @@
  *                         what the files are and do
  *
  * Only a transport touches the descriptor, and only it knows where messages
- * come from; a second transport serves the same operations.
+ * come from; both serve the same operations.
  */
 
-/* Most bytes of one read or write, and the pages that they touch. */
-#define UZ__FUSE_IO_MAX	   (1u << 20)
-#define UZ__FUSE_PAGES_MAX (UZ__FUSE_IO_MAX / UZ_PAGE_SIZE)
+/* Most bytes of one read or write that any transport takes. */
+#define UZ__FUSE_IO_MAX (1u << 20)
 
 /**
  * struct uz__fuse_msg - one decoded request
@@ -85,12 +87,16 @@ struct uz__fuse_reply {
 
 /**
  * struct uz__fuse_proto - what was agreed with the kernel, once per mount
- * @minor: of the protocol
- * @flags: FUSE_INIT flags that both sides use
+ * @minor:   of the protocol
+ * @io_max:  most bytes of one read or write
+ * @flags:   FUSE_INIT flags that both sides use
+ * @offered: those that the kernel could use
  */
 struct uz__fuse_proto {
 	uint32_t minor;
+	uint32_t io_max;
 	uint64_t flags;
+	uint64_t offered;
 };
 
 /**
@@ -201,6 +207,15 @@ uz_must_check int uz__fuse_handle(struct uz__fuse_call *call);
  */
 uz_must_check int uz__fuse_init(struct uz__fuse_call *call);
 
+/**
+ * uz__fuse_init_uring() - agree to requests over io_uring
+ * @call:   as uz__fuse_init() left it; the kernel has offered them
+ * @io_max: most bytes of one read or write
+ *
+ * Context: before the answer is sent.
+ */
+void uz__fuse_init_uring(struct uz__fuse_call *call, uint32_t io_max);
+
 /* ---- tree.c ---- */
 
 /* Inode numbers: the directory, the block file, the attributes in order. */
@@ -294,10 +309,27 @@ void uz__fuse_mount_end(struct uz__fuse_mount *mnt);
 struct uz__fuse_dev;
 
 /**
+ * uz__fuse_thread() - a thread that takes no signals
+ * @id:     set on success
+ * @main:   what it does
+ * @arg:    with what
+ * @kind:   of its name, at most 5 characters
+ * @number: of its name
+ *
+ * Signals are for the thread that the program has chosen.
+ *
+ * Context: any thread.
+ * Return:  0 or -errno.
+ */
+uz_must_check int uz__fuse_thread(pthread_t *id, void *(*main)(void *arg),
+				  void *arg, const char *kind,
+				  unsigned int number);
+
+/**
  * uz__fuse_dev_create() - what the threads on /dev/fuse need
  * @dev:     set on success, untouched on failure
  * @fuse:    what they work on; borrowed
- * @threads: how many
+ * @threads: most that there will be
  *
  * Context: any thread.
  * Return:  0, -ENOMEM, or as uz_io_create().
@@ -307,17 +339,64 @@ uz_must_check int uz__fuse_dev_create(struct uz__fuse_dev **dev,
 				      unsigned int threads);
 
 /**
- * uz__fuse_dev_start() - answer FUSE_INIT, then let the threads run
+ * uz__fuse_dev_greet() - read FUSE_INIT and agree on all but the transport
  * @dev: from uz__fuse_dev_create()
  * @fd:  /dev/fuse, mounted; borrowed until uz__fuse_dev_join()
  * @err: why not
  *
  * Context: one thread.
+ * Return:  0: the kernel waits for uz__fuse_dev_accept() or _refuse();
+ *          -errno: it was refused.
+ */
+uz_must_check int uz__fuse_dev_greet(struct uz__fuse_dev *dev, int fd,
+				     struct uz_err *err);
+
+/**
+ * uz__fuse_dev_call() - the greeting
+ * @dev: greeted
+ *
+ * Context: between uz__fuse_dev_greet() and _accept().
+ * Return:  for uz__fuse_init_uring().
+ */
+struct uz__fuse_call *uz__fuse_dev_call(struct uz__fuse_dev *dev);
+
+/**
+ * uz__fuse_dev_accept() - answer FUSE_INIT
+ * @dev: greeted
+ *
+ * Context: one thread.
+ */
+void uz__fuse_dev_accept(struct uz__fuse_dev *dev);
+
+/**
+ * uz__fuse_dev_refuse() - answer FUSE_INIT by an error
+ * @dev: greeted; of no use afterwards but for uz__fuse_dev_destroy()
+ *
+ * Context: one thread.
+ */
+void uz__fuse_dev_refuse(struct uz__fuse_dev *dev);
+
+/**
+ * uz__fuse_dev_run() - let threads serve
+ * @dev:     accepted
+ * @threads: how many, at most as many as it was created for
+ * @err:     why not
+ *
+ * Context: one thread.
  * Return:  0 or -errno; then some threads may run, until the descriptor's
  *          connection ends.
  */
-uz_must_check int uz__fuse_dev_start(struct uz__fuse_dev *dev, int fd,
-				     struct uz_err *err);
+uz_must_check int uz__fuse_dev_run(struct uz__fuse_dev *dev,
+				   unsigned int threads, struct uz_err *err);
+
+/**
+ * uz__fuse_dev_bytes() - address space of one thread's buffer
+ * @fuse: what it works on
+ *
+ * Context: any thread.
+ * Return:  bytes; less once less has been agreed on.
+ */
+size_t uz__fuse_dev_bytes(const struct uz__fuse *fuse);
 
 /**
  * uz__fuse_dev_join() - sleep until all threads have ended

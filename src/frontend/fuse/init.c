@@ -46,6 +46,8 @@ int uz__fuse_init(struct uz__fuse_call *call)
 	if (offered & FUSE_INIT_EXT)
 		offered |= (uint64_t)in->flags2 << 32;
 	proto->flags = offered & wanted;
+	proto->offered = offered;
+	proto->io_max = UZ__FUSE_IO_MAX;
 	proto->minor = in->minor < FUSE_MINOR ? in->minor : FUSE_MINOR;
 
 	out->minor = proto->minor;
@@ -54,8 +56,20 @@ int uz__fuse_init(struct uz__fuse_call *call)
 	out->flags2 = (uint32_t)(proto->flags >> 32);
 	out->max_background = BACKGROUND_MAX;
 	out->congestion_threshold = BACKGROUND_CONGESTED;
-	out->max_write = UZ__FUSE_IO_MAX;
-	out->max_pages = UZ__FUSE_PAGES_MAX;
+	out->max_write = proto->io_max;
+	out->max_pages = (uint16_t)(proto->io_max / UZ_PAGE_SIZE);
 	out->time_gran = 1;
 	return 0;
+}
+
+void uz__fuse_init_uring(struct uz__fuse_call *call, uint32_t io_max)
+{
+	struct uz__fuse_proto *proto = &call->fuse->proto;
+	struct fuse_init_out *out = &call->reply.out.init;
+
+	proto->flags |= FUSE_OVER_IO_URING;
+	proto->io_max = io_max;
+	out->flags2 = (uint32_t)(proto->flags >> 32);
+	out->max_write = io_max;
+	out->max_pages = (uint16_t)(io_max / UZ_PAGE_SIZE);
 }

@@ -66,6 +66,7 @@ enum fuse_opcode {
 #define FUSE_MAX_PAGES		  (1ull << 22)
 #define FUSE_INIT_EXT		  (1ull << 30)
 #define FUSE_DIRECT_IO_ALLOW_MMAP (1ull << 36)
+#define FUSE_OVER_IO_URING	  (1ull << 41)
 
 /* struct fuse_open_out: open_flags */
 #define FOPEN_DIRECT_IO		     (1u << 0)
@@ -271,7 +272,44 @@ struct fuse_notify_inval_inode_out {
 	int64_t len;
 };
 
+/*
+ * Over io_uring a request lies in two buffers of ours. The first is this; the
+ * second, the payload, has data only, in either direction.
+ */
+struct fuse_uring_ent_in_out {
+	uint64_t flags;
+	uint64_t commit_id; /* to be given back with the answer */
+	uint32_t payload_sz; /* bytes in the payload */
+	uint32_t padding;
+	uint64_t reserved;
+};
+
+struct fuse_uring_req_header {
+	char in_out[128]; /* struct fuse_in_header, then fuse_out_header */
+	char op_in[128]; /* the fixed part */
+	struct fuse_uring_ent_in_out ent;
+};
+
+/* struct io_uring_sqe: cmd_op */
+enum fuse_uring_cmd {
+	FUSE_IO_URING_CMD_REGISTER = 1,
+	FUSE_IO_URING_CMD_COMMIT_AND_FETCH = 2,
+};
+
+/* In the part of a submission that a command has for itself. */
+struct fuse_uring_cmd_req {
+	uint64_t flags;
+	uint64_t commit_id;
+	uint16_t qid;
+	uint8_t padding[6];
+};
+
+/* The kernel takes no smaller payload, and no smaller read of /dev/fuse. */
+#define FUSE_MIN_READ_BUFFER 8192
+
 static_assert(sizeof(struct fuse_in_header) == 40, "layout");
+static_assert(sizeof(struct fuse_uring_req_header) == 288, "layout");
+static_assert(sizeof(struct fuse_uring_cmd_req) == 24, "layout");
 static_assert(sizeof(struct fuse_out_header) == 16, "layout");
 static_assert(sizeof(struct fuse_attr) == 88, "layout");
 static_assert(sizeof(struct fuse_entry_out) == 128, "layout");

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+/*
+ * How many buffers of which size the io_uring transport gets. The kernel wants
+ * a queue for each CPU that the machine may ever have, however few it has now,
+ * so the number of queues is given and depth and payload are what can yield.
+ *
+ * What is counted is address space. Memory is taken only where requests have
+ * been: a request of 4 KiB needs two pages, whatever the payload could hold,
+ * and the kernel takes the entry that was used last first.
+ *
+ * Pure functions, but for the one that reads the number of CPUs.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <uzram/util/cleanup.h>
+
+#include "uring_priv.h"
+
+/*
+ * Larger payloads than this gain nothing: the work on so many pages costs far
+ * more than the trip to us.
+ */
+#define PAYLOAD_MAX (256u << 10)
+#define PAYLOAD_MIN FUSE_MIN_READ_BUFFER
+
+#define CPUS_MAX 4096
+
+static uint64_t plan_bytes(const struct uz__fuse_plan *plan)
+{
+	const uint64_t entry = UZ__FUSE_ENTRY_HEAD + plan->payload;
+
+	return plan->queues * (uint64_t)plan->depth * entry + UZ_PAGE_SIZE +
+	       plan->payload;
+}
+
+int uz__fuse_plan(struct uz__fuse_plan *plan, unsigned int queues,
+		  uint64_t budget)
+{
+	plan->queues = queues;
+	for (plan->payload = PAYLOAD_MAX;; plan->payload /= 2) {
+		plan->depth = UZ__FUSE_DEPTH_MAX;
+		while ((plan->bytes = plan_bytes(plan)) > budget &&
+		       plan->depth > UZ__FUSE_DEPTH_MIN)
+			plan->depth--;
+		if (plan->bytes <= budget)
+			return 0;
+		if (plan->payload / 2 < PAYLOAD_MIN)
+			return -ENOSPC;
+	}
+}
+
+/* A number, and what follows it. */
+static int parse_cpu(const char **text)
+{
+	char *end;
+	unsigned long n;
+
+	if (!isdigit((unsigned char)**text))
+		return -EINVAL;
+	n = strtoul(*text, &end, 10);
+	*text = end;
+	return n < CPUS_MAX ? (int)n : -EINVAL;
+}
+
+int uz__fuse_cpus_parse(const char *list)
+{
+	int first, last, count = 0;
+
+	for (;; list++) {
+		first = parse_cpu(&list);
+		last = first;
+		if (first >= 0 && *list == '-') {
+			list++;
+			last = parse_cpu(&list);
+		}
+		if (first < 0 || last < first)
+			return -EINVAL;
+		count += last - first + 1;
+		if (*list != ',')
+			break;
+	}
+	if (*list == '\n')
+		list++;
+	return *list || count > CPUS_MAX ? -EINVAL : count;
+}
+
+int uz__fuse_cpus_possible(void)
+{
+	uz_autoclose int fd =
+		open("/sys/devices/system/cpu/possible", O_RDONLY | O_CLOEXEC);
+	char text[256];
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	n = read(fd, text, sizeof(text) - 1);
+	if (n < 0)
+		return -errno;
+	text[n] = '\0';
+	return uz__fuse_cpus_parse(text);
+}

@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef UZRAM_FUSE_URING_PRIV_H
+#define UZRAM_FUSE_URING_PRIV_H
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <sys/uio.h>
+
+#include <uzram/frontend.h>
+
+#include "fuse_priv.h"
+
+/**
+ * DOC: how the io_uring transport is cut
+ *
+ *   transport.c  this one, or the classic one
+ *   uring.c      its life: set up, register, fall back, end
+ *   worker.c     a thread: takes requests from its ring, shares, answers
+ *   entry.c      pure: a request in its two buffers, its answer in the same
+ *   ring.c       one io_uring; the only file that knows liburing
+ *   budget.c     pure: how many entries of which size
+ *
+ * An entry is a pair of buffers that holds one request. It belongs to a queue,
+ * of which the kernel has one for each possible CPU, for good; and to the ring
+ * that last gave it to the kernel, where its next request will arrive.
+ */
+
+/* ---- budget.c ---- */
+
+#define UZ__FUSE_DEPTH_MIN 2
+#define UZ__FUSE_DEPTH_MAX 16
+/* One page for an entry's header, so that payloads are aligned. */
+#define UZ__FUSE_ENTRY_HEAD UZ_PAGE_SIZE
+
+/**
+ * struct uz__fuse_plan - how many entries, how large
+ * @queues:  one for each possible CPU
+ * @depth:   entries of a queue
+ * @payload: bytes of an entry's payload; the most that one request moves
+ * @bytes:   address space of all entries and of the thread on /dev/fuse
+ */
+struct uz__fuse_plan {
+	unsigned int queues;
+	unsigned int depth;
+	uint32_t payload;
+	uint64_t bytes;
+};
+
+/**
+ * uz__fuse_plan() - the best plan within a budget
+ * @plan:   filled on success
+ * @queues: at least 1
+ * @budget: bytes
+ *
+ * First the depth gives way, down to two: with one, a store to an attribute
+ * that waits for a file's close would keep that from being told. Then the
+ * payload does.
+ *
+ * Context: any thread; pure.
+ * Return:  0; -ENOSPC even the least does not fit; then @plan is the least.
+ */
+uz_must_check int uz__fuse_plan(struct uz__fuse_plan *plan, unsigned int queues,
+				uint64_t budget);
+
+/**
+ * uz__fuse_cpus_parse() - count the CPUs of a list as the kernel writes it
+ * @list: "0-3,8-11\n"
+ *
+ * Context: any thread; pure.
+ * Return:  1 ... 4096, or -EINVAL.
+ */
+int uz__fuse_cpus_parse(const char *list);
+
+/**
+ * uz__fuse_cpus_possible() - the CPUs that this machine may ever have
+ *
+ * Context: any thread; reads a file.
+ * Return:  as uz__fuse_cpus_parse(), or -errno.
+ */
+int uz__fuse_cpus_possible(void);
+
+/* ---- entry.c ---- */
+
+/**
+ * struct uz__fuse_entry - one pair of buffers
+ * @hdr:       where the kernel puts a request's header, and we the answer's
+ * @payload:   its data, page-aligned
+ * @cap:       bytes at @payload
+ * @iov:       both, as the kernel is told of them
+ * @commit_id: of the request that is in it
+ * @next:      in a worker's list
+ * @qid:       its queue
+ * @home:      the worker that serves that queue's CPU
+ * @cost:      of the request, see uz__fuse_entry_cost()
+ * @alone:     requests in a row that came alone to a worker that is not @home
+ * @answered:  it holds an answer and not a request
+ * @missing:   the kernel did not take it when it was registered
+ * @renewed:   registered again after the kernel had refused an answer
+ *
+ * Whoever was told of a request owns all of it until it is committed.
+ */
+struct uz__fuse_entry {
+	_Alignas(UZ_CACHELINE) struct fuse_uring_req_header *hdr;
+	void *payload;
+	uint32_t cap;
+	struct iovec iov[2];
+	uint64_t commit_id;
+	struct uz__fuse_entry *next;
+	unsigned int cost;
+	uint16_t qid;
+	uint16_t home;
+	uint16_t alone;
+	bool answered;
+	bool missing;
+	bool renewed;
+};
+
+/**
+ * uz__fuse_entry_serve() - carry out the request in an entry and answer it
+ * @entry: holds a request; then its answer, ready to be committed
+ * @call:  the thread's; its @fuse and @io are set, the rest is overwritten
+ *
+ * Context: the thread of @call->io; may sleep.
+ */
+void uz__fuse_entry_serve(struct uz__fuse_entry *entry,
+			  struct uz__fuse_call *call);
+
+/**
+ * uz__fuse_entry_cost() - how much work is that?
+ * @entry: holds a request; any bytes at all
+ *
+ * Context: any thread; pure.
+ * Return:  about 1 for a page read; UZ__FUSE_COST_SLOW when it may keep a
+ *          thread for so long that nobody should wait behind it.
+ */
+unsigned int uz__fuse_entry_cost(const struct uz__fuse_entry *entry);
+
+#define UZ__FUSE_COST_SLOW UINT32_MAX
+
+/* ---- ring.c ---- */
+
+struct uz__ring;
+
+/**
+ * enum uz__ring_kind - what an event is about
+ * @UZ__RING_REQUEST: the kernel: @res is 0 and the entry holds a request, or
+ *                    @res is -errno and the kernel does not have it
+ * @UZ__RING_TAKE:    another worker: serve the request in the entry
+ * @UZ__RING_DONE:    another worker: commit the answer in the entry
+ * @UZ__RING_BACK:    a message could not be sent; what it was about is ours
+ * @UZ__RING_GO:      register entries
+ * @UZ__RING_STOP:    end
+ */
+enum uz__ring_kind {
+	UZ__RING_REQUEST,
+	UZ__RING_TAKE,
+	UZ__RING_DONE,
+	UZ__RING_BACK,
+	UZ__RING_GO,
+	UZ__RING_STOP,
+};
+
+/**
+ * struct uz__ring_event - something that has arrived at a ring
+ * @kind:  what
+ * @entry: about which entry, or NULL
+ * @res:   0 or -errno
+ */
+struct uz__ring_event {
+	enum uz__ring_kind kind;
+	struct uz__fuse_entry *entry;
+	int res;
+};
+
+/**
+ * uz__ring_create() - an io_uring
+ * @ring:   set on success
+ * @fd:     /dev/fuse; borrowed
+ * @events: that may be waiting at a time
+ *
+ * Context: any thread.
+ * Return:  0 or -errno of io_uring_setup(2); -ENOTSUP in a build without.
+ */
+uz_must_check int uz__ring_create(struct uz__ring **ring, int fd,
+				  unsigned int events);
+
+/**
+ * uz__ring_destroy() - close it
+ * @ring: from uz__ring_create(), or NULL
+ *
+ * Context: nobody uses it, nor sends to it.
+ */
+void uz__ring_destroy(struct uz__ring *ring);
+
+/**
+ * uz__ring_register() - prepare to give a new entry to the kernel
+ * @ring:  ours
+ * @entry: empty; must stay where it is until the next uz__ring_submit()
+ *
+ * Context: the ring's thread. So for all below.
+ * Return:  0; -errno the ring is full and cannot be emptied.
+ */
+uz_must_check int uz__ring_register(struct uz__ring *ring,
+				    struct uz__fuse_entry *entry);
+
+/**
+ * uz__ring_commit() - prepare to give an answer to the kernel
+ * @ring:  ours, where the entry's next request will arrive
+ * @entry: with the answer
+ *
+ * Context: the ring's thread.
+ * Return:  as uz__ring_register().
+ */
+uz_must_check int uz__ring_commit(struct uz__ring *ring,
+				  struct uz__fuse_entry *entry);
+
+/**
+ * uz__ring_send() - prepare an event for another ring
+ * @ring:  ours
+ * @to:    the other; alive until the next uz__ring_submit() has returned
+ * @kind:  of the event
+ * @entry: of the event
+ *
+ * If it cannot be delivered, we get UZ__RING_BACK.
+ *
+ * Context: the ring's thread.
+ * Return:  as uz__ring_register().
+ */
+uz_must_check int uz__ring_send(struct uz__ring *ring, struct uz__ring *to,
+				enum uz__ring_kind kind,
+				struct uz__fuse_entry *entry);
+
+/**
+ * uz__ring_submit() - do all that was prepared
+ * @ring: ours
+ * @wait: and sleep until an event has arrived
+ *
+ * Context: the ring's thread.
+ * Return:  0, also when a signal ended the sleep; -errno what is left
+ *          prepared will be tried again by the next call.
+ */
+int uz__ring_submit(struct uz__ring *ring, bool wait);
+
+/**
+ * uz__ring_next() - the next event that has arrived
+ * @ring:  ours
+ * @event: filled
+ *
+ * Context: the ring's thread; no system call.
+ * Return:  whether there was one.
+ */
+bool uz__ring_next(struct uz__ring *ring, struct uz__ring_event *event);
+
+/* ---- worker.c ---- */
+
+struct uz__fuse_uring;
+
+/**
+ * struct uz__fuse_worker - a thread with a ring
+ * @uring:    what it is part of
+ * @ring:     its own
+ * @id:       the thread
+ * @call:     its own
+ * @first:    requests that it has and nobody serves yet, in order
+ * @last:     where the next one is linked
+ * @waiting:  how many
+ * @held:     cost of the answers that the kernel was not told of yet
+ * @index:    in @uring; after those that have queues, the one for what is slow
+ * @behind:   what waits came while the thread was at work
+ * @stop:     it is to end
+ * @closed:   nothing is to be submitted any more
+ * @troubled: it has said that its ring is broken
+ * @idle:     it sleeps, or is about to; a hint for the others
+ */
+struct uz__fuse_worker {
+	struct uz__fuse_uring *uring;
+	struct uz__ring *ring;
+	pthread_t id;
+	struct uz__fuse_call call;
+	struct uz__fuse_entry *first;
+	struct uz__fuse_entry **last;
+	unsigned int waiting;
+	unsigned int held;
+	unsigned int index;
+	bool behind;
+	bool stop;
+	bool closed;
+	bool troubled;
+	_Alignas(UZ_CACHELINE) _Atomic bool idle;
+};
+
+/**
+ * struct uz__fuse_uring - the transport
+ * @fuse:    what it serves
+ * @plan:    its entries
+ * @buffers: of all entries
+ * @entries: queue after queue
+ * @reports: one from each worker that has registered its entries; no message,
+ *           as it must come however broken a ring is
+ * @control: ring of the thread that sets up and ends
+ * @serving: workers that have queues
+ * @workers: one more than that
+ * @running: workers whose threads exist
+ */
+struct uz__fuse_uring {
+	struct uz__fuse *fuse;
+	struct uz__fuse_plan plan;
+	unsigned char *buffers;
+	struct uz__fuse_entry *entries;
+	sem_t reports;
+	struct uz__ring *control;
+	unsigned int serving;
+	unsigned int running;
+	struct uz__fuse_worker workers[];
+};
+
+/**
+ * uz__fuse_worker_main() - what the thread does
+ * @arg: its struct uz__fuse_worker
+ *
+ * Return: NULL.
+ */
+void *uz__fuse_worker_main(void *arg);
+
+/* ---- uring.c ---- */
+
+/**
+ * uz__fuse_uring_create() - all that can fail, before the kernel is told
+ * @uring:   set on success
+ * @fuse:    what it serves; borrowed
+ * @plan:    entries
+ * @threads: most threads that serve; fewer if there are fewer CPUs
+ * @fd:      /dev/fuse, mounted; borrowed until uz__fuse_uring_destroy()
+ *
+ * The threads exist afterwards, and sleep.
+ *
+ * Context: one thread.
+ * Return:  0; -errno of io_uring_setup(2), mmap(2) or pthread_create(3).
+ */
+uz_must_check int uz__fuse_uring_create(struct uz__fuse_uring **uring,
+					struct uz__fuse *fuse,
+					const struct uz__fuse_plan *plan,
+					unsigned int threads, int fd);
+
+/**
+ * uz__fuse_uring_go() - give all entries to the kernel
+ * @uring: from uz__fuse_uring_create(); FUSE_INIT has been answered
+ *
+ * Context: the thread that created it; sleeps until all were registered.
+ * Return:  0 requests are served here from now on; -EAGAIN a queue has no
+ *          entry, and the kernel goes on through /dev/fuse; other -errno it
+ *          does not even do that: the mount is of no use.
+ */
+uz_must_check int uz__fuse_uring_go(struct uz__fuse_uring *uring);
+
+/**
+ * uz__fuse_uring_destroy() - end the threads and free everything
+ * @uring: or NULL
+ *
+ * Context: the thread that created it; the connection has ended, or no queue
+ *          was ever served.
+ */
+void uz__fuse_uring_destroy(struct uz__fuse_uring *uring);
+
+/* ---- transport.c ---- */
+
+/**
+ * struct uz__fuse_transport - the transport of a mount
+ * @fuse:    what it serves
+ * @wanted:  by the user
+ * @budget:  most bytes of buffers that io_uring may have
+ * @threads: that serve requests
+ * @dev_fd:  /dev/fuse
+ * @dev:     the threads on it
+ * @uring:   io_uring, or NULL
+ * @plan:    of @uring
+ */
+struct uz__fuse_transport {
+	struct uz__fuse *fuse;
+	enum uz_transport wanted;
+	uint64_t budget;
+	unsigned int threads;
+	int dev_fd;
+	struct uz__fuse_dev *dev;
+	struct uz__fuse_uring *uring;
+	struct uz__fuse_plan plan;
+};
+
+/**
+ * uz__fuse_transport_create() - what any transport needs
+ * @t:      filled
+ * @fuse:   what it serves; borrowed
+ * @config: the front end's
+ *
+ * Context: one thread. So for all below.
+ * Return:  as uz__fuse_dev_create().
+ */
+uz_must_check int
+uz__fuse_transport_create(struct uz__fuse_transport *t, struct uz__fuse *fuse,
+			  const struct uz_frontend_config *config);
+
+/**
+ * uz__fuse_transport_start() - choose, answer FUSE_INIT and serve
+ * @t:   created
+ * @fd:  /dev/fuse, mounted; borrowed until uz__fuse_transport_destroy()
+ * @err: why not
+ *
+ * Return:  0; -ENOTSUP or -EPERM what was demanded is not possible; other
+ *          -errno. After a failure some threads may run until the connection
+ *          ends.
+ */
+uz_must_check int uz__fuse_transport_start(struct uz__fuse_transport *t, int fd,
+					   struct uz_err *err);
+
+/**
+ * uz__fuse_transport_join() - sleep until the connection has ended
+ * @t: created
+ *
+ * Return:  as uz__fuse_dev_join().
+ */
+int uz__fuse_transport_join(struct uz__fuse_transport *t);
+
+/**
+ * uz__fuse_transport_destroy() - free it
+ * @t: joined, or all zeroes
+ */
+void uz__fuse_transport_destroy(struct uz__fuse_transport *t);
+
+#endif

@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A thread of the io_uring transport. It sleeps in its ring until requests
+ * arrive, serves them in order and gives the answers back several at a time.
+ * With one request under way that is one system call for each.
+ *
+ * The kernel puts a request into the queue of the CPU that its client runs on,
+ * and so into the ring of that CPU's worker, however many more are waiting
+ * there already. Hence sharing: a worker that has more than it serves right
+ * now sends half of it to one that sleeps. The other serves it and commits it
+ * on its own ring, which is where the kernel will then bring the entry's next
+ * request: a queue that stays deep spreads by itself, and without messages.
+ * When it is deep no longer, a worker that keeps getting single requests of
+ * another's queue sends the entry home.
+ *
+ * What may take long (a store to an attribute, a huge discard) goes to one
+ * worker that has no queues, so that it keeps no other request waiting.
+ *
+ * No locks: an entry belongs to whoever was told of it last, and telling goes
+ * through the kernel's rings. Only the hint that a worker sleeps is read by
+ * others; when it is wrong, a request waits a little longer.
+ */
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include <uzram/util/log.h>
+
+#include "uring_priv.h"
+
+/* Less work than this is done sooner than somebody is woken for it. */
+#define COST_SHARED 8
+/* An answer waits for no more work than this. */
+#define COST_DELAY 16
+/* Sleepers are looked for among so many neighbours. */
+#define NEIGHBOURS 16
+/* So many single requests are no burst any more. */
+#define ALONE_MAX 16
+
+static bool is_slow_one(const struct uz__fuse_worker *w)
+{
+	return w->index == w->uring->serving;
+}
+
+static void append(struct uz__fuse_worker *w, struct uz__fuse_entry *entry)
+{
+	entry->next = NULL;
+	*w->last = entry;
+	w->last = &entry->next;
+	w->waiting++;
+}
+
+static struct uz__fuse_entry *take_first(struct uz__fuse_worker *w)
+{
+	struct uz__fuse_entry *entry = w->first;
+
+	if (!entry)
+		return NULL;
+	w->first = entry->next;
+	if (!w->first)
+		w->last = &w->first;
+	w->waiting--;
+	return entry;
+}
+
+static void nap(void)
+{
+	const struct timespec time = { .tv_nsec = 10 * 1000000L };
+
+	nanosleep(&time, NULL);
+}
+
+/* The ring does not take anything. Nothing is lost while that lasts. */
+static void trouble(struct uz__fuse_worker *w, int error)
+{
+	if (!w->troubled)
+		uz_log(UZ_LOG_ERR, "io_uring: %s; trying again until it works",
+		       strerror(-error));
+	w->troubled = true;
+	nap();
+}
+
+static void submit(struct uz__fuse_worker *w, bool wait)
+{
+	int ret;
+
+	if (w->closed) {
+		nap();
+		return;
+	}
+	ret = uz__ring_submit(w->ring, wait);
+	w->held = 0;
+	if (ret)
+		trouble(w, ret);
+}
+
+static void commit(struct uz__fuse_worker *w, struct uz__fuse_entry *entry)
+{
+	int ret = uz__ring_commit(w->ring, entry);
+
+	if (ret) {
+		append(w, entry);
+		trouble(w, ret);
+		return;
+	}
+	w->held += entry->cost;
+}
+
+/* ---- what arrives ---- */
+
+/*
+ * Gives all entries of our queues to the kernel, one of each queue at a time;
+ * a queue with a single entry is as good as any, only shallow. Those that the
+ * kernel does not take come back at once. If a queue gets none at all, what is
+ * still prepared must never reach the kernel: it would then believe that all
+ * is well after it has been told otherwise.
+ */
+static void register_entries(struct uz__fuse_worker *w)
+{
+	const struct uz__fuse_uring *u = w->uring;
+	struct uz__fuse_entry *entry;
+	unsigned int round, queue;
+	int ret = 0;
+
+	for (round = 0; round < u->plan.depth; round++) {
+		for (queue = 0; queue < u->plan.queues; queue++) {
+			entry = &u->entries[queue * u->plan.depth + round];
+			if (entry->home != w->index)
+				continue;
+			if (!ret)
+				ret = uz__ring_register(w->ring, entry);
+			entry->missing = ret;
+		}
+		if (!ret)
+			ret = uz__ring_submit(w->ring, false);
+		if (!ret)
+			continue;
+		for (queue = 0; queue < u->plan.queues; queue++) {
+			entry = &u->entries[queue * u->plan.depth + round];
+			if (entry->home == w->index)
+				entry->missing = true;
+		}
+		w->closed |= !round;
+	}
+	if (ret)
+		trouble(w, ret);
+}
+
+/* The connection has ended. */
+static bool is_end(int error)
+{
+	return error == -ENOTCONN || error == -ECONNABORTED ||
+	       error == -ECANCELED || error == -ENODEV;
+}
+
+/* The kernel does not have an entry that it was given. */
+static void refused(struct uz__fuse_worker *w, struct uz__fuse_entry *entry,
+		    int error)
+{
+	if (is_end(error))
+		return;
+	if (!entry->answered) {
+		entry->missing = true;
+		return;
+	}
+	uz_log(UZ_LOG_ERR, "the kernel refused an answer: %s",
+	       strerror(-error));
+	if (entry->renewed || uz__ring_register(w->ring, entry))
+		return;
+	entry->renewed = true;
+}
+
+static void on_request(struct uz__fuse_worker *w, struct uz__fuse_entry *entry)
+{
+	struct uz__fuse_worker *slow = &w->uring->workers[w->uring->serving];
+
+	entry->answered = false;
+	entry->renewed = false;
+	entry->cost = uz__fuse_entry_cost(entry);
+	if (entry->cost == UZ__FUSE_COST_SLOW &&
+	    !uz__ring_send(w->ring, slow->ring, UZ__RING_TAKE, entry)) {
+		/* Not kept back, whatever we are busy with. */
+		submit(w, false);
+		return;
+	}
+	append(w, entry);
+}
+
+static void on_event(struct uz__fuse_worker *w,
+		     const struct uz__ring_event *event)
+{
+	struct uz__fuse_entry *entry = event->entry;
+
+	switch (event->kind) {
+	case UZ__RING_REQUEST:
+		if (event->res)
+			refused(w, entry, event->res);
+		else
+			on_request(w, entry);
+		break;
+	case UZ__RING_TAKE:
+		append(w, entry);
+		break;
+	case UZ__RING_DONE:
+		commit(w, entry);
+		break;
+	case UZ__RING_BACK:
+		if (entry)
+			append(w, entry);
+		break;
+	case UZ__RING_GO:
+		register_entries(w);
+		break;
+	case UZ__RING_STOP:
+		w->stop = true;
+		break;
+	}
+}
+
+static void take_events(struct uz__fuse_worker *w)
+{
+	struct uz__ring_event event;
+	bool go = false;
+
+	while (uz__ring_next(w->ring, &event)) {
+		on_event(w, &event);
+		go |= event.kind == UZ__RING_GO;
+	}
+	/* After the refusals, which have been noted by now. */
+	if (go)
+		sem_post(&w->uring->reports);
+}
+
+/* Sleeps when there is nothing to do. */
+static void gather(struct uz__fuse_worker *w)
+{
+	take_events(w);
+	if (w->first || w->stop)
+		return;
+	/* relaxed: a hint */
+	atomic_store_explicit(&w->idle, true, memory_order_relaxed);
+	submit(w, true);
+	atomic_store_explicit(&w->idle, false, memory_order_relaxed);
+	w->behind = false;
+	take_events(w);
+}
+
+/* ---- sharing ---- */
+
+/* A worker that sleeps, and is now taken not to; or NULL. */
+static struct uz__fuse_worker *find_idle(struct uz__fuse_worker *w)
+{
+	struct uz__fuse_uring *u = w->uring;
+	struct uz__fuse_worker *other;
+	unsigned int i;
+
+	for (i = 1; i < u->serving && i <= NEIGHBOURS; i++) {
+		other = &u->workers[(w->index + i) % u->serving];
+		/* relaxed: a hint */
+		if (atomic_load_explicit(&other->idle, memory_order_relaxed) &&
+		    atomic_exchange_explicit(&other->idle, false,
+					     memory_order_relaxed))
+			return other;
+	}
+	return NULL;
+}
+
+/* Half of what waits goes to somebody who sleeps, if it is worth waking him. */
+static bool share_once(struct uz__fuse_worker *w)
+{
+	unsigned int kept, i;
+	uint64_t cost = 0;
+	struct uz__fuse_entry **cut = &w->first, *entry, *next;
+	struct uz__fuse_worker *other;
+
+	/* A single one that has waited may go as a whole. */
+	kept = w->behind ? w->waiting / 2 : (w->waiting + 1) / 2;
+	for (i = 0; i < kept; i++)
+		cut = &(*cut)->next;
+	for (entry = *cut; entry; entry = entry->next)
+		cost += entry->cost;
+	if (cost < COST_SHARED)
+		return false;
+	other = find_idle(w);
+	if (!other)
+		return false;
+	entry = *cut;
+	*cut = NULL;
+	w->last = cut;
+	w->waiting = kept;
+	for (; entry; entry = next) {
+		next = entry->next;
+		if (uz__ring_send(w->ring, other->ring, UZ__RING_TAKE, entry))
+			append(w, entry);
+	}
+	return true;
+}
+
+static void share(struct uz__fuse_worker *w)
+{
+	bool shared = false;
+
+	if (is_slow_one(w))
+		return;
+	while (w->waiting > !w->behind && share_once(w))
+		shared = true;
+	if (shared)
+		submit(w, false);
+}
+
+/*
+ * An entry that came to us with others stays for as long as there are others.
+ * Its own worker runs where the client runs, so it wakes up sooner.
+ */
+static bool goes_home(const struct uz__fuse_worker *w,
+		      struct uz__fuse_entry *entry)
+{
+	struct uz__fuse_worker *home = &w->uring->workers[entry->home];
+
+	if (is_slow_one(w))
+		return true;
+	/* relaxed: a hint */
+	if (home == w || w->first || w->behind ||
+	    !atomic_load_explicit(&home->idle, memory_order_relaxed)) {
+		entry->alone = 0;
+		return false;
+	}
+	if (++entry->alone < ALONE_MAX)
+		return false;
+	entry->alone = 0;
+	return true;
+}
+
+/* ---- serving ---- */
+
+static void serve(struct uz__fuse_worker *w, struct uz__fuse_entry *entry)
+{
+	struct uz__fuse_worker *home = &w->uring->workers[entry->home];
+	bool sent_back = entry->answered;
+
+	if (w->held && w->held + (uint64_t)entry->cost > COST_DELAY)
+		submit(w, false);
+	if (!sent_back) {
+		uz__fuse_entry_serve(entry, &w->call);
+		entry->answered = true;
+	}
+	if (sent_back || !goes_home(w, entry) ||
+	    uz__ring_send(w->ring, home->ring, UZ__RING_DONE, entry))
+		commit(w, entry);
+	w->behind = true;
+}
+
+void *uz__fuse_worker_main(void *arg)
+{
+	struct uz__fuse_worker *w = arg;
+	struct uz__fuse_entry *entry;
+
+	while (!w->stop) {
+		gather(w);
+		share(w);
+		entry = take_first(w);
+		if (entry)
+			serve(w, entry);
+	}
+	return NULL;
+}

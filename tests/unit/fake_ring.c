@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: MIT
+/*
+ * See fake_ring.h. One lock for everything, as this is not about speed; and so
+ * that ThreadSanitizer sees the order that the kernel's rings give.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fake_ring.h"
+
+#define QUEUES	 64
+#define MANY	 4096
+#define PREPARED 256
+
+enum op {
+	OP_REGISTER,
+	OP_COMMIT,
+	OP_SEND
+};
+
+struct prepared {
+	enum op op;
+	struct uz__fuse_entry *entry;
+	struct uz__ring *to;
+	enum uz__ring_kind kind;
+};
+
+struct uz__ring {
+	struct uz__ring_event events[MANY];
+	unsigned int head, tail;
+	struct prepared prepared[PREPARED];
+	unsigned int count;
+	bool asleep;
+};
+
+struct request {
+	struct fuse_in_header hdr;
+	unsigned char arg[64];
+};
+
+struct place {
+	struct uz__fuse_entry *entry;
+	struct uz__ring *ring;
+};
+
+static struct {
+	unsigned int queues;
+	struct {
+		/* A stack: the kernel takes what was used last first. */
+		struct place free[MANY];
+		unsigned int nr_free;
+		struct request waiting[MANY];
+		unsigned int first, nr_waiting;
+		unsigned int registered;
+	} queue[QUEUES];
+	bool ended;
+	struct fake_answer answers[MANY];
+	unsigned int nr_answers;
+	struct uz__ring *rings[QUEUES];
+	unsigned int nr_rings;
+} * kernel;
+
+struct fake_faults fake_faults;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+
+static bool fault(unsigned int *counter)
+{
+	return *counter && (*counter)--;
+}
+
+static void post(struct uz__ring *ring, enum uz__ring_kind kind,
+		 struct uz__fuse_entry *entry, int res)
+{
+	ring->events[ring->tail++ % MANY] = (struct uz__ring_event){
+		.kind = kind,
+		.entry = entry,
+		.res = res,
+	};
+	ring->asleep = false;
+	pthread_cond_broadcast(&changed);
+}
+
+static void deliver(struct place at, const struct request *rq)
+{
+	struct fuse_uring_req_header *hdr = at.entry->hdr;
+
+	memcpy(hdr->in_out, &rq->hdr, sizeof(rq->hdr));
+	memcpy(hdr->op_in, rq->arg, sizeof(rq->arg));
+	hdr->ent.commit_id = rq->hdr.unique;
+	hdr->ent.payload_sz = 0;
+	post(at.ring, UZ__RING_REQUEST, at.entry, 0);
+}
+
+static void make_free(struct uz__ring *ring, struct uz__fuse_entry *entry)
+{
+	const struct place at = { entry, ring };
+	unsigned int q = entry->qid;
+
+	if (kernel->ended)
+		post(ring, UZ__RING_REQUEST, entry, -ENOTCONN);
+	else if (kernel->queue[q].first < kernel->queue[q].nr_waiting)
+		deliver(at,
+			&kernel->queue[q].waiting[kernel->queue[q].first++]);
+	else
+		kernel->queue[q].free[kernel->queue[q].nr_free++] = at;
+}
+
+static void do_register(struct uz__ring *ring, struct uz__fuse_entry *entry)
+{
+	const struct fake_faults *f = &fake_faults;
+	unsigned int round;
+
+	if (entry->qid >= kernel->queues) {
+		if (!f->takes_anything)
+			post(ring, UZ__RING_REQUEST, entry, -EINVAL);
+		return;
+	}
+	round = kernel->queue[entry->qid].registered++;
+	if ((f->register_from && round >= f->register_from - 1) ||
+	    f->register_queue == entry->qid + 1u)
+		post(ring, UZ__RING_REQUEST, entry, -ENOMEM);
+	else
+		make_free(ring, entry);
+}
+
+static void do_commit(struct uz__ring *ring, struct uz__fuse_entry *entry)
+{
+	struct fuse_out_header out;
+
+	if (fault(&fake_faults.commits)) {
+		post(ring, UZ__RING_REQUEST, entry, -ENOENT);
+		return;
+	}
+	memcpy(&out, entry->hdr->in_out, sizeof(out));
+	kernel->answers[kernel->nr_answers++ % MANY] = (struct fake_answer){
+		.unique = entry->commit_id == out.unique ? out.unique : 0,
+		.error = out.error,
+		.queue = entry->qid,
+		.ring = ring,
+	};
+	pthread_cond_broadcast(&changed);
+	make_free(ring, entry);
+}
+
+static void do_prepared(struct uz__ring *ring, const struct prepared *p)
+{
+	switch (p->op) {
+	case OP_REGISTER:
+		do_register(ring, p->entry);
+		break;
+	case OP_COMMIT:
+		do_commit(ring, p->entry);
+		break;
+	case OP_SEND:
+		if (!p->entry && p->kind == UZ__RING_GO &&
+		    fake_faults.lost_orders)
+			post(ring, UZ__RING_BACK, NULL, -EOVERFLOW);
+		else if (p->entry && fault(&fake_faults.sends))
+			post(ring, UZ__RING_BACK, p->entry, -EOVERFLOW);
+		else
+			post(p->to, p->kind, p->entry, 0);
+		break;
+	}
+}
+
+/* ---- the ring ---- */
+
+int uz__ring_create(struct uz__ring **ring, int fd, unsigned int events)
+{
+	struct uz__ring *r;
+
+	(void)fd;
+	(void)events;
+	if (fake_faults.create_after && !--fake_faults.create_after)
+		return -ENOMEM;
+	r = calloc(1, sizeof(*r));
+	if (!r)
+		return -ENOMEM;
+	pthread_mutex_lock(&lock);
+	kernel->rings[kernel->nr_rings++ % QUEUES] = r;
+	pthread_mutex_unlock(&lock);
+	*ring = r;
+	return 0;
+}
+
+void uz__ring_destroy(struct uz__ring *ring)
+{
+	free(ring);
+}
+
+static int prepare(struct uz__ring *ring, struct prepared p)
+{
+	if (ring->count == PREPARED && uz__ring_submit(ring, false))
+		return -EBUSY;
+	ring->prepared[ring->count++] = p;
+	return 0;
+}
+
+int uz__ring_register(struct uz__ring *ring, struct uz__fuse_entry *entry)
+{
+	return prepare(ring, (struct prepared){ OP_REGISTER, entry, NULL, 0 });
+}
+
+int uz__ring_commit(struct uz__ring *ring, struct uz__fuse_entry *entry)
+{
+	return prepare(ring, (struct prepared){ OP_COMMIT, entry, NULL, 0 });
+}
+
+int uz__ring_send(struct uz__ring *ring, struct uz__ring *to,
+		  enum uz__ring_kind kind, struct uz__fuse_entry *entry)
+{
+	return prepare(ring, (struct prepared){ OP_SEND, entry, to, kind });
+}
+
+static bool stuck(const struct uz__ring *ring)
+{
+	unsigned int i;
+
+	for (i = 0; i < ring->count; i++)
+		if (ring->prepared[i].op == OP_REGISTER &&
+		    ring->prepared[i].entry->qid < kernel->queues)
+			return fake_faults.stuck_registers;
+	return false;
+}
+
+int uz__ring_submit(struct uz__ring *ring, bool wait)
+{
+	unsigned int i;
+	int ret = 0;
+
+	pthread_mutex_lock(&lock);
+	if (stuck(ring) || (ring->count && fault(&fake_faults.submits))) {
+		ret = -ENOMEM;
+	} else {
+		for (i = 0; i < ring->count; i++)
+			do_prepared(ring, &ring->prepared[i]);
+		ring->count = 0;
+		while (wait && ring->head == ring->tail) {
+			ring->asleep = true;
+			pthread_cond_broadcast(&changed);
+			pthread_cond_wait(&changed, &lock);
+		}
+	}
+	pthread_mutex_unlock(&lock);
+	return ret;
+}
+
+bool uz__ring_next(struct uz__ring *ring, struct uz__ring_event *event)
+{
+	bool any;
+
+	pthread_mutex_lock(&lock);
+	any = ring->head != ring->tail;
+	if (any)
+		*event = ring->events[ring->head++ % MANY];
+	pthread_mutex_unlock(&lock);
+	return any;
+}
+
+/* ---- the kernel ---- */
+
+void fake_kernel_begin(unsigned int queues)
+{
+	free(kernel);
+	kernel = calloc(1, sizeof(*kernel));
+	kernel->queues = queues;
+	fake_faults = (struct fake_faults){ 0 };
+}
+
+void fake_kernel_disconnect(void)
+{
+	unsigned int q;
+
+	pthread_mutex_lock(&lock);
+	kernel->ended = true;
+	for (q = 0; q < kernel->queues; q++)
+		while (kernel->queue[q].nr_free) {
+			const struct place *at =
+				&kernel->queue[q]
+					 .free[--kernel->queue[q].nr_free];
+
+			post(at->ring, UZ__RING_REQUEST, at->entry, -ENOTCONN);
+		}
+	pthread_mutex_unlock(&lock);
+}
+
+void fake_kernel_request(unsigned int queue, uint64_t unique, uint32_t opcode,
+			 uint64_t nodeid, const void *arg, size_t arg_len)
+{
+	struct request rq = {
+		.hdr = { .opcode = opcode, .unique = unique, .nodeid = nodeid },
+	};
+
+	memcpy(rq.arg, arg, arg_len);
+	pthread_mutex_lock(&lock);
+	if (kernel->queue[queue].nr_free)
+		deliver(kernel->queue[queue]
+				.free[--kernel->queue[queue].nr_free],
+			&rq);
+	else
+		kernel->queue[queue].waiting[kernel->queue[queue].nr_waiting++] =
+			rq;
+	pthread_mutex_unlock(&lock);
+}
+
+const struct fake_answer *fake_kernel_answers(unsigned int count)
+{
+	pthread_mutex_lock(&lock);
+	while (kernel->nr_answers < count)
+		pthread_cond_wait(&changed, &lock);
+	pthread_mutex_unlock(&lock);
+	return kernel->answers;
+}
+
+void fake_kernel_quiet(unsigned int rings)
+{
+	unsigned int i, asleep;
+
+	pthread_mutex_lock(&lock);
+	for (;;) {
+		for (asleep = 0, i = 0; i < kernel->nr_rings; i++)
+			asleep += kernel->rings[i]->asleep;
+		if (asleep >= rings)
+			break;
+		pthread_cond_wait(&changed, &lock);
+	}
+	pthread_mutex_unlock(&lock);
+}
+
+unsigned int fake_kernel_entries(unsigned int queue,
+				 const struct uz__ring *ring)
+{
+	unsigned int i, n = 0;
+
+	pthread_mutex_lock(&lock);
+	for (i = 0; i < kernel->queue[queue].nr_free; i++)
+		n += kernel->queue[queue].free[i].ring == ring;
+	pthread_mutex_unlock(&lock);
+	return n;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef FAKE_RING_H
+#define FAKE_RING_H
+
+#include <uring_priv.h>
+
+/*
+ * The kernel and its rings in memory, in place of src/frontend/fuse/ring.c:
+ * queues of entries, requests that a test puts into them, answers that it gets
+ * back, and every failure that it wants to see.
+ */
+struct fake_answer {
+	uint64_t unique;
+	int error;
+	unsigned int queue;
+	const struct uz__ring *ring; /* that committed it */
+};
+
+struct fake_faults {
+	/* The n-th uz__ring_create() from now fails; 0: none. */
+	unsigned int create_after;
+	/* So many submissions fail as a whole. */
+	unsigned int submits;
+	/* Registering fails, from this round of a queue on, or for a queue. */
+	unsigned int register_from;
+	unsigned int register_queue;
+	/* No registration gets as far as the kernel. */
+	bool stuck_registers;
+	/* No registration fails, whatever it says. */
+	bool takes_anything;
+	/* So many commits are refused. */
+	unsigned int commits;
+	/* So many requests of one worker to another come back. */
+	unsigned int sends;
+	/* Nobody hears that registering is to begin. */
+	bool lost_orders;
+};
+
+extern struct fake_faults fake_faults;
+
+/* A kernel with @queues queues, no faults. */
+void fake_kernel_begin(unsigned int queues);
+/* All entries come back, as when the connection ends. */
+void fake_kernel_disconnect(void);
+/* Puts a request into a queue; it waits there if no entry is free. */
+void fake_kernel_request(unsigned int queue, uint64_t unique, uint32_t opcode,
+			 uint64_t nodeid, const void *arg, size_t arg_len);
+/* Sleeps until there were @count answers; they are in order of arrival. */
+const struct fake_answer *fake_kernel_answers(unsigned int count);
+/* Sleeps until all rings but the caller's have nothing to do. */
+void fake_kernel_quiet(unsigned int rings);
+/* Entries that a queue has in a ring. */
+unsigned int fake_kernel_entries(unsigned int queue,
+				 const struct uz__ring *ring);
+
+#endif

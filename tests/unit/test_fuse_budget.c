@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+/*
+ * How many buffers io_uring gets: within every budget, on machines of every
+ * size, and what gives way first.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include <uring_priv.h>
+
+#define KIB UINT64_C(1024)
+#define MIB (KIB * 1024)
+
+static void test_small_machine(void **state)
+{
+	struct uz__fuse_plan plan;
+
+	(void)state;
+	assert_int_equal(uz__fuse_plan(&plan, 2, 16 * MIB), 0);
+	assert_int_equal(plan.queues, 2);
+	assert_int_equal(plan.depth, UZ__FUSE_DEPTH_MAX);
+	assert_int_equal(plan.payload, 256 * KIB);
+	assert_int_equal(plan.bytes, 2 * 16 * 260 * KIB + 260 * KIB);
+}
+
+/* 64 CPUs, 16 MiB: the depth yields first, then the payload. */
+static void test_large_machine(void **state)
+{
+	struct uz__fuse_plan plan;
+
+	(void)state;
+	assert_int_equal(uz__fuse_plan(&plan, 64, 64 * MIB), 0);
+	assert_int_equal(plan.payload, 256 * KIB);
+	assert_int_equal(plan.depth, 3);
+	assert_int_equal(uz__fuse_plan(&plan, 64, 16 * MIB), 0);
+	assert_int_equal(plan.payload, 64 * KIB);
+	assert_int_equal(plan.depth, 3);
+	assert_true(plan.bytes <= 16 * MIB);
+}
+
+static void test_too_little(void **state)
+{
+	struct uz__fuse_plan plan;
+	uint64_t least;
+
+	(void)state;
+	assert_int_equal(uz__fuse_plan(&plan, 64, 0), -ENOSPC);
+	least = plan.bytes;
+	assert_int_equal(least, 64 * 2 * 12 * KIB + 12 * KIB);
+	assert_int_equal(uz__fuse_plan(&plan, 64, least - 1), -ENOSPC);
+	assert_int_equal(plan.bytes, least);
+	assert_int_equal(uz__fuse_plan(&plan, 64, least), 0);
+	assert_int_equal(plan.payload, FUSE_MIN_READ_BUFFER);
+	assert_int_equal(plan.depth, UZ__FUSE_DEPTH_MIN);
+}
+
+/* What the kernel and the rest of the code rely on holds for any plan. */
+static void test_any(void **state)
+{
+	struct uz__fuse_plan plan, more;
+	unsigned int queues;
+	uint64_t budget;
+
+	(void)state;
+	for (queues = 1; queues <= 4096; queues *= 2) {
+		for (budget = 8 * KIB; budget < 4096 * MIB; budget *= 2) {
+			if (uz__fuse_plan(&plan, queues, budget))
+				continue;
+			assert_true(plan.bytes <= budget);
+			assert_true(plan.payload >= FUSE_MIN_READ_BUFFER);
+			assert_int_equal(plan.payload % UZ_PAGE_SIZE, 0);
+			assert_in_range(plan.depth, UZ__FUSE_DEPTH_MIN,
+					UZ__FUSE_DEPTH_MAX);
+			/* More memory is never worse. */
+			assert_int_equal(
+				uz__fuse_plan(&more, queues, budget * 2), 0);
+			assert_true(more.payload >= plan.payload);
+		}
+	}
+}
+
+static void test_cpus(void **state)
+{
+	static const struct {
+		const char *list;
+		int count;
+	} lists[] = {
+		{ "0\n", 1 },
+		{ "0-1\n", 2 },
+		{ "0-63", 64 },
+		{ "0-3,8-11,15\n", 9 },
+		{ "", -EINVAL },
+		{ "\n", -EINVAL },
+		{ "0-", -EINVAL },
+		{ "-1", -EINVAL },
+		{ "3-1", -EINVAL },
+		{ "0,", -EINVAL },
+		{ "0 1", -EINVAL },
+		{ "0-1x", -EINVAL },
+		{ "0-4095", 4096 },
+		{ "0-4096", -EINVAL },
+		{ "0-4095,1", -EINVAL },
+		{ "99999999999999999999", -EINVAL },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+		assert_int_equal(uz__fuse_cpus_parse(lists[i].list),
+				 lists[i].count);
+	assert_true(uz__fuse_cpus_possible() >= 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_small_machine),
+		cmocka_unit_test(test_large_machine),
+		cmocka_unit_test(test_too_little),
+		cmocka_unit_test(test_any),
+		cmocka_unit_test(test_cpus),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Requests as io_uring brings them, in their two buffers: what becomes of
+ * them, and that there is an answer to whatever lies there.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include <uring_priv.h>
+
+#include "fuse_fixture.h"
+
+static struct fuse_uring_req_header hdr;
+static struct uz__fuse_entry entry;
+static struct fuse_out_header out;
+
+/* What the kernel would put there. */
+static void arrive(struct fixture *f, uint32_t opcode, uint64_t nodeid,
+		   const void *arg, size_t arg_len, const void *payload,
+		   size_t payload_len)
+{
+	const struct fuse_in_header in = {
+		.opcode = opcode,
+		.unique = 77,
+		.nodeid = nodeid,
+	};
+
+	memset(&hdr, 0xa5, sizeof(hdr));
+	memcpy(hdr.in_out, &in, sizeof(in));
+	memcpy(hdr.op_in, arg, arg_len);
+	memcpy(f->room, payload, payload_len);
+	hdr.ent.commit_id = 78;
+	hdr.ent.payload_sz = (uint32_t)payload_len;
+	entry = (struct uz__fuse_entry){
+		.hdr = &hdr,
+		.payload = f->room,
+		.cap = sizeof(f->room),
+	};
+}
+
+/* The answer's error. */
+static int serve(struct fixture *f)
+{
+	uz__fuse_entry_serve(&entry, &f->call);
+	memcpy(&out, hdr.in_out, sizeof(out));
+	assert_int_equal(out.unique, 77);
+	assert_int_equal(entry.commit_id, 78);
+	assert_int_equal(out.len, sizeof(out) + hdr.ent.payload_sz);
+	assert_true(out.error <= 0 && out.error > -512);
+	assert_true(!out.error || !hdr.ent.payload_sz);
+	return out.error;
+}
+
+static void test_write_and_read(void **state)
+{
+	struct fixture *f = *state;
+	const struct fuse_write_in to = { .offset = 4096, .size = 5 };
+	const struct fuse_read_in from = { .offset = 4095, .size = 7 };
+	struct fuse_write_out written;
+
+	arrive(f, FUSE_WRITE, UZ__FUSE_BLOCK, &to, sizeof(to), "12345", 5);
+	assert_int_equal(serve(f), 0);
+	/* The device took the data from where the kernel had put them. */
+	assert_ptr_equal(f->dev.last.buf, f->room);
+	assert_int_equal(hdr.ent.payload_sz, sizeof(written));
+	memcpy(&written, f->room, sizeof(written));
+	assert_int_equal(written.size, 5);
+
+	arrive(f, FUSE_READ, UZ__FUSE_BLOCK, &from, sizeof(from), "", 0);
+	assert_int_equal(serve(f), 0);
+	assert_ptr_equal(f->dev.last.buf, f->room);
+	assert_int_equal(hdr.ent.payload_sz, 7);
+	assert_memory_equal(f->room,
+			    "\0"
+			    "12345",
+			    7);
+}
+
+static void test_small_answer(void **state)
+{
+	struct fixture *f = *state;
+	struct fuse_entry_out found;
+
+	arrive(f, FUSE_LOOKUP, FUSE_ROOT_ID, "", 0, "block", 6);
+	assert_int_equal(serve(f), 0);
+	assert_int_equal(hdr.ent.payload_sz, sizeof(found));
+	memcpy(&found, f->room, sizeof(found));
+	assert_int_equal(found.nodeid, UZ__FUSE_BLOCK);
+	assert_int_equal(found.attr.size, DISKSIZE);
+}
+
+static void test_errors(void **state)
+{
+	struct fixture *f = *state;
+	const struct fuse_write_in to = { .size = 6 };
+
+	arrive(f, FUSE_LOOKUP, FUSE_ROOT_ID, "", 0, "nothing", 8);
+	assert_int_equal(serve(f), -ENOENT);
+	arrive(f, 4000, FUSE_ROOT_ID, "", 0, "", 0);
+	assert_int_equal(serve(f), -ENOSYS);
+	/* Fewer data than announced, more than there is room for. */
+	arrive(f, FUSE_WRITE, UZ__FUSE_BLOCK, &to, sizeof(to), "12345", 5);
+	assert_int_equal(serve(f), -EINVAL);
+	arrive(f, FUSE_WRITE, UZ__FUSE_BLOCK, &to, sizeof(to), "12345", 5);
+	hdr.ent.payload_sz = sizeof(f->room) + 1;
+	assert_int_equal(serve(f), -EINVAL);
+	assert_int_equal(f->dev.submits, 0);
+	/* What wants no answer gets one all the same. */
+	arrive(f, FUSE_FORGET, FUSE_ROOT_ID, "", 0, "", 0);
+	assert_int_equal(serve(f), 0);
+}
+
+/* A read is cut at the payload's end. */
+static void test_long_read(void **state)
+{
+	struct fixture *f = *state;
+	const struct fuse_read_in from = { .size = ROOM + 1 };
+
+	arrive(f, FUSE_READ, UZ__FUSE_BLOCK, &from, sizeof(from), "", 0);
+	assert_int_equal(serve(f), 0);
+	assert_int_equal(hdr.ent.payload_sz, ROOM);
+}
+
+static unsigned int cost(struct fixture *f, uint32_t opcode, uint64_t nodeid,
+			 const void *arg, size_t len)
+{
+	arrive(f, opcode, nodeid, arg, len, "", 0);
+	return uz__fuse_entry_cost(&entry);
+}
+
+static void test_cost(void **state)
+{
+	struct fixture *f = *state;
+	struct fuse_read_in rw = { .size = 4096 };
+	struct fuse_fallocate_in punch = { .length = 4096 };
+	unsigned int page;
+
+	page = cost(f, FUSE_READ, UZ__FUSE_BLOCK, &rw, sizeof(rw));
+	assert_int_equal(page, 1);
+	page = cost(f, FUSE_WRITE, UZ__FUSE_BLOCK, &rw, sizeof(rw));
+	assert_true(page > 1);
+	rw.size = 65536;
+	assert_int_equal(cost(f, FUSE_WRITE, UZ__FUSE_BLOCK, &rw, sizeof(rw)),
+			 16 * page);
+	rw.size = UINT32_MAX;
+	page = cost(f, FUSE_WRITE, UZ__FUSE_BLOCK, &rw, sizeof(rw));
+	assert_true(page && page < UZ__FUSE_COST_SLOW);
+	rw.size = 0;
+	assert_true(cost(f, FUSE_READ, UZ__FUSE_BLOCK, &rw, sizeof(rw)) > 0);
+
+	assert_int_equal(
+		cost(f, FUSE_WRITE, UZ__FUSE_FIRST_ATTR, &rw, sizeof(rw)),
+		UZ__FUSE_COST_SLOW);
+	assert_int_equal(
+		cost(f, FUSE_FALLOCATE, UZ__FUSE_BLOCK, &punch, sizeof(punch)),
+		1);
+	punch.length = UINT64_MAX;
+	assert_int_equal(
+		cost(f, FUSE_FALLOCATE, UZ__FUSE_BLOCK, &punch, sizeof(punch)),
+		UZ__FUSE_COST_SLOW);
+	assert_int_equal(cost(f, FUSE_STATFS, 1, &rw, 0), 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		fixture_test(test_write_and_read),
+		fixture_test(test_small_answer),
+		fixture_test(test_errors),
+		fixture_test(test_long_read),
+		fixture_test(test_cost),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

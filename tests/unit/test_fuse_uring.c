@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The io_uring transport on a kernel that the test plays (fake_ring.c): set-up
+ * and each of its failures, registering and falling back, sharing, entries
+ * that go home, what is slow, refused answers, the end.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/mman.h>
+
+#include <cmocka.h>
+
+#include "fake_ring.h"
+#include "fuse_fixture.h"
+
+#define CPUS	3
+#define THREADS CPUS
+/* The workers that have queues, and the one for what is slow. */
+#define RINGS (THREADS + 1)
+#define DEPTH 16
+
+struct world {
+	struct fixture *f;
+	struct uz__fuse_uring *uring;
+	unsigned int asked;
+};
+
+/* The machine has as many CPUs as the test wants. */
+int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set);
+int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
+{
+	int cpu;
+
+	(void)pid;
+	memset(set, 0, size);
+	for (cpu = 0; cpu < CPUS; cpu++)
+		CPU_SET(cpu, set);
+	return 0;
+}
+
+static int world_setup(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	void *f;
+
+	if (!w || fixture_setup(&f))
+		return -1;
+	w->f = f;
+	*state = w;
+	fake_kernel_begin(CPUS);
+	return 0;
+}
+
+static int world_teardown(void **state)
+{
+	struct world *w = *state;
+	void *f = w->f;
+
+	uz__fuse_uring_destroy(w->uring);
+	free(w);
+	return fixture_teardown(&f);
+}
+
+static int create(struct world *w, unsigned int queues)
+{
+	const struct uz__fuse_plan plan = {
+		.queues = queues,
+		.depth = DEPTH,
+		.payload = FUSE_MIN_READ_BUFFER,
+	};
+
+	return uz__fuse_uring_create(&w->uring, &w->f->fuse, &plan, THREADS,
+				     -1);
+}
+
+static void go(struct world *w)
+{
+	assert_int_equal(create(w, CPUS), 0);
+	assert_int_equal(uz__fuse_uring_go(w->uring), 0);
+	fake_kernel_quiet(RINGS);
+}
+
+static const struct uz__ring *ring_of(struct world *w, unsigned int worker)
+{
+	return w->uring->workers[worker].ring;
+}
+
+/* A read beyond the end: as dear as it is long, and without any effect. */
+static void ask_long(struct world *w, unsigned int queue, uint32_t size)
+{
+	const struct fuse_read_in in = { .offset = DISKSIZE, .size = size };
+
+	fake_kernel_request(queue, ++w->asked, FUSE_READ, UZ__FUSE_BLOCK, &in,
+			    sizeof(in));
+}
+
+static void ask_store(struct world *w, unsigned int queue)
+{
+	const struct fuse_write_in in = { .size = 0 };
+
+	fake_kernel_request(queue, ++w->asked, FUSE_WRITE, UZ__FUSE_FIRST_ATTR,
+			    &in, sizeof(in));
+}
+
+/* Each request has been answered once. */
+static const struct fake_answer *answered(struct world *w)
+{
+	const struct fake_answer *answers = fake_kernel_answers(w->asked);
+	unsigned char seen[4096] = { 0 };
+	unsigned int i;
+
+	assert_true(w->asked < sizeof(seen));
+	for (i = 0; i < w->asked; i++) {
+		assert_in_range(answers[i].unique, 1, w->asked);
+		assert_int_equal(seen[answers[i].unique]++, 0);
+	}
+	return answers;
+}
+
+static void test_single_requests(void **state)
+{
+	struct world *w = *state;
+	const struct fake_answer *a;
+	unsigned int i;
+
+	go(w);
+	for (i = 0; i < 30; i++) {
+		ask_long(w, i % CPUS, 4096);
+		a = answered(w);
+		assert_int_equal(a[i].error, 0);
+		assert_int_equal(a[i].queue, i % CPUS);
+		/* By the queue's own worker. */
+		assert_ptr_equal(a[i].ring, ring_of(w, i % CPUS));
+		fake_kernel_quiet(RINGS);
+	}
+}
+
+/* More than there are entries, from everywhere at once. */
+static void test_many_requests(void **state)
+{
+	struct world *w = *state;
+	unsigned int i;
+
+	go(w);
+	for (i = 0; i < 3000; i++) {
+		if (i % 100)
+			ask_long(w, i * i % CPUS, i % 7 ? 4096 : 1u << 20);
+		else
+			ask_store(w, i % CPUS);
+	}
+	answered(w);
+}
+
+static void test_queues_of_absent_cpus(void **state)
+{
+	struct world *w = *state;
+	unsigned int i;
+
+	fake_kernel_begin(16);
+	assert_int_equal(create(w, 16), 0);
+	assert_int_equal(w->uring->serving, CPUS);
+	assert_int_equal(uz__fuse_uring_go(w->uring), 0);
+	for (i = 0; i < 160; i++)
+		ask_long(w, i % 16, 4096);
+	answered(w);
+}
+
+/*
+ * A queue that stays deep spreads over the workers; with one request at a time
+ * its entries go home again.
+ */
+static void test_sharing(void **state)
+{
+	struct world *w = *state;
+	unsigned int i, foreign = 0;
+
+	go(w);
+	for (i = 0; i < 1000 && !foreign; i++) {
+		ask_long(w, 0, 1u << 20);
+		ask_long(w, 0, 1u << 20);
+		ask_long(w, 0, 1u << 20);
+		answered(w);
+		fake_kernel_quiet(RINGS);
+		foreign = DEPTH - fake_kernel_entries(0, ring_of(w, 0));
+	}
+	assert_true(foreign > 0);
+	assert_int_equal(fake_kernel_entries(0, ring_of(w, THREADS)), 0);
+	for (i = 0; i < 40; i++) {
+		ask_long(w, 0, 4096);
+		answered(w);
+		fake_kernel_quiet(RINGS);
+	}
+	assert_ptr_equal(answered(w)[w->asked - 1].ring, ring_of(w, 0));
+}
+
+/* What is cheap is not worth waking anybody. */
+static void test_no_sharing(void **state)
+{
+	struct world *w = *state;
+	unsigned int i;
+
+	go(w);
+	for (i = 0; i < 200; i++) {
+		ask_long(w, 1, 4096);
+		ask_long(w, 1, 4096);
+		answered(w);
+		fake_kernel_quiet(RINGS);
+	}
+	assert_int_equal(fake_kernel_entries(1, ring_of(w, 1)), DEPTH);
+}
+
+static void test_messages_that_come_back(void **state)
+{
+	struct world *w = *state;
+	unsigned int i;
+
+	go(w);
+	fake_faults.sends = UINT32_MAX;
+	for (i = 0; i < 300; i++) {
+		ask_long(w, 0, 1u << 20);
+		if (i % 50 == 0)
+			ask_store(w, 0);
+	}
+	answered(w);
+	assert_int_equal(fake_kernel_entries(0, ring_of(w, 1)), 0);
+	fake_faults.sends = 0;
+}
+
+/* It is carried out elsewhere; the entry stays where it was. */
+static void test_slow_request(void **state)
+{
+	struct world *w = *state;
+	const struct fake_answer *a;
+
+	go(w);
+	ask_store(w, 2);
+	a = answered(w);
+	assert_int_equal(a[0].error, -EINVAL);
+	assert_ptr_equal(a[0].ring, ring_of(w, 2));
+	fake_kernel_quiet(RINGS);
+	assert_int_equal(fake_kernel_entries(2, ring_of(w, 2)), DEPTH);
+}
+
+/* It is registered anew, and serves on. */
+static void test_refused_answer(void **state)
+{
+	struct world *w = *state;
+	unsigned int i;
+
+	go(w);
+	fake_faults.commits = 1;
+	ask_long(w, 0, 4096);
+	fake_kernel_quiet(RINGS);
+	assert_int_equal(fake_kernel_entries(0, ring_of(w, 0)), DEPTH);
+	w->asked = 0;
+	for (i = 0; i < DEPTH; i++)
+		ask_long(w, 0, 4096);
+	answered(w);
+}
+
+static void test_submission_that_fails(void **state)
+{
+	struct world *w = *state;
+	unsigned int i;
+
+	go(w);
+	fake_faults.submits = 3;
+	for (i = 0; i < 100; i++)
+		ask_long(w, i % CPUS, 4096);
+	answered(w);
+	assert_int_equal(fake_faults.submits, 0);
+}
+
+static void test_disconnect(void **state)
+{
+	struct world *w = *state;
+
+	go(w);
+	ask_long(w, 0, 4096);
+	answered(w);
+	fake_kernel_disconnect();
+	fake_kernel_quiet(RINGS);
+}
+
+/* ---- set-up ---- */
+
+static void test_create_fails(void **state)
+{
+	struct world *w = *state;
+	unsigned int n;
+
+	for (n = 1; n <= RINGS + 1; n++) {
+		fake_faults.create_after = n;
+		assert_int_equal(create(w, CPUS), -ENOMEM);
+		assert_null(w->uring);
+	}
+	assert_int_equal(create(w, CPUS), 0);
+}
+
+static void test_fewer_entries(void **state)
+{
+	struct world *w = *state;
+	unsigned int i;
+
+	fake_faults.register_from = 2;
+	assert_int_equal(create(w, CPUS), 0);
+	assert_int_equal(uz__fuse_uring_go(w->uring), 0);
+	for (i = 0; i < 100; i++)
+		ask_long(w, i % CPUS, 4096);
+	answered(w);
+}
+
+static void test_queue_without_entries(void **state)
+{
+	struct world *w = *state;
+
+	fake_faults.register_queue = 2;
+	assert_int_equal(create(w, CPUS), 0);
+	assert_int_equal(uz__fuse_uring_go(w->uring), -EAGAIN);
+}
+
+static void test_more_queues_than_the_kernel_has(void **state)
+{
+	struct world *w = *state;
+
+	assert_int_equal(create(w, CPUS + 2), 0);
+	assert_int_equal(uz__fuse_uring_go(w->uring), -EAGAIN);
+}
+
+/* The kernel does not hear of any failure, so it has to be told. */
+static void test_nothing_can_be_registered(void **state)
+{
+	struct world *w = *state;
+
+	assert_int_equal(create(w, CPUS), 0);
+	fake_faults.stuck_registers = true;
+	assert_int_equal(uz__fuse_uring_go(w->uring), -EAGAIN);
+}
+
+static void test_workers_cannot_be_told(void **state)
+{
+	struct world *w = *state;
+
+	assert_int_equal(create(w, CPUS), 0);
+	fake_faults.lost_orders = true;
+	assert_int_equal(uz__fuse_uring_go(w->uring), -EAGAIN);
+}
+
+static void test_kernel_cannot_be_told(void **state)
+{
+	struct world *w = *state;
+
+	fake_faults.register_queue = 1;
+	fake_faults.takes_anything = true;
+	assert_int_equal(create(w, CPUS), 0);
+	assert_int_equal(uz__fuse_uring_go(w->uring), -EIO);
+}
+
+static void test_never_used(void **state)
+{
+	assert_int_equal(create(*state, CPUS), 0);
+}
+
+/* Not a page of the buffers is touched before a request needs it. */
+static void test_untouched_buffers(void **state)
+{
+	struct world *w = *state;
+	const size_t pages =
+		CPUS * DEPTH * (FUSE_MIN_READ_BUFFER / UZ_PAGE_SIZE + 1);
+	unsigned char present[CPUS * DEPTH *
+			      (FUSE_MIN_READ_BUFFER / UZ_PAGE_SIZE + 1)];
+	size_t i, resident = 0;
+
+	go(w);
+	assert_int_equal(
+		mincore(w->uring->buffers, pages * UZ_PAGE_SIZE, present), 0);
+	for (i = 0; i < pages; i++)
+		resident += present[i] & 1;
+	assert_int_equal(resident, 0);
+}
+
+#define world_test(name) \
+	cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		world_test(test_single_requests),
+		world_test(test_many_requests),
+		world_test(test_queues_of_absent_cpus),
+		world_test(test_sharing),
+		world_test(test_no_sharing),
+		world_test(test_messages_that_come_back),
+		world_test(test_slow_request),
+		world_test(test_refused_answer),
+		world_test(test_submission_that_fails),
+		world_test(test_disconnect),
+		world_test(test_create_fails),
+		world_test(test_fewer_entries),
+		world_test(test_queue_without_entries),
+		world_test(test_more_queues_than_the_kernel_has),
+		world_test(test_nothing_can_be_registered),
+		world_test(test_workers_cannot_be_told),
+		world_test(test_kernel_cannot_be_told),
+		world_test(test_never_used),
+		world_test(test_untouched_buffers),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
