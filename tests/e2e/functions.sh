@@ -11,8 +11,12 @@
 # attaches is undone when it ends, however it ends. Nothing is found by name:
 # only by the pid, path or number that we got ourselves.
 #
-# UZ_MUST_WORK=root,fuse,loop,zram,commands names what a machine must offer:
+# UZ_MUST_WORK=root,fuse,loop,zram,uring,commands names what a machine must offer:
 # there a test that lacks it fails instead of being skipped.
+#
+# UZ_TRANSPORT=io_uring is the suite e2e-uring: the same tests on the other
+# transport. The module parameter that allows it must be Y; tools/test sees to
+# that.
 #
 # By hand: UZRAMD=build/tools/uzramd UZRAMCTL=build/tools/uzramctl SCRIPT
 
@@ -109,6 +113,16 @@ requires_fuse()
 	[ -x "$UZRAMD" ] || missing fuse "$UZRAMD was not built"
 	: 2>/dev/null <>/dev/fuse || missing fuse "cannot open /dev/fuse"
 	[ "$(id -u)" = 0 ] || requires fusermount3
+	[ "${UZ_TRANSPORT-}" != io_uring ] || uring_is_on ||
+		missing uring "$uring_parameter is not Y"
+}
+
+uring_parameter=/sys/module/fuse/parameters/enable_uring
+
+# uring_is_on: will a device be offered io_uring?
+uring_is_on()
+{
+	[ "$(cat "$uring_parameter" 2>/dev/null)" = Y ]
 }
 
 requires_loop()
@@ -163,7 +177,8 @@ start_device()
 
 	shift
 	mkfifo "$tmp/$name.ready"
-	"$UZRAMD" "$@" --ready-fd=9 "$name" \
+	"$UZRAMD" ${UZ_TRANSPORT:+-o "transport=$UZ_TRANSPORT"} "$@" \
+		--ready-fd=9 "$name" \
 		9>"$tmp/$name.ready" >>"$tmp/$name.log" 2>&1 </dev/null &
 	dev_pid=$!
 	echo "$dev_pid" >"$tmp/$name.pid"
