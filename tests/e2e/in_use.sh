@@ -136,7 +136,9 @@ daemon_ends opened
 start_device inside -s 64M
 (cd "$dev_dir" && exec sleep 60) &
 sleeper=$!
-wait_until 5 test "$(readlink /proc/$sleeper/cwd)" = "$dev_dir"
+# shellcheck disable=SC2016 # read anew each time
+wait_until 5 bash -c '[ "$(readlink "/proc/$1/cwd")" = "$2" ]' - $sleeper \
+	"$dev_dir"
 expect_fail_line 4 "process $sleeper (sleep)" "$UZRAMCTL" remove inside
 kill $sleeper
 wait $sleeper || true
