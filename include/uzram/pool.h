@@ -499,7 +499,8 @@ void uz_pool_stat(struct uz_pool *pool, struct uz_pool_stat *stat);
 
 /**
  * struct uz_pool_class_stat - one size class
- * @size:       bytes of an object
+ * @size:       bytes of an object; of the largest, if the backend has one
+ *              class for all sizes
  * @per_zspage: most objects in a zspage
  * @pages:      pages of a zspage that is populated wholly
  * @zspages:    with at least one object

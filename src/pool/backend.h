@@ -69,6 +69,8 @@ struct uz__backend {
 };
 
 extern const struct uz__backend uz__zsmalloc;
+extern const struct uz__backend uz__zbud;
+extern const struct uz__backend uz__z3fold;
 
 /**
  * struct uz_pool - the part of a pool that every backend has first

@@ -4,7 +4,7 @@
  * common (arena, limit, maps' tokens) and hands the calls on.
  *
  * The rooms: limit.c the count of memory; token.c who holds which map;
- * zsmalloc/ the default backend.
+ * zsmalloc/ the default backend, zbud/ two simple ones.
  */
 #include <errno.h>
 #include <string.h>
@@ -19,6 +19,8 @@
 /* The first is the default one. */
 static const struct uz__backend *const backends[] = {
 	&uz__zsmalloc,
+	&uz__zbud,
+	&uz__z3fold,
 };
 
 #define NR_BACKENDS (sizeof(backends) / sizeof(backends[0]))

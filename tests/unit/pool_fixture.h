@@ -4,8 +4,12 @@
 
 /*
  * What the tests of the pool share: a pool on a new memfd, objects whose
- * bytes tell whose they are. Include after <cmocka.h>.
+ * bytes tell whose they are. Include after <cmocka.h>. UZ_ZPOOL in
+ * the environment names the backend.
  */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -30,6 +34,9 @@ static inline void fixture_open(struct fixture *f, unsigned int windows)
 	f->config.class_fine = 0;
 	f->config.class_step = 8;
 	f->config.keep_empty = 0;
+	if (getenv("UZ_ZPOOL"))
+		snprintf(f->config.backend, sizeof(f->config.backend), "%s",
+			 getenv("UZ_ZPOOL"));
 	f->fd = uz_shm_memfd("test");
 	assert_true(f->fd >= 0);
 	assert_int_equal(uz_pool_create(&f->pool, f->fd, &f->config), 0);
@@ -96,25 +103,56 @@ static inline uz_ref_t fixture_alloc(struct fixture *f, uint32_t size,
 				     uint32_t owner)
 {
 	uz_ref_t ref = UINT64_MAX;
-	uint8_t *bytes;
+	uint8_t bytes[UZ_POOL_MAX_OBJECT];
 	uint32_t i;
 
 	assert_int_equal(uz_pool_alloc(f->pool, size, owner, 0, &ref), 0);
-	bytes = uz_pool_bytes(f->pool, ref);
-	assert_int_equal((uintptr_t)bytes % 8, 0);
+	assert_int_equal((uintptr_t)uz_pool_bytes(f->pool, ref) % 8, 0);
 	for (i = 0; i < size; i++)
 		bytes[i] = fixture_byte(owner, i);
+	/* In two parts that meet anywhere. */
+	uz_pool_write(f->pool, ref, 0, bytes, size / 3);
+	uz_pool_write(f->pool, ref, size / 3, bytes + size / 3,
+		      size - size / 3);
 	return ref;
+}
+
+/* The bytes of a mapped object are as they were written. */
+static inline void fixture_same_mapped(struct fixture *f,
+				       const struct uz_map *map, uint32_t size,
+				       uint32_t owner)
+{
+	uint8_t copy[UZ_POOL_MAX_OBJECT];
+	const uint8_t *bytes = uz_pool_view(f->pool, map, size, copy);
+	uint32_t i;
+
+	for (i = 0; i < size; i++)
+		assert_int_equal(bytes[i], fixture_byte(owner, i));
 }
 
 static inline void fixture_same(struct fixture *f, uz_ref_t ref, uint32_t size,
 				uint32_t owner)
 {
-	const uint8_t *bytes = uz_pool_bytes(f->pool, ref);
-	uint32_t i;
+	struct uz_map map;
 
-	for (i = 0; i < size; i++)
-		assert_int_equal(bytes[i], fixture_byte(owner, i));
+	uz_pool_map(f->pool, ref, &map);
+	fixture_same_mapped(f, &map, size, owner);
+	uz_pool_unmap(f->pool, &map);
+}
+
+static inline bool fixture_can(const struct fixture *f, unsigned int caps)
+{
+	return (uz_pool_caps(f->pool) & caps) == caps;
+}
+
+/*
+ * The size of the largest object of which each takes a page and no more,
+ * when there are no others.
+ */
+static inline uint32_t fixture_page(const struct fixture *f)
+{
+	/* Fragments of 256 bytes have a link of 8 bytes. */
+	return fixture_can(f, UZ_POOL_LINEAR) ? 4096 : 16 * 248;
 }
 
 /* Which window a ref lies in. */

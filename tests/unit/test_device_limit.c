@@ -45,6 +45,17 @@ static uint64_t fill(struct fixture *f)
 	return i - 1;
 }
 
+/* The fewest bytes of raw pages that a limit must have room for. */
+static uint64_t room(void)
+{
+	const char *name = getenv("UZ_ZPOOL");
+
+	/* A raw page and its checksum keep another such one out of two pages. */
+	if (name && strcmp(name, "scatter"))
+		return LIMIT / 2 - LIMIT / 16;
+	return LIMIT - LIMIT / 16;
+}
+
 static void test_growth_stops_at_the_limit(void **state)
 {
 	unsigned char page[UZ_PAGE_SIZE];
@@ -56,7 +67,7 @@ static void test_growth_stops_at_the_limit(void **state)
 	fixture_open(&f, NULL, SIZE);
 	uz_device_set_limit(f.dev, LIMIT);
 	n = fill(&f);
-	assert_true(n * UZ_PAGE_SIZE > LIMIT - LIMIT / 16);
+	assert_true(n * UZ_PAGE_SIZE > room());
 	uz_device_stat(f.dev, &stat);
 	assert_int_equal(stat.limit_rejections, 1);
 	assert_int_equal(stat.failed_writes, 1);

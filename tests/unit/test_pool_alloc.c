@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Objects come and go: where they lie, that they keep their bytes, in which
- * order places are used again, and when memory returns to the system.
+ * Objects come and go: they keep their bytes, are counted, and memory returns
+ * to the system.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -41,132 +41,6 @@ static void test_objects_keep_their_bytes(void **state)
 	fixture_close(&f);
 }
 
-/* 3000 bytes: most objects lie in two pages. No gap, no copy. */
-static void test_straddling(void **state)
-{
-	uz_ref_t refs[20];
-	struct fixture f;
-	unsigned int i;
-
-	(void)state;
-	fixture_open(&f, 4);
-	for (i = 0; i < 20; i++)
-		refs[i] = fixture_alloc(&f, 3000, i);
-	for (i = 0; i < 20; i++) {
-		assert_int_equal(refs[i] * UZ_REF_UNIT, i * 3000);
-		fixture_same(&f, refs[i], 3000, i);
-	}
-	assert_int_equal(uz_pool_used_bytes(f.pool), PAGES(15));
-	for (i = 0; i < 20; i++)
-		uz_pool_free(f.pool, refs[i]);
-	fixture_close(&f);
-}
-
-/* Only as many pages as the objects reach into. */
-static void test_populated_page_by_page(void **state)
-{
-	struct fixture f;
-	uz_ref_t refs[3];
-
-	(void)state;
-	fixture_open(&f, 4);
-	assert_int_equal(fixture_resident(&f), 0);
-	refs[0] = fixture_alloc(&f, 2000, 0);
-	assert_int_equal(fixture_resident(&f), PAGES(1));
-	refs[1] = fixture_alloc(&f, 2000, 1);
-	assert_int_equal(fixture_resident(&f), PAGES(1));
-	refs[2] = fixture_alloc(&f, 2000, 2);
-	assert_int_equal(fixture_resident(&f), PAGES(2));
-	fixture_check(&f);
-	uz_pool_free(f.pool, refs[0]);
-	uz_pool_free(f.pool, refs[1]);
-	uz_pool_free(f.pool, refs[2]);
-	fixture_close(&f);
-}
-
-static void test_lowest_place_first(void **state)
-{
-	uz_ref_t refs[100], again;
-	struct fixture f;
-	unsigned int i;
-
-	(void)state;
-	fixture_open(&f, 4);
-	for (i = 0; i < 100; i++)
-		refs[i] = fixture_alloc(&f, 104, i);
-	uz_pool_free(f.pool, refs[80]);
-	uz_pool_free(f.pool, refs[3]);
-	uz_pool_free(f.pool, refs[70]);
-	again = fixture_alloc(&f, 104, 3);
-	assert_int_equal(again, refs[3]);
-	again = fixture_alloc(&f, 104, 70);
-	assert_int_equal(again, refs[70]);
-	again = fixture_alloc(&f, 104, 80);
-	assert_int_equal(again, refs[80]);
-	for (i = 0; i < 100; i++)
-		uz_pool_free(f.pool, refs[i]);
-	fixture_close(&f);
-}
-
-/* Of several zspages with holes the fullest is filled up. */
-static void test_fullest_first(void **state)
-{
-	enum {
-		PER = 32,
-		NR = 3 * PER
-	}; /* 32 objects of 4096 in a zspage */
-	uz_ref_t refs[NR], ref;
-	struct fixture f;
-	unsigned int i;
-
-	(void)state;
-	fixture_open(&f, 8);
-	for (i = 0; i < NR; i++) {
-		refs[i] = fixture_alloc(&f, 4096, i);
-		assert_int_equal(fixture_window(refs[i]), i / PER);
-	}
-	for (i = 0; i < 20; i++)
-		uz_pool_free(f.pool, refs[i]); /* window 0: 12 left */
-	for (i = 0; i < 5; i++)
-		uz_pool_free(f.pool, refs[PER + i]); /* window 1: 27 left */
-	for (i = 0; i < 12; i++)
-		uz_pool_free(f.pool, refs[2 * PER + i]); /* window 2: 20 */
-	fixture_check(&f);
-	for (i = 0; i < 5 + 12 + 20; i++) {
-		ref = fixture_alloc(&f, 4096, i);
-		assert_int_equal(fixture_window(ref), i < 5	   ? 1
-						      : i < 5 + 12 ? 2
-								   : 0);
-	}
-	assert_int_equal(fixture_stat(&f).zspages, 3);
-	for (i = 0; i < NR; i++)
-		uz_pool_free(f.pool, refs[i]);
-	fixture_close(&f);
-}
-
-/* A place in a zspage that is nearly empty is taken before another grows. */
-static void test_holes_before_growth(void **state)
-{
-	uz_ref_t refs[40];
-	struct fixture f;
-	uint64_t used;
-	unsigned int i;
-
-	(void)state;
-	fixture_open(&f, 8);
-	for (i = 0; i < 40; i++) /* one full zspage and eight pages */
-		refs[i] = fixture_alloc(&f, 4096, i);
-	used = uz_pool_used_bytes(f.pool);
-	for (i = 0; i < 31; i++)
-		uz_pool_free(f.pool, refs[i]);
-	for (i = 0; i < 31; i++)
-		refs[i] = fixture_alloc(&f, 4096, i);
-	assert_int_equal(uz_pool_used_bytes(f.pool), used);
-	for (i = 0; i < 40; i++)
-		uz_pool_free(f.pool, refs[i]);
-	fixture_close(&f);
-}
-
 static void test_memory_is_given_back(void **state)
 {
 	enum {
@@ -179,7 +53,7 @@ static void test_memory_is_given_back(void **state)
 	(void)state;
 	fixture_open(&f, 64);
 	for (i = 0; i < NR; i++)
-		refs[i] = fixture_alloc(&f, 4096, i);
+		refs[i] = fixture_alloc(&f, fixture_page(&f), i);
 	assert_int_equal(fixture_resident(&f), PAGES(NR));
 	for (i = 0; i < NR / 2; i++)
 		uz_pool_free(f.pool, refs[i]);
@@ -193,10 +67,11 @@ static void test_memory_is_given_back(void **state)
 	fixture_close(&f);
 }
 
-/* Up to keep_empty stays, and any class uses it before the system's. */
-static void test_empty_windows_are_kept(void **state)
+/* No more than keep_empty stays, and it is used before the system's. */
+static void test_empty_memory_is_kept(void **state)
 {
 	uz_ref_t refs[32 * 4];
+	uint64_t kept;
 	struct fixture f;
 	unsigned int i;
 
@@ -206,18 +81,19 @@ static void test_empty_windows_are_kept(void **state)
 	f.config.keep_empty = PAGES(2 * WINDOW_PAGES);
 	assert_int_equal(uz_pool_create(&f.pool, f.fd, &f.config), 0);
 	for (i = 0; i < 32 * 4; i++)
-		refs[i] = fixture_alloc(&f, 4096, i);
+		refs[i] = fixture_alloc(&f, fixture_page(&f), i);
 	for (i = 0; i < 32 * 4; i++)
 		uz_pool_free(f.pool, refs[i]);
-	assert_int_equal(fixture_stat(&f).empty_bytes, PAGES(2 * WINDOW_PAGES));
-	assert_int_equal(fixture_resident(&f), PAGES(2 * WINDOW_PAGES));
+	kept = fixture_stat(&f).empty_bytes;
+	assert_int_equal(kept, PAGES(2 * WINDOW_PAGES));
+	assert_int_equal(fixture_resident(&f), kept);
 	fixture_check(&f);
-	for (i = 0; i < 40; i++)
-		refs[i] = fixture_alloc(&f, 2048, i);
-	assert_int_equal(fixture_stat(&f).empty_bytes, PAGES(WINDOW_PAGES));
-	assert_int_equal(fixture_resident(&f), PAGES(2 * WINDOW_PAGES));
+	for (i = 0; i < 32; i++)
+		refs[i] = fixture_alloc(&f, fixture_page(&f), i);
+	assert_true(fixture_stat(&f).empty_bytes < kept);
+	assert_int_equal(fixture_resident(&f), kept);
 	fixture_check(&f);
-	for (i = 0; i < 40; i++)
+	for (i = 0; i < 32; i++)
 		uz_pool_free(f.pool, refs[i]);
 	uz_pool_trim(f.pool);
 	assert_int_equal(fixture_stat(&f).empty_bytes, 0);
@@ -225,63 +101,81 @@ static void test_empty_windows_are_kept(void **state)
 	fixture_close(&f);
 }
 
-/* A short zspage keeps no more of a kept window than it can use. */
-static void test_short_zspage_in_kept_window(void **state)
+/* What is said class by class adds up to what is said of all. */
+static void test_classes_add_up(void **state)
 {
-	uz_ref_t refs[32];
+	uint64_t used = 0, objects = 0, deferred = 0, waste = 0;
+	struct uz_pool_class_stat class;
+	static uz_ref_t refs[500];
+	struct uz_pool_stat stat;
 	struct fixture f;
-	unsigned int i;
+	unsigned int i, k;
+	uint64_t groups;
 
 	(void)state;
-	fixture_open(&f, 4);
-	uz_pool_destroy(f.pool);
-	f.config.keep_empty = PAGES(WINDOW_PAGES);
-	assert_int_equal(uz_pool_create(&f.pool, f.fd, &f.config), 0);
-	for (i = 0; i < 32; i++)
-		refs[i] = fixture_alloc(&f, 4096, i);
-	for (i = 0; i < 32; i++)
+	fixture_open(&f, 600);
+	for (i = 0; i < 500; i++)
+		refs[i] = fixture_alloc(&f, 1 + i * 31 % UZ_POOL_MAX_OBJECT, i);
+	for (i = 0; i < 500; i += 2)
 		uz_pool_free(f.pool, refs[i]);
-	assert_int_equal(fixture_resident(&f), PAGES(32));
-	refs[0] = fixture_alloc(&f, 8, 0);
-	assert_int_equal(fixture_resident(&f), PAGES(1));
-	fixture_check(&f);
-	uz_pool_free(f.pool, refs[0]);
+	for (k = 0; uz_pool_class_stat(f.pool, k, &class); k++) {
+		groups = class.full + class.growing;
+		for (i = 0; i < UZ_POOL_GROUPS; i++)
+			groups += class.fullness[i];
+		assert_int_equal(groups, class.zspages);
+		used += class.used_bytes;
+		objects += class.objects;
+		deferred += class.deferred;
+		waste += class.waste;
+	}
+	assert_true(k > 0);
+	stat = fixture_stat(&f);
+	assert_int_equal(used + stat.empty_bytes, stat.used_bytes);
+	assert_int_equal(objects, stat.objects);
+	assert_int_equal(deferred, stat.deferred);
+	assert_int_equal(waste, used - stat.object_bytes);
+	for (i = 1; i < 500; i += 2)
+		uz_pool_free(f.pool, refs[i]);
 	fixture_close(&f);
 }
+
+struct seen {
+	const struct uz_pool *pool;
+	const uz_ref_t *refs;
+	unsigned int times[50];
+};
 
 static int count_object(void *arg, uz_ref_t ref, uint32_t class_size,
 			uint32_t owner)
 {
-	uint32_t *seen = arg;
+	struct seen *seen = arg;
 
-	(void)ref;
-	assert_int_equal(class_size, 8 * (owner + 1));
-	seen[owner]++;
+	assert_true(owner < 50);
+	assert_int_equal(ref, seen->refs[owner]);
+	assert_int_equal(class_size,
+			 uz_pool_class_size(seen->pool, 80 * (owner + 1)));
+	seen->times[owner]++;
 	return 0;
 }
 
 static void test_for_each(void **state)
 {
-	uint32_t seen[50] = { 0 };
 	uz_ref_t refs[50];
-	struct uz_map map;
+	struct seen seen = { .refs = refs };
 	struct fixture f;
 	uint32_t i;
 
 	(void)state;
 	fixture_open(&f, 64);
+	seen.pool = f.pool;
 	for (i = 0; i < 50; i++)
-		refs[i] = fixture_alloc(&f, 8 * (i + 1), i);
-	/* Freed is not live, deferred or not. */
-	uz_pool_map(f.pool, refs[7], &map);
-	uz_pool_free(f.pool, refs[7]);
+		refs[i] = fixture_alloc(&f, 80 * (i + 1), i);
 	uz_pool_free(f.pool, refs[8]);
-	assert_int_equal(uz_pool_for_each(f.pool, count_object, seen), 0);
+	assert_int_equal(uz_pool_for_each(f.pool, count_object, &seen), 0);
 	for (i = 0; i < 50; i++)
-		assert_int_equal(seen[i], i != 7 && i != 8);
-	uz_pool_unmap(f.pool, &map);
+		assert_int_equal(seen.times[i], i != 8);
 	for (i = 0; i < 50; i++)
-		if (i != 7 && i != 8)
+		if (i != 8)
 			uz_pool_free(f.pool, refs[i]);
 	fixture_close(&f);
 }
@@ -317,14 +211,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_objects_keep_their_bytes),
-		cmocka_unit_test(test_straddling),
-		cmocka_unit_test(test_populated_page_by_page),
-		cmocka_unit_test(test_lowest_place_first),
-		cmocka_unit_test(test_fullest_first),
-		cmocka_unit_test(test_holes_before_growth),
 		cmocka_unit_test(test_memory_is_given_back),
-		cmocka_unit_test(test_empty_windows_are_kept),
-		cmocka_unit_test(test_short_zspage_in_kept_window),
+		cmocka_unit_test(test_empty_memory_is_kept),
+		cmocka_unit_test(test_classes_add_up),
 		cmocka_unit_test(test_for_each),
 		cmocka_unit_test(test_for_each_stops),
 	};

@@ -40,12 +40,12 @@ static void test_limit_is_exact(void **state)
 	fixture_open(&f, 8);
 	uz_pool_set_limit(f.pool, PAGES(10));
 	for (i = 0; i < 10; i++)
-		refs[i] = fixture_alloc(&f, 4096, i);
+		refs[i] = fixture_alloc(&f, fixture_page(&f), i);
 	assert_int_equal(uz_pool_used_bytes(f.pool), PAGES(10));
-	refused(&f, 4096);
+	refused(&f, fixture_page(&f));
 	refused(&f, 100);
 	uz_pool_set_limit(f.pool, 0);
-	uz_pool_free(f.pool, fixture_alloc(&f, 4096, 10));
+	uz_pool_free(f.pool, fixture_alloc(&f, fixture_page(&f), 10));
 	for (i = 0; i < 10; i++)
 		uz_pool_free(f.pool, refs[i]);
 	fixture_close(&f);
@@ -60,13 +60,13 @@ static void test_limit_is_rounded_up(void **state)
 	fixture_open(&f, 8);
 	uz_pool_set_limit(f.pool, 1);
 	assert_int_equal(fixture_stat(&f).limit_bytes, PAGES(1));
-	ref = fixture_alloc(&f, 4096, 0);
-	refused(&f, 4096);
+	ref = fixture_alloc(&f, fixture_page(&f), 0);
+	refused(&f, fixture_page(&f));
 	uz_pool_set_limit(f.pool, PAGES(1) + 1);
 	assert_int_equal(fixture_stat(&f).limit_bytes, PAGES(2));
 	uz_pool_free(f.pool, ref);
 	uz_pool_set_limit(f.pool, UINT64_MAX);
-	uz_pool_free(f.pool, fixture_alloc(&f, 4096, 0));
+	uz_pool_free(f.pool, fixture_alloc(&f, fixture_page(&f), 0));
 	fixture_close(&f);
 }
 
@@ -81,100 +81,16 @@ static void test_free_places_at_the_limit(void **state)
 	fixture_open(&f, 8);
 	uz_pool_set_limit(f.pool, PAGES(3));
 	for (i = 0; i < 6; i++)
-		refs[i] = fixture_alloc(&f, 2048, i);
-	refused(&f, 2048);
+		refs[i] = fixture_alloc(&f, fixture_page(&f) / 2, i);
+	refused(&f, fixture_page(&f) / 2);
 	for (i = 0; i < 6; i++) {
 		uz_pool_free(f.pool, refs[5 - i]);
-		refs[5 - i] = fixture_alloc(&f, 2048, 5 - i);
+		refs[5 - i] = fixture_alloc(&f, fixture_page(&f) / 2, 5 - i);
 	}
 	for (i = 0; i < 6; i++)
 		fixture_same(&f, refs[i], 2048, i);
 	for (i = 0; i < 6; i++)
 		uz_pool_free(f.pool, refs[i]);
-	fixture_close(&f);
-}
-
-static void test_over_limit(void **state)
-{
-	struct fixture f;
-	uz_ref_t a, b;
-
-	(void)state;
-	fixture_open(&f, 8);
-	uz_pool_set_limit(f.pool, PAGES(1));
-	a = fixture_alloc(&f, 4096, 0);
-	refused(&f, 4096);
-	assert_int_equal(uz_pool_alloc(f.pool, 4096, 1, UZ_POOL_OVER_LIMIT, &b),
-			 0);
-	assert_int_equal(uz_pool_used_bytes(f.pool), PAGES(2));
-	assert_int_equal(fixture_stat(&f).max_used_bytes, PAGES(2));
-	refused(&f, 4096);
-	uz_pool_free(f.pool, a);
-	a = fixture_alloc(&f, 4096, 0); /* its place needs no memory */
-	uz_pool_free(f.pool, a);
-	uz_pool_free(f.pool, b);
-	fixture_close(&f);
-}
-
-static void test_limit_below_use(void **state)
-{
-	uz_ref_t refs[10];
-	struct fixture f;
-	unsigned int i;
-
-	(void)state;
-	fixture_open(&f, 8);
-	for (i = 0; i < 10; i++)
-		refs[i] = fixture_alloc(&f, 4096, i);
-	uz_pool_set_limit(f.pool, PAGES(4));
-	refused(&f, 4096);
-	for (i = 0; i < 10; i++)
-		fixture_same(&f, refs[i], 4096, i);
-	uz_pool_free(f.pool, refs[9]);
-	refs[9] = fixture_alloc(&f, 4096, 9);
-	for (i = 0; i < 10; i++)
-		uz_pool_free(f.pool, refs[i]);
-	refs[0] = fixture_alloc(&f, 4096, 0);
-	uz_pool_free(f.pool, refs[0]);
-	fixture_close(&f);
-}
-
-/* Memory kept for reuse must not be what refuses a store. */
-static void test_kept_memory_is_no_obstacle(void **state)
-{
-	uz_ref_t refs[32], small, other;
-	struct fixture f;
-	unsigned int i;
-
-	(void)state;
-	fixture_open(&f, 8);
-	uz_pool_destroy(f.pool);
-	f.config.keep_empty = PAGES(4 * WINDOW_PAGES);
-	assert_int_equal(uz_pool_create(&f.pool, f.fd, &f.config), 0);
-	uz_pool_set_limit(f.pool, PAGES(33));
-	small = fixture_alloc(&f, 4000, 100);
-	for (i = 0; i < 32; i++)
-		refs[i] = fixture_alloc(&f, 4096, i);
-	refused(&f, 4000);
-	for (i = 0; i < 32; i++)
-		uz_pool_free(f.pool, refs[i]);
-	assert_int_equal(fixture_stat(&f).empty_bytes, PAGES(32));
-	/* A zspage that must grow: the kept memory is given back. */
-	other = fixture_alloc(&f, 4000, 101);
-	assert_int_equal(fixture_stat(&f).empty_bytes, 0);
-	assert_int_equal(uz_pool_used_bytes(f.pool), PAGES(2));
-	uz_pool_free(f.pool, other);
-
-	/* A new zspage: the kept memory is used as it is. */
-	for (i = 0; i < 31; i++)
-		refs[i] = fixture_alloc(&f, 4096, i);
-	for (i = 0; i < 31; i++)
-		uz_pool_free(f.pool, refs[i]);
-	other = fixture_alloc(&f, 2048, 102);
-	assert_int_equal(uz_pool_used_bytes(f.pool), PAGES(33));
-	fixture_check(&f);
-	uz_pool_free(f.pool, other);
-	uz_pool_free(f.pool, small);
 	fixture_close(&f);
 }
 
@@ -187,44 +103,82 @@ static void test_arena_full(void **state)
 	(void)state;
 	fixture_open(&f, 2);
 	for (i = 0; i < 64; i++)
-		refs[i] = fixture_alloc(&f, 4096, i);
-	refused(&f, 4096);
+		refs[i] = fixture_alloc(&f, fixture_page(&f), i);
+	refused(&f, fixture_page(&f));
 	refused(&f, 8);
 	for (i = 0; i < 64; i++)
 		uz_pool_free(f.pool, refs[i]);
 	fixture_close(&f);
 }
 
-/* A large class grows by several pages at once, but not past the limit. */
-static void test_growth_ahead(void **state)
+static void test_over_limit(void **state)
 {
-	uz_ref_t refs[32 * 8 + 5];
+	struct fixture f;
+	uz_ref_t a, b;
+
+	(void)state;
+	fixture_open(&f, 8);
+	uz_pool_set_limit(f.pool, PAGES(1));
+	a = fixture_alloc(&f, fixture_page(&f), 0);
+	refused(&f, fixture_page(&f));
+	assert_int_equal(uz_pool_alloc(f.pool, fixture_page(&f), 1,
+				       UZ_POOL_OVER_LIMIT, &b),
+			 0);
+	assert_int_equal(uz_pool_used_bytes(f.pool), PAGES(2));
+	assert_int_equal(fixture_stat(&f).max_used_bytes, PAGES(2));
+	refused(&f, fixture_page(&f));
+	uz_pool_free(f.pool, a);
+	uz_pool_free(f.pool, b);
+	fixture_close(&f);
+}
+
+/* A limit that comes late stops growth, nothing else. */
+static void test_limit_below_use(void **state)
+{
+	uz_ref_t refs[10];
 	struct fixture f;
 	unsigned int i;
 
 	(void)state;
-	fixture_open(&f, 16);
-	for (i = 0; i < 32 * 8; i++)
-		refs[i] = fixture_alloc(&f, 4096, i);
-	assert_int_equal(uz_pool_used_bytes(f.pool), PAGES(32 * 8));
-	refs[i] = fixture_alloc(&f, 4096, i);
-	assert_int_equal(uz_pool_used_bytes(f.pool), PAGES(32 * 8 + 3));
-	fixture_check(&f);
-	for (i++; i < 32 * 8 + 3; i++)
-		refs[i] = fixture_alloc(&f, 4096, i);
-	assert_int_equal(uz_pool_used_bytes(f.pool), PAGES(32 * 8 + 3));
-	uz_pool_set_limit(f.pool, PAGES(32 * 8 + 4));
-	refs[i] = fixture_alloc(&f, 4096, i);
-	assert_int_equal(uz_pool_used_bytes(f.pool), PAGES(32 * 8 + 4));
-	refused(&f, 4096);
-	i++;
-	assert_int_equal(
-		uz_pool_alloc(f.pool, 4096, i, UZ_POOL_OVER_LIMIT, &refs[i]),
-		0);
-	assert_int_equal(uz_pool_used_bytes(f.pool), PAGES(32 * 8 + 5));
-	fixture_check(&f);
-	for (i = 0; i < 32 * 8 + 5; i++)
+	fixture_open(&f, 8);
+	for (i = 0; i < 10; i++)
+		refs[i] = fixture_alloc(&f, fixture_page(&f), i);
+	uz_pool_set_limit(f.pool, PAGES(4));
+	refused(&f, fixture_page(&f));
+	for (i = 0; i < 10; i++)
+		fixture_same(&f, refs[i], fixture_page(&f), i);
+	for (i = 0; i < 10; i++)
 		uz_pool_free(f.pool, refs[i]);
+	refs[0] = fixture_alloc(&f, fixture_page(&f), 0);
+	uz_pool_free(f.pool, refs[0]);
+	fixture_close(&f);
+}
+
+/* Memory kept for reuse must not be what refuses a store. */
+static void test_kept_memory_is_no_obstacle(void **state)
+{
+	static const uint32_t sizes[] = { 100, 2000, 4000, 4104 };
+	uz_ref_t refs[32], ref;
+	struct fixture f;
+	unsigned int i, k;
+
+	(void)state;
+	fixture_open(&f, 8);
+	uz_pool_destroy(f.pool);
+	f.config.keep_empty = PAGES(4 * WINDOW_PAGES);
+	assert_int_equal(uz_pool_create(&f.pool, f.fd, &f.config), 0);
+	uz_pool_set_limit(f.pool, PAGES(32));
+	for (k = 0; k < sizeof(sizes) / sizeof(sizes[0]); k++) {
+		for (i = 0; i < 32; i++)
+			refs[i] = fixture_alloc(&f, fixture_page(&f), i);
+		refused(&f, sizes[k]);
+		for (i = 0; i < 32; i++)
+			uz_pool_free(f.pool, refs[i]);
+		assert_int_equal(fixture_stat(&f).empty_bytes, PAGES(32));
+		ref = fixture_alloc(&f, sizes[k], 101);
+		fixture_check(&f);
+		uz_pool_free(f.pool, ref);
+	}
 	fixture_close(&f);
 }
 
@@ -239,7 +193,8 @@ static void *take_all(void *arg)
 {
 	struct greedy *g = arg;
 
-	while (!uz_pool_alloc(g->f->pool, 4096, g->nr, 0, &g->refs[g->nr]))
+	while (!uz_pool_alloc(g->f->pool, fixture_page(g->f), g->nr, 0,
+			      &g->refs[g->nr]))
 		g->nr++;
 	return NULL;
 }
@@ -286,7 +241,6 @@ int main(void)
 		cmocka_unit_test(test_limit_below_use),
 		cmocka_unit_test(test_kept_memory_is_no_obstacle),
 		cmocka_unit_test(test_arena_full),
-		cmocka_unit_test(test_growth_ahead),
 		cmocka_unit_test(test_limit_is_exact_in_a_race),
 	};
 
