@@ -36,6 +36,8 @@
 #include <uzram/util/delay.h>
 #include <uzram/util/shm.h>
 
+#include "stress_objects.h"
+
 #define THREADS	   4
 #define COMPACTORS 2
 #define ALL	   (THREADS + COMPACTORS + 1)
@@ -77,32 +79,6 @@ struct worker {
 	struct held held[HELD];
 };
 
-static uint64_t next_random(uint64_t *state)
-{
-	uint64_t x = *state;
-
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	*state = x;
-	return x * UINT64_C(0x2545f4914f6cdd1d);
-}
-
-static uint8_t pattern(uint32_t owner, uint32_t size, uint32_t at)
-{
-	uint32_t h = owner * 2654435761u ^ size * 40503u;
-
-	return (uint8_t)((h >> (at % 4 * 8)) + at);
-}
-
-static void fill(uint8_t *bytes, uint32_t owner, uint32_t size)
-{
-	uint32_t i;
-
-	for (i = 0; i < size; i++)
-		bytes[i] = pattern(owner, size, i);
-}
-
 static void fail(const char *what, uint32_t owner)
 {
 	fprintf(stderr, "stress_pool: slot %u: %s\n", owner, what);
@@ -133,16 +109,6 @@ static void release(struct held *h)
 		return;
 	verify(h);
 	uz_pool_unmap(pool, &h->map);
-}
-
-/* Most sizes fall into few classes, so that zspages are fought over. */
-static uint32_t random_size(uint64_t r)
-{
-	static const uint32_t few[] = { 8, 700, 704, 1500, 2900, 4096, 4104 };
-
-	if (r % 4)
-		return few[r / 4 % (sizeof(few) / sizeof(few[0]))];
-	return 1 + (uint32_t)(r / 4 % UZ_POOL_MAX_OBJECT);
 }
 
 static bool make(uint32_t owner, uint32_t size, unsigned int flags,
@@ -460,13 +426,6 @@ static void check_quiet(const char *when, uint64_t objects)
 			(unsigned long long)stat.deferred);
 		atomic_fetch_add(&failures, 1);
 	}
-}
-
-static uint64_t number_from(const char *name, uint64_t otherwise)
-{
-	const char *text = getenv(name);
-
-	return text ? strtoull(text, NULL, 0) : otherwise;
 }
 
 /* A new process takes over: the table is all it knows. */
