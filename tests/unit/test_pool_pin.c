@@ -147,6 +147,7 @@ static void test_long_pin(void **state)
 		uz_pool_unmap(f.pool, &passing);
 	}
 	assert_true(deferred(&f) >= NR / 10);
+	assert_true(fixture_stat(&f).deferred_bytes >= NR / 10 * 400);
 	fixture_check(&f);
 	for (i = 0; i < NR; i += 10) {
 		fixture_same_mapped(&f, &sleepers[i], 400, i);

@@ -57,6 +57,12 @@ void uz__keeper_hint(struct uz__zs *pool, const struct uz__zspage *z)
 	}
 }
 
+/* Seen soon while it works, and under the lock before it sleeps. */
+static bool stopping(struct uz__keeper *k)
+{
+	return atomic_load_explicit(&k->stop, memory_order_relaxed);
+}
+
 static bool any_hint(struct uz__keeper *k)
 {
 	unsigned int i;
@@ -246,7 +252,7 @@ static bool sleep_on(struct uz__zs *pool)
 	until.tv_nsec %= 1000000000;
 	uz_lock_acquire(&k->sleep);
 	atomic_store(&k->asleep, true);
-	while (!k->stop && !any_hint(k)) {
+	while (!stopping(k) && !any_hint(k)) {
 		if (released) {
 			pthread_cond_wait(&k->wake, &k->sleep.mutex);
 		} else if (pthread_cond_timedwait(&k->wake, &k->sleep.mutex,
@@ -258,7 +264,7 @@ static bool sleep_on(struct uz__zs *pool)
 		}
 	}
 	atomic_store(&k->asleep, false);
-	go_on = !k->stop;
+	go_on = !stopping(k);
 	uz_lock_release(&k->sleep);
 	return go_on;
 }
@@ -278,7 +284,8 @@ static void *keeper_main(void *arg)
 	 */
 	pthread_setschedparam(pthread_self(), SCHED_IDLE, &none);
 	do {
-		for (looks = 0; looks < LOOKS; looks++) {
+		for (looks = 0; looks < LOOKS && !stopping(&pool->keeper);
+		     looks++) {
 			if (serve_hints(pool))
 				looks = 0;
 			nanosleep(&pause, NULL);
@@ -324,7 +331,7 @@ void uz__keeper_fini(struct uz__zs *pool)
 
 	if (k->running) {
 		uz_lock_acquire(&k->sleep);
-		k->stop = true;
+		atomic_store(&k->stop, true);
 		pthread_cond_signal(&k->wake);
 		uz_lock_release(&k->sleep);
 		pthread_join(k->thread, NULL);

@@ -13,6 +13,7 @@ static void add_class(struct uz__class *c, struct uz_pool_stat *stat)
 	stat->objects += live;
 	stat->object_bytes += live * c->size;
 	stat->deferred += c->nr_deferred;
+	stat->deferred_bytes += c->nr_deferred * c->size;
 	stat->zspages += c->nr_zspages;
 	stat->meta_bytes += c->nr_zspages * uz__zspage_block_size(c);
 }

@@ -188,7 +188,7 @@ struct uz__keeper {
 	struct uz_lock work;
 	struct uz_lock sleep;
 	pthread_cond_t wake;
-	bool stop;
+	_Atomic bool stop;
 	_Alignas(UZ_CACHELINE) _Atomic bool asleep;
 	_Atomic uint32_t next;
 	_Atomic uint32_t hints[UZ__HINTS];
