@@ -168,7 +168,7 @@ void uz__crew_start(struct uz_device *dev)
 	struct uz__crew *crew = dev->crew;
 	sigset_t all, before;
 	unsigned int nr = 0;
-	char name[16];
+	char name[24]; /* the compiler cannot know how few there are */
 	int ret = 0;
 
 	atomic_store(&crew->stop, false);
