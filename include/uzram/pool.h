@@ -249,8 +249,8 @@ void uz_pool_free(struct uz_pool *pool, uz_ref_t ref);
  * @token: private: what it is known by in a build with debug checks
  * @pin:   private to the backend
  *
- * A plain value: it may be handed to another thread and released there, in
- * any order. Released exactly once.
+ * A plain value, released exactly once: in any order and by any thread if
+ * UZ_POOL_SLEEP_MAPPED, otherwise by the thread that mapped.
  */
 struct uz_map {
 	const void *bytes;

@@ -71,6 +71,7 @@ struct uz__backend {
 extern const struct uz__backend uz__zsmalloc;
 extern const struct uz__backend uz__zbud;
 extern const struct uz__backend uz__z3fold;
+extern const struct uz__backend uz__scatter_backend;
 
 /**
  * struct uz_pool - the part of a pool that every backend has first

@@ -4,7 +4,8 @@
  * common (arena, limit, maps' tokens) and hands the calls on.
  *
  * The rooms: limit.c the count of memory; token.c who holds which map;
- * zsmalloc/ the default backend, zbud/ two simple ones.
+ * zsmalloc/ the default backend, zbud/ two simple ones, scatter/ one
+ * for tests.
  */
 #include <errno.h>
 #include <string.h>
@@ -21,6 +22,7 @@ static const struct uz__backend *const backends[] = {
 	&uz__zsmalloc,
 	&uz__zbud,
 	&uz__z3fold,
+	&uz__scatter_backend,
 };
 
 #define NR_BACKENDS (sizeof(backends) / sizeof(backends[0]))

@@ -23,6 +23,8 @@ void __real_uz_pool_map_by(struct uz_pool *pool, uz_ref_t ref,
 			   struct uz_map *map, const char *who);
 void __wrap_uz_pool_map_by(struct uz_pool *pool, uz_ref_t ref,
 			   struct uz_map *map, const char *who);
+const void *__real_uz_pool_view(struct uz_pool *pool, const struct uz_map *map,
+				uint32_t len, void *copy);
 const void *__wrap_uz_pool_view(struct uz_pool *pool, const struct uz_map *map,
 				uint32_t len, void *copy);
 void __real_uz_pool_unmap_by(struct uz_pool *pool, const struct uz_map *map,
@@ -83,8 +85,11 @@ void __wrap_uz_pool_map_by(struct uz_pool *pool, uz_ref_t ref,
 const void *__wrap_uz_pool_view(struct uz_pool *pool, const struct uz_map *map,
 				uint32_t len, void *copy)
 {
+	const void *bytes = __real_uz_pool_bytes(pool, map->ref);
+
 	expect(held, "a view without a map");
-	return memcpy(copy, __real_uz_pool_bytes(pool, map->ref), len);
+	return bytes ? memcpy(copy, bytes, len)
+		     : __real_uz_pool_view(pool, map, len, copy);
 }
 
 void __wrap_uz_pool_unmap_by(struct uz_pool *pool, const struct uz_map *map,

@@ -88,7 +88,7 @@ static void test_free_places_at_the_limit(void **state)
 		refs[5 - i] = fixture_alloc(&f, fixture_page(&f) / 2, 5 - i);
 	}
 	for (i = 0; i < 6; i++)
-		fixture_same(&f, refs[i], 2048, i);
+		fixture_same(&f, refs[i], fixture_page(&f) / 2, i);
 	for (i = 0; i < 6; i++)
 		uz_pool_free(f.pool, refs[i]);
 	fixture_close(&f);
