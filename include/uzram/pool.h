@@ -553,6 +553,17 @@ bool uz_pool_class_stat(struct uz_pool *pool, unsigned int nth,
 uint64_t uz_pool_used_bytes(const struct uz_pool *pool);
 
 /**
+ * uz_pool_over_limit() - does the arena hold more than its limit?
+ * @pool: the pool
+ *
+ * After UZ_POOL_OVER_LIMIT, or because the limit was lowered.
+ *
+ * Context: any thread; two loads.
+ * Return:  true if it does.
+ */
+bool uz_pool_over_limit(const struct uz_pool *pool);
+
+/**
  * uz_pool_reset_max() - let max_used_bytes begin again from used_bytes
  * @pool: the pool
  *

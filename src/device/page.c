@@ -16,9 +16,13 @@
  * Nothing is held while a codec runs but a pin, which stops nobody.
  */
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 
 #include "device_priv.h"
+
+/* How often what was taken beyond the limit is looked for in vain. */
+#define RETURN_TRIES 8
 
 static int page_decode(struct uz_io *io, const struct uz__pinned *p,
 		       uint64_t index, void *buf)
@@ -128,6 +132,23 @@ static bool page_shrinks(const struct uz_device *dev, uz_slot_t old,
 }
 
 /*
+ * The limit was passed and an object freed since; but what it left may be a
+ * part of a page. Have objects moved together until that is given back. What
+ * could gain it may be locked or pinned just now, so it is tried more often.
+ */
+static void page_return(struct uz_io *io)
+{
+	unsigned int tries = RETURN_TRIES;
+
+	while (tries && uz_pool_over_limit(io->dev->pool)) {
+		if (uz__reclaim(io))
+			continue;
+		tries--;
+		sched_yield();
+	}
+}
+
+/*
  * Swap in what was encoded for a slot held pinned. At the limit, an object
  * that needs no more room than the old one may pass it until the old one is
  * freed; that is only right if it really replaces that old one, hence a swap.
@@ -139,11 +160,13 @@ static int page_swap(struct uz_io *io, uint64_t index,
 	struct uz_device *dev = io->dev;
 	uz_slot_t old = p->slot;
 	uz_slot_t slot;
+	bool over;
 	int err;
 
 	err = reclaim ? page_place_reclaim(io, index, e, &slot)
 		      : page_place(io, index, e, 0, &slot);
-	if (err == -ENOSPC && page_shrinks(dev, old, e))
+	over = err == -ENOSPC && page_shrinks(dev, old, e);
+	if (over)
 		err = page_place(io, index, e, UZ_POOL_OVER_LIMIT, &slot);
 	if (err)
 		return err;
@@ -155,6 +178,8 @@ static int page_swap(struct uz_io *io, uint64_t index,
 	uz__unpin(io, p);
 	uz__stat_slot(io->cnt, slot, 1);
 	page_release(io, old);
+	if (over)
+		page_return(io);
 	return 0;
 }
 

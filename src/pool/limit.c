@@ -60,6 +60,14 @@ uint64_t uz_pool_used_bytes(const struct uz_pool *pool)
 	       UZ_PAGE_SIZE;
 }
 
+bool uz_pool_over_limit(const struct uz_pool *pool)
+{
+	uint64_t limit =
+		atomic_load_explicit(&pool->limit_pages, memory_order_relaxed);
+
+	return limit && uz_pool_used_bytes(pool) > limit * UZ_PAGE_SIZE;
+}
+
 void uz_pool_reset_max(struct uz_pool *pool)
 {
 	atomic_store_explicit(&pool->max_pages, 0, memory_order_relaxed);

@@ -68,7 +68,9 @@ expect_errno ENOSPC dd if=/dev/urandom of="$dev_block" bs=1M seek=32 \
 expect_errno ENOSPC dd if=/dev/urandom of="$dev_block" bs=1M seek=512 \
 	count=256 iflag=fullblock oflag=direct conv=notrunc status=none
 cmp -n $((32 << 20)) "$tmp/first" "$dev_block"
-[ "$(mm_stat 3)" -le "$set_to" ] || fail 'more is used than the limit'
+# Overwriting at the limit may leave parts of a few pages: see uzram(7).
+[ "$(mm_stat 3)" -le $((set_to + 32 * 4096)) ] ||
+	fail 'more is used than the limit'
 expect_equal "$(killed)" 0 'processes killed'
 
 # Room that is given back can be used again.

@@ -20,6 +20,7 @@
 
 #define SIZE  (64u << 20)
 #define LIMIT (4u << 20)
+#define CREEP (32u * UZ_PAGE_SIZE)
 
 static uint64_t used(struct fixture *f)
 {
@@ -59,6 +60,42 @@ static uint64_t room(void)
 	if (getenv("UZ_ZPOOL") && !scatters())
 		return LIMIT / 2 - LIMIT / 16;
 	return LIMIT - LIMIT / 16;
+}
+
+/* A page of which @noise bytes do not compress. */
+static void page_mixed(void *page, uint64_t seed, uint32_t noise)
+{
+	page_noise(page, seed);
+	memset((char *)page + noise, 0, UZ_PAGE_SIZE - noise);
+}
+
+/*
+ * Overwriting by what is smaller goes on at the limit, and does not creep past
+ * it: what an object frees may be less than a page, what the new one takes is
+ * a whole one. What stays is at most a part of a page for each size class.
+ */
+static void test_overwriting_does_not_creep(void **state)
+{
+	unsigned char page[UZ_PAGE_SIZE];
+	uint64_t n, i;
+	struct fixture f;
+
+	(void)state;
+	fixture_open(&f, NULL, SIZE);
+	uz_device_set_limit(f.dev, LIMIT);
+	for (n = 0;; n++) {
+		page_mixed(page, n, 1000 + n * 37 % 2500);
+		if (uz_page_store(f.io, n, page))
+			break;
+	}
+	for (i = 0; i < 20 * n; i++) {
+		uint64_t index = i * 7919 % n;
+
+		page_mixed(page, i, 1000 + index * 37 % 2500 - i / n * 40);
+		assert_int_equal(uz_page_store(f.io, index, page), 0);
+		assert_true(used(&f) <= LIMIT + CREEP);
+	}
+	fixture_close(&f);
 }
 
 static void test_growth_stops_at_the_limit(void **state)
@@ -285,6 +322,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_growth_stops_at_the_limit),
+		cmocka_unit_test(test_overwriting_does_not_creep),
 		cmocka_unit_test(test_overwrites_succeed_at_the_limit),
 		cmocka_unit_test(test_growing_overwrite_leaves_the_old),
 		cmocka_unit_test(test_dropping_makes_room),
