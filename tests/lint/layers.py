@@ -47,7 +47,7 @@ def layer_of(path):
     if parts[0] == 'compress':
         return 'compress'
     if parts[:2] == ('include', 'uzram'):
-        return 'util' if parts[2] == 'util' else path.stem
+        return path.stem if len(parts) == 3 else parts[2]
     if parts[:2] == ('tests', 'unit'):
         name = path.stem.split('_')
         return name[1] if len(name) > 1 and name[1] in SEES else None
