@@ -92,6 +92,46 @@ static void start(struct fixture *f)
 	assert_int_equal(uz_pool_keep(f->pool), 0);
 }
 
+static bool has_windows(struct fixture *f)
+{
+	return fixture_stat(f).empty_bytes > 0;
+}
+
+static bool has_no_windows(struct fixture *f)
+{
+	return !has_windows(f);
+}
+
+/* New zspages find a window that has memory, and it is not kept for ever. */
+static void test_windows_for_new_zspages(void **state)
+{
+	struct fixture f;
+	unsigned int i, tries = 0;
+	uint64_t first;
+
+	(void)state;
+	start(&f);
+	/* Each object opens a class of its own, until a window is ready. */
+	for (i = 0; i < 100 && !has_windows(&f); i++) {
+		assert_int_equal(uz_pool_alloc(f.pool, 8 * (i + 1), i, 0,
+					       &refs[nr_refs]),
+				 0);
+		nr_refs++;
+		while (!has_windows(&f) && tries++ % 1000)
+			usleep(1000);
+	}
+	assert_true(has_windows(&f));
+	first = fixture_stat(&f).zspages;
+	assert_int_equal(uz_pool_alloc(f.pool, 2000, 0, 0, &refs[nr_refs]), 0);
+	nr_refs++;
+	assert_int_equal(fixture_stat(&f).zspages, first + 1);
+	assert_true(soon(&f, has_no_windows));
+	fixture_check(&f);
+	/* What was ahead of use in new zspages is gone, too. */
+	assert_true(uz_pool_used_bytes(f.pool) <= PAGES(nr_refs));
+	finish(&f);
+}
+
 static void test_comes_and_goes(void **state)
 {
 	struct fixture f;
@@ -155,6 +195,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_comes_and_goes),
+		cmocka_unit_test(test_windows_for_new_zspages),
 		cmocka_unit_test(test_no_obstacle_at_the_limit),
 		cmocka_unit_test(test_refused_by_the_system),
 		cmocka_unit_test(test_ends_at_work),

@@ -139,7 +139,8 @@ static int take_place(struct uz__zs *pool, unsigned int class,
 	place->index = index;
 	place->missing = (pages | grow) & ~z->ready;
 	z->filling += !!place->missing;
-	place->low = runs_low(c, z, index, pages);
+	/* Of a new one the keeper must know even if it has enough for now. */
+	place->low = fresh || runs_low(c, z, index, pages);
 	return 0;
 }
 

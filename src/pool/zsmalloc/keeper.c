@@ -4,7 +4,8 @@
  *
  * A store that takes the first place in a page of which the next ones are
  * missing leaves a hint: the zspage. The keeper's thread charges and populates
- * some pages of it, so that the stores to come find them. Hints may be lost:
+ * some pages of it, so that the stores to come find them. So it does with some
+ * windows for the zspages that will be opened next. Hints may be lost:
  * who needs a page that is not there populates it, as if there were no keeper.
  *
  * What lies ready and was not used is given back: soon after the last hint,
@@ -22,6 +23,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #include "zsmalloc_priv.h"
@@ -32,6 +34,8 @@
 #define GROW_MIN   2 /* pages */
 #define GROW_MAX   32
 #define GROW_SHARE 8 /* of a class's pages */
+#define OPENS_MAX  16 /* windows prepared for new zspages */
+#define SLACK_NS   5000 /* that its sleeps may be longer; usually 50 us */
 
 /* ---- hints ---- */
 
@@ -155,13 +159,22 @@ static void note_ahead(struct uz__class *c, struct uz__zspage *z,
 		uz__zspage_hold(c, z, z->held, end > first ? end : first);
 }
 
+/* It is to be given back what was populated ahead and not used. */
+static void remember(struct uz__zs *pool, const struct uz__zspage *z)
+{
+	struct uz__keeper *k = &pool->keeper;
+
+	if (k->nr == UZ__AHEAD)
+		release_oldest(pool);
+	k->ahead[(k->first + k->nr++) % UZ__AHEAD] = uz__zspage_window(pool, z);
+}
+
 static void grow(struct uz__zs *pool, struct uz__class *c, struct uz__zspage *z,
 		 uint64_t add)
 {
 	uint64_t base = uz__window_offset(pool, uz__zspage_window(pool, z));
 	unsigned int first = (unsigned int)__builtin_ctzll(add);
 	unsigned int last = 63 - (unsigned int)__builtin_clzll(add);
-	struct uz__keeper *k = &pool->keeper;
 	struct uz__block *block;
 	int ret;
 
@@ -181,11 +194,8 @@ static void grow(struct uz__zs *pool, struct uz__class *c, struct uz__zspage *z,
 	block = uz__zspage_settle(pool, c, z);
 	uz_lock_release(&c->lock);
 	uz__zspage_retire(pool, z, block);
-	if (block)
-		return;
-	if (k->nr == UZ__AHEAD)
-		release_oldest(pool);
-	k->ahead[(k->first + k->nr++) % UZ__AHEAD] = uz__zspage_window(pool, z);
+	if (!block)
+		remember(pool, z);
 }
 
 /* keeper.work is held. */
@@ -197,12 +207,17 @@ static void grow_window(struct uz__zs *pool, uint32_t window)
 		atomic_load_explicit(&z->class, memory_order_relaxed);
 	struct uz__class *c = &pool->classes[class];
 	uint64_t add = 0;
+	bool same;
 
 	if (!class)
 		return;
 	uz_lock_acquire(&c->lock);
-	if (atomic_load_explicit(&z->class, memory_order_relaxed) == class)
+	same = atomic_load_explicit(&z->class, memory_order_relaxed) == class;
+	if (same)
 		add = pages_ahead(c, z);
+	/* It was opened in a window that had memory: that is ahead of use. */
+	if (same && !add)
+		note_ahead(c, z, 0);
 	if (add && !uz__limit_charge(&pool->base, uz__pages_count(add), false))
 		add = 0;
 	if (add) {
@@ -213,6 +228,8 @@ static void grow_window(struct uz__zs *pool, uint32_t window)
 	uz_lock_release(&c->lock);
 	if (add)
 		grow(pool, c, z, add);
+	else if (same)
+		remember(pool, z);
 }
 
 /* ---- the thread ---- */
@@ -238,6 +255,26 @@ static bool serve_hints(struct uz__zs *pool)
 	return any;
 }
 
+/*
+ * Windows for the zspages that are opened next: twice as many as were opened
+ * since the last look.
+ */
+static void serve_opens(struct uz__zs *pool)
+{
+	struct uz__keeper *k = &pool->keeper;
+	/* relaxed: only a number. */
+	uint32_t got =
+		atomic_load_explicit(&pool->store.nr_got, memory_order_relaxed);
+	uint32_t nr = 2 * (got - k->nr_got);
+
+	k->nr_got = got;
+	if (!nr)
+		return;
+	uz_lock_acquire(&k->work);
+	uz__window_fill(pool, nr < OPENS_MAX ? nr : OPENS_MAX);
+	uz_lock_release(&k->work);
+}
+
 /* Sleep until a hint comes; false when the keeper is to end. */
 static bool sleep_on(struct uz__zs *pool)
 {
@@ -259,6 +296,7 @@ static bool sleep_on(struct uz__zs *pool)
 						  &until) == ETIMEDOUT) {
 			uz_lock_release(&k->sleep);
 			uz__keeper_release(pool);
+			uz__zs_trim(&pool->base);
 			released = true;
 			uz_lock_acquire(&k->sleep);
 		}
@@ -283,11 +321,13 @@ static void *keeper_main(void *arg)
 	 * matter.
 	 */
 	pthread_setschedparam(pthread_self(), SCHED_IDLE, &none);
+	prctl(PR_SET_TIMERSLACK, SLACK_NS, 0, 0, 0);
 	do {
 		for (looks = 0; looks < LOOKS && !stopping(&pool->keeper);
 		     looks++) {
 			if (serve_hints(pool))
 				looks = 0;
+			serve_opens(pool);
 			nanosleep(&pause, NULL);
 		}
 	} while (sleep_on(pool));

@@ -17,7 +17,9 @@
 
 #include "zsmalloc_priv.h"
 
-#define BATCH 16u
+#define BATCH	   16u
+#define FILL_PAGES 4u
+#define FILL_MASK  ((UINT64_C(1) << FILL_PAGES) - 1)
 
 void uz__window_init(struct uz__zs *pool)
 {
@@ -96,14 +98,12 @@ static int drop(struct uz__zs *pool, struct uz__zspage *z, uint64_t pages)
 	return 0;
 }
 
-static struct uz__zspage *pop(struct uz__zs *pool)
+/* One without memory; the store's lock is held. */
+static struct uz__zspage *pop_free(struct uz__zs *pool)
 {
 	struct uz__store *s = &pool->store;
-	uz_scoped_acquire(guard, &s->lock);
-	struct uz__zspage *z = pop_kept(pool);
+	struct uz__zspage *z;
 
-	if (z)
-		return z;
 	if (s->free != UZ__NONE) {
 		z = &pool->zspages[s->free];
 		uz__list_remove(pool, &s->free, z);
@@ -123,9 +123,17 @@ static struct uz__zspage *pop(struct uz__zs *pool)
  */
 struct uz__zspage *uz__window_get(struct uz__zs *pool, unsigned int pages)
 {
-	struct uz__zspage *z = pop(pool);
+	struct uz__store *s = &pool->store;
+	struct uz__zspage *z;
 	uint64_t excess;
 
+	uz_lock_acquire(&s->lock);
+	z = pop_kept(pool);
+	if (!z)
+		z = pop_free(pool);
+	/* relaxed: a number for the keeper to look at. */
+	atomic_fetch_add_explicit(&s->nr_got, 1, memory_order_relaxed);
+	uz_lock_release(&s->lock);
 	if (!z)
 		return NULL;
 	/* Short zspages only: the rest of the window would lie idle. */
@@ -135,6 +143,50 @@ struct uz__zspage *uz__window_get(struct uz__zs *pool, unsigned int pages)
 		return NULL;
 	}
 	return z;
+}
+
+/* Give a window its first pages; false when there is no memory for them. */
+static bool fill(struct uz__zs *pool, struct uz__zspage *z)
+{
+	uint64_t base = uz__window_offset(pool, uz__zspage_window(pool, z));
+
+	if (!uz__limit_charge(&pool->base, FILL_PAGES, false))
+		return false;
+	if (uz_shm_populate(&pool->base.arena, base,
+			    FILL_PAGES * UZ_PAGE_SIZE)) {
+		z->held = FILL_MASK;
+		/* What was populated of it is there to be given back. */
+		if (drop(pool, z, FILL_MASK))
+			z->ready = 0;
+		return false;
+	}
+	z->held = FILL_MASK;
+	z->ready = FILL_MASK;
+	return true;
+}
+
+/*
+ * Ahead of use: let there be @nr kept windows, if there is memory. Those that
+ * are added have a few pages, so that a new zspage need not wait for its
+ * first ones.
+ */
+void uz__window_fill(struct uz__zs *pool, unsigned int nr)
+{
+	struct uz__store *s = &pool->store;
+	struct uz__zspage *z;
+	bool filled = true;
+
+	while (filled) {
+		uz_lock_acquire(&s->lock);
+		z = s->nr_kept < nr ? pop_free(pool) : NULL;
+		uz_lock_release(&s->lock);
+		if (!z)
+			return;
+		filled = fill(pool, z);
+		uz_lock_acquire(&s->lock);
+		push(pool, z);
+		uz_lock_release(&s->lock);
+	}
 }
 
 /* Give up to @max kept windows back, until @keep pages are left. */

@@ -152,6 +152,7 @@ struct uz__class {
  * @kept, @free: heads of the lists, last in first out
  * @nr_kept, @nr_free: their lengths
  * @bump:       windows from here on were never used
+ * @nr_got:     windows handed out so far; may be read without the lock
  */
 struct uz__store {
 	struct uz_lock give;
@@ -162,6 +163,7 @@ struct uz__store {
 	uint32_t nr_kept;
 	uint32_t nr_free;
 	uint32_t bump;
+	_Atomic uint32_t nr_got;
 };
 
 #define UZ__HINTS 256u /* a power of two */
@@ -181,6 +183,7 @@ struct uz__store {
  * @ahead:   windows that were grown ahead, oldest first; a ring. @work
  * @first:   oldest entry of @ahead. @work
  * @nr:      entries of @ahead. @work
+ * @nr_got:  windows that had been handed out when it looked last
  */
 struct uz__keeper {
 	bool running;
@@ -195,6 +198,7 @@ struct uz__keeper {
 	uint32_t ahead[UZ__AHEAD];
 	uint32_t first;
 	uint32_t nr;
+	uint32_t nr_got;
 };
 
 /**
@@ -448,6 +452,7 @@ void uz__window_init(struct uz__zs *pool);
 void uz__window_fini(struct uz__zs *pool);
 struct uz__zspage *uz__window_get(struct uz__zs *pool, unsigned int pages);
 void uz__window_put(struct uz__zs *pool, struct uz__zspage *z);
+void uz__window_fill(struct uz__zs *pool, unsigned int nr);
 bool uz__window_give_back(struct uz__zs *pool);
 
 #endif
