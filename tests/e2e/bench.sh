@@ -44,7 +44,7 @@ python3 - "$tmp/results.json" "$tmp/chart.svg" <<-'PYTHON'
 	xml.etree.ElementTree.parse(sys.argv[2])
 	results = json.load(open(sys.argv[1]))
 	works = results["results"]
-	assert len(works) == 16, len(works)
+	assert len(works) == 20, len(works)
 	for work in works:
 	    assert [t["target"] for t in work["targets"]] == [
 	        "uzram", "loop:uzram:codec=zstd"]
@@ -52,6 +52,8 @@ python3 - "$tmp/results.json" "$tmp/chart.svg" <<-'PYTHON'
 	        assert len(target["requests_per_second"]["rounds"]) == 2
 	        assert target["mb_per_second"] > 0
 	        assert 0 < target["p50_us"] <= target["p99_us"]
+	        assert target["p99_us"] <= target["p999_us"]
+	        assert len(target["cpu_seconds_per_gib"]["rounds"]) == 2
 	# What 64 MiB of programs take: something, and less than they are.
 	assert all(0 < t["memory_bytes"] < 64 << 20 for t in results["memory"])
 PYTHON

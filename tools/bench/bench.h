@@ -160,6 +160,11 @@ int options_seconds(const char *what, const char *text, double *seconds,
 
 /* ns of CLOCK_MONOTONIC */
 uint64_t clock_ns(void);
+/* ns that all CPUs together were busy since boot, in steps of a tick (10 ms):
+ * programs and the kernel's own threads, not what a hypervisor took. 0 when
+ * the system does not tell.
+ */
+uint64_t clock_busy(void);
 /* Sleep until then; -EINTR when undo_stop was raised meanwhile. */
 int clock_sleep(uint64_t deadline);
 

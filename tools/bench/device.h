@@ -71,7 +71,7 @@ struct load {
 	const struct corpus *corpus;
 	uint64_t size; /* bytes from the start that are used */
 	size_t block; /* bytes a request */
-	bool write;
+	unsigned int reads; /* percent of the requests; the others write */
 	bool random;
 	unsigned int depth; /* 1: pread and pwrite, more: io_uring */
 	unsigned int jobs; /* threads, each with its own descriptor */
@@ -79,9 +79,17 @@ struct load {
 	uint64_t seed;
 };
 
-/* Requests a second of all jobs; their latencies are added to @hist. */
-int load_run(const struct load *l, double *rate, struct hist *hist,
-	     struct uz_err *err);
+struct load_result {
+	double rate; /* requests a second of all jobs */
+	/* Seconds that the machine's CPUs were busy for each GiB moved: the
+	 * load itself, the kernel and whoever serves the target.
+	 */
+	double cpu;
+};
+
+/* The latencies of the requests are added to @hist. */
+int load_run(const struct load *l, struct load_result *result,
+	     struct hist *hist, struct uz_err *err);
 /* Write all of it once, in order. */
 int load_fill(const struct load *l, struct uz_err *err);
 
@@ -100,8 +108,15 @@ struct load_job {
 };
 
 bool load_goes_on(const struct load_job *j, uint64_t now);
+
+struct load_request {
+	bool write;
+	void *buf;
+	off_t at;
+};
+
 /* Choose the next request of slot @slot. */
-void load_next(struct load_job *j, unsigned int slot, void **buf, off_t *at);
+struct load_request load_next(struct load_job *j, unsigned int slot);
 
 /* ---- ring.c: many requests under way ---- */
 
@@ -130,6 +145,7 @@ struct device_options {
 
 struct device_value {
 	struct stats rate; /* requests a second */
+	struct stats cpu; /* seconds for each GiB */
 	struct hist *latency;
 };
 

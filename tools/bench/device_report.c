@@ -14,8 +14,15 @@
 
 void device_work_name(const struct load *l, char *text, size_t size)
 {
-	snprintf(text, size, "%s%s %s, depth %u, %u job%s",
-		 l->random ? "random " : "", l->write ? "write" : "read",
+	char what[32];
+
+	if (l->reads && l->reads < 100)
+		snprintf(what, sizeof(what), "mixed %u/%u", l->reads,
+			 100 - l->reads);
+	else
+		snprintf(what, sizeof(what), "%s%s", l->random ? "random " : "",
+			 l->reads ? "read" : "write");
+	snprintf(text, size, "%s %s, depth %u, %u job%s", what,
 		 l->block == UZ_PAGE_SIZE ? "4 KiB" : "1 MiB", l->depth,
 		 l->jobs, l->jobs == 1 ? "" : "s");
 }
@@ -37,7 +44,7 @@ static void text_memory(const struct device_run *run, FILE *out)
 	uz_size_format(run->size, stored);
 	fprintf(out, "\nmemory in use once all %s were written\n", stored);
 	for (unsigned int i = 0; i < run->nr_targets; i++) {
-		fprintf(out, "  %-24s ", run->target[i].name);
+		fprintf(out, "  %-30s ", run->target[i].name);
 		if (!run->memory[i]) {
 			fprintf(out, "not known\n");
 			continue;
@@ -48,9 +55,32 @@ static void text_memory(const struct device_run *run, FILE *out)
 	}
 }
 
+static void text_work(const struct device_run *run,
+		      const struct device_work *work, FILE *out)
+{
+	const struct load *l = &work->load;
+	char name[64];
+
+	device_work_name(l, name, sizeof(name));
+	fprintf(out, "\n%-36s %7s %10s %6s %9s %9s %9s %9s\n", name, "MB/s",
+		"requests/s", "ratio", "p50 us", "p99 us", "p99.9 us",
+		"CPU s/GiB");
+	for (unsigned int i = 0; i < run->nr_targets; i++) {
+		const struct device_value *v = &work->value[i];
+
+		fprintf(out,
+			"  %-34s %7.0f %10.0f %6.2f %9.1f %9.1f %9.1f %9.3f\n",
+			run->target[i].name, mb_per_second(l, &v->rate),
+			stats_median(&v->rate),
+			stats_ratio(&v->rate, &work->value[0].rate),
+			micro(v, 50), micro(v, 99), micro(v, 99.9),
+			stats_median(&v->cpu));
+	}
+}
+
 void device_text(const struct device_run *run, FILE *out)
 {
-	char machine[640], size[UZ_SIZE_TEXT], name[64];
+	char machine[640], size[UZ_SIZE_TEXT];
 
 	machine_text(&run->machine, machine, sizeof(machine));
 	uz_size_format(run->size, size);
@@ -60,23 +90,8 @@ void device_text(const struct device_run *run, FILE *out)
 		"rounds' ratios to %s\n%s\n",
 		size, run->corpus.name, run->rounds, run->seconds,
 		run->target[0].name, machine);
-	for (unsigned int w = 0; w < run->nr_works; w++) {
-		const struct device_work *work = &run->work[w];
-
-		device_work_name(&work->load, name, sizeof(name));
-		fprintf(out, "\n%-36s %8s %10s %9s %9s %7s\n", name, "MB/s",
-			"requests/s", "p50 us", "p99 us", "ratio");
-		for (unsigned int i = 0; i < run->nr_targets; i++) {
-			const struct device_value *v = &work->value[i];
-
-			fprintf(out, "  %-34s %8.0f %10.0f %9.1f %9.1f %7.2f\n",
-				run->target[i].name,
-				mb_per_second(&work->load, &v->rate),
-				stats_median(&v->rate), micro(v, 50),
-				micro(v, 99),
-				stats_ratio(&v->rate, &work->value[0].rate));
-		}
-	}
+	for (unsigned int w = 0; w < run->nr_works; w++)
+		text_work(run, &run->work[w], out);
 	text_memory(run, out);
 	fflush(out);
 }
@@ -86,12 +101,31 @@ static json_t *json_value(const struct device_run *run,
 {
 	const struct device_value *v = &work->value[i];
 
-	return json_pack("{s:s, s:o, s:f, s:f, s:f, s:f}", "target",
-			 run->target[i].name, "requests_per_second",
+	return json_pack("{s:s, s:o, s:f, s:f, s:f, s:f, s:f, s:o, s:f}",
+			 "target", run->target[i].name, "requests_per_second",
 			 stats_json(&v->rate), "mb_per_second",
 			 mb_per_second(&work->load, &v->rate), "p50_us",
-			 micro(v, 50), "p99_us", micro(v, 99), "ratio_to_first",
-			 stats_ratio(&v->rate, &work->value[0].rate));
+			 micro(v, 50), "p99_us", micro(v, 99), "p999_us",
+			 micro(v, 99.9), "ratio_to_first",
+			 stats_ratio(&v->rate, &work->value[0].rate),
+			 "cpu_seconds_per_gib", stats_json(&v->cpu),
+			 "cpu_ratio_to_first",
+			 stats_ratio(&v->cpu, &work->value[0].cpu));
+}
+
+static json_t *json_work(const struct device_run *run,
+			 const struct device_work *work)
+{
+	const struct load *l = &work->load;
+	json_t *values = json_array(), *o;
+
+	for (unsigned int i = 0; i < run->nr_targets; i++)
+		json_array_append_new(values, json_value(run, work, i));
+	o = json_pack("{s:b, s:i, s:b, s:i, s:i, s:i, s:o}", "write", !l->reads,
+		      "read_percent", (int)l->reads, "random", l->random,
+		      "block", (int)l->block, "depth", (int)l->depth, "jobs",
+		      (int)l->jobs, "targets", values);
+	return o;
 }
 
 static json_t *json_targets(const struct device_run *run)
@@ -110,20 +144,8 @@ json_t *device_json(const struct device_run *run)
 {
 	json_t *works = json_array();
 
-	for (unsigned int w = 0; w < run->nr_works; w++) {
-		const struct device_work *work = &run->work[w];
-		const struct load *l = &work->load;
-		json_t *values = json_array();
-
-		for (unsigned int i = 0; i < run->nr_targets; i++)
-			json_array_append_new(values, json_value(run, work, i));
-		json_array_append_new(
-			works,
-			json_pack("{s:b, s:b, s:i, s:i, s:i, s:o}", "write",
-				  l->write, "random", l->random, "block",
-				  (int)l->block, "depth", (int)l->depth, "jobs",
-				  (int)l->jobs, "targets", values));
-	}
+	for (unsigned int w = 0; w < run->nr_works; w++)
+		json_array_append_new(works, json_work(run, &run->work[w]));
 	return json_pack("{s:s, s:i, s:o, s:s, s:I, s:i, s:f, s:o, s:o}",
 			 "benchmark", "device", "version", 1, "machine",
 			 machine_json(&run->machine), "corpus",

@@ -15,13 +15,13 @@
 #include "device.h"
 
 static const struct {
-	bool random, write;
+	bool random;
+	unsigned int reads;
 	size_t block;
 } kinds[] = {
-	{ false, true, CORPUS_WRAP },
-	{ false, false, CORPUS_WRAP },
-	{ true, true, UZ_PAGE_SIZE },
-	{ true, false, UZ_PAGE_SIZE },
+	{ false, 0, CORPUS_WRAP },  { false, 100, CORPUS_WRAP },
+	{ true, 0, UZ_PAGE_SIZE },  { true, 100, UZ_PAGE_SIZE },
+	{ true, 70, UZ_PAGE_SIZE },
 };
 
 #define NR_KINDS (sizeof(kinds) / sizeof(kinds[0]))
@@ -48,16 +48,16 @@ static int make_works(struct device_run *run, const struct device_options *o)
 	if (!run->work)
 		return -ENOMEM;
 	for (; n < max; n++) {
-		size_t depth = n / NR_KINDS % o->nr_depths;
-		size_t kind = n % NR_KINDS;
+		size_t depth = n / o->nr_jobs % o->nr_depths;
+		size_t kind = n / o->nr_jobs / o->nr_depths;
 		const struct load load = {
 			.corpus = &run->corpus,
 			.size = o->size,
 			.block = kinds[kind].block,
-			.write = kinds[kind].write,
+			.reads = kinds[kind].reads,
 			.random = kinds[kind].random,
 			.depth = o->depth[depth],
-			.jobs = o->jobs[n / NR_KINDS / o->nr_depths],
+			.jobs = o->jobs[n % o->nr_jobs],
 			.seconds = o->seconds,
 		};
 
@@ -88,7 +88,7 @@ static int set_up(struct device_run *run, const struct device_options *o,
 		.corpus = &run->corpus,
 		.size = o->size,
 		.block = CORPUS_WRAP,
-		.write = true,
+		.reads = 0,
 		.depth = 1,
 		.jobs = 1,
 	};
@@ -123,16 +123,17 @@ static int measure(struct device_run *run, struct uz_err *err)
 			device_work_name(&work->load, name, sizeof(name));
 			for (unsigned int i = 0; i < run->nr_targets; i++) {
 				struct device_value *v = &work->value[i];
-				double rate;
+				struct load_result result;
 				int ret;
 
 				show(name, run->target[i].name, done, all);
 				work->load.path = run->target[i].path;
-				ret = load_run(&work->load, &rate, v->latency,
+				ret = load_run(&work->load, &result, v->latency,
 					       err);
 				if (ret)
 					return ret;
-				stats_add(&v->rate, rate);
+				stats_add(&v->rate, result.rate);
+				stats_add(&v->cpu, result.cpu);
 			}
 		}
 	}

@@ -16,6 +16,8 @@
 
 #include "device.h"
 
+#define GIB ((double)(1u << 30))
+
 struct thread {
 	struct load_job job;
 	uint64_t began, ended;
@@ -27,36 +29,45 @@ bool load_goes_on(const struct load_job *j, uint64_t now)
 	return now < j->deadline && !undo_stopped();
 }
 
-void load_next(struct load_job *j, unsigned int slot, void **buf, off_t *at)
+static bool next_writes(struct load_job *j)
+{
+	if (j->l->reads == 0 || j->l->reads == 100)
+		return !j->l->reads;
+	return random_below(&j->rng, 100) >= j->l->reads;
+}
+
+struct load_request load_next(struct load_job *j, unsigned int slot)
 {
 	const struct load *l = j->l;
+	struct load_request r = { .write = next_writes(j) };
 	uint64_t block, page;
 
 	if (l->random) {
 		block = j->first + random_below(&j->rng, j->end - j->first);
-		page = l->write ? random_below(&j->rng, corpus_pages(l->corpus))
-				: 0;
+		page = r.write ? random_below(&j->rng, corpus_pages(l->corpus))
+			       : 0;
 	} else {
 		block = j->next++;
 		if (j->next == j->end)
 			j->next = j->first;
 		page = block * (l->block / UZ_PAGE_SIZE) + j->shift;
 	}
-	*at = (off_t)(block * l->block);
-	if (l->write)
-		*buf = (void *)corpus_page(l->corpus, page);
+	r.at = (off_t)(block * l->block);
+	if (r.write)
+		r.buf = (void *)corpus_page(l->corpus, page);
 	else
-		*buf = j->buf + slot * l->block;
+		r.buf = j->buf + slot * l->block;
+	return r;
 }
 
 /* One request; a short one is an error: nothing here is near the end. */
-static int transfer(const struct load_job *j, void *buf, off_t at)
+static int transfer(const struct load_job *j, const struct load_request *r)
 {
 	ssize_t n;
 
 	do {
-		n = j->l->write ? pwrite(j->fd, buf, j->l->block, at)
-				: pread(j->fd, buf, j->l->block, at);
+		n = r->write ? pwrite(j->fd, r->buf, j->l->block, r->at)
+			     : pread(j->fd, r->buf, j->l->block, r->at);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
@@ -68,13 +79,10 @@ static int run_sync(struct load_job *j)
 	uint64_t now = clock_ns();
 
 	while (load_goes_on(j, now)) {
+		const struct load_request r = load_next(j, 0);
 		uint64_t begin = now;
-		void *buf;
-		off_t at;
-		int ret;
+		int ret = transfer(j, &r);
 
-		load_next(j, 0, &buf, &at);
-		ret = transfer(j, buf, at);
 		if (ret)
 			return ret;
 		now = clock_ns();
@@ -108,7 +116,7 @@ static int thread_init(struct thread *t, const struct load *l, unsigned int i)
 	j->fd = open(l->path, O_RDWR | O_DIRECT | O_CLOEXEC);
 	if (j->fd < 0)
 		return -errno;
-	if (l->write)
+	if (!l->reads)
 		return 0;
 	j->buf = aligned_alloc(UZ_PAGE_SIZE, l->depth * l->block);
 	if (!j->buf)
@@ -139,22 +147,28 @@ static int run_threads(struct thread *t, const struct load *l)
 static int fail(const struct load *l, int ret, struct uz_err *err)
 {
 	return uz_err_set(err, ret, "%s: cannot %s: %s", l->path,
-			  l->write ? "write" : "read", strerror(-ret));
+			  !l->reads	   ? "write"
+			  : l->reads < 100 ? "read and write"
+					   : "read",
+			  strerror(-ret));
 }
 
-int load_run(const struct load *l, double *rate, struct hist *hist,
-	     struct uz_err *err)
+int load_run(const struct load *l, struct load_result *result,
+	     struct hist *hist, struct uz_err *err)
 {
 	struct thread *t = calloc(l->jobs, sizeof(*t));
-	uint64_t began = UINT64_MAX, ended = 0, done = 0;
+	uint64_t began = UINT64_MAX, ended = 0, done = 0, busy = 0;
 	int ret = t ? 0 : -ENOMEM;
 
 	for (unsigned int i = 0; t && i < l->jobs; i++)
 		t[i].job.fd = -1;
 	for (unsigned int i = 0; i < l->jobs && !ret; i++)
 		ret = thread_init(&t[i], l, i);
-	if (!ret)
+	if (!ret) {
+		busy = clock_busy();
 		ret = run_threads(t, l);
+		busy = clock_busy() - busy;
+	}
 	for (unsigned int i = 0; t && i < l->jobs; i++) {
 		if (!ret) {
 			began = t[i].began < began ? t[i].began : began;
@@ -167,7 +181,11 @@ int load_run(const struct load *l, double *rate, struct hist *hist,
 	free(t);
 	if (ret)
 		return fail(l, ret, err);
-	*rate = (double)done * 1e9 / (double)(ended - began);
+	result->rate = (double)done * 1e9 / (double)(ended - began);
+	result->cpu = 0;
+	if (done)
+		result->cpu = (double)busy / 1e9 * GIB /
+			      ((double)done * (double)l->block);
 	return 0;
 }
 
@@ -179,11 +197,9 @@ int load_fill(const struct load *l, struct uz_err *err)
 
 	j.fd = fd;
 	for (uint64_t i = 0; i < j.end && !ret; i++) {
-		void *buf;
-		off_t at;
+		const struct load_request r = load_next(&j, 0);
 
-		load_next(&j, 0, &buf, &at);
-		ret = transfer(&j, buf, at);
+		ret = transfer(&j, &r);
 		if (undo_stopped())
 			ret = -EINTR;
 	}

@@ -62,7 +62,7 @@ int pool_zram_fill(struct pool_zram *z, const struct pool_run *run,
 		.corpus = corpus,
 		.size = run->o->size,
 		.block = CORPUS_WRAP,
-		.write = true,
+		.reads = 0,
 		.depth = 1,
 		.jobs = 1,
 	};

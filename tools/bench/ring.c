@@ -26,16 +26,14 @@ static void prepare(struct load_job *j, struct io_uring *ring,
 		    unsigned int slot, uint64_t *began)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
-	void *buf;
-	off_t at;
+	const struct load_request r = load_next(j, slot);
 
-	load_next(j, slot, &buf, &at);
-	if (j->l->write)
-		io_uring_prep_write(sqe, j->fd, buf, (unsigned int)j->l->block,
-				    (uint64_t)at);
+	if (r.write)
+		io_uring_prep_write(sqe, j->fd, r.buf,
+				    (unsigned int)j->l->block, (uint64_t)r.at);
 	else
-		io_uring_prep_read(sqe, j->fd, buf, (unsigned int)j->l->block,
-				   (uint64_t)at);
+		io_uring_prep_read(sqe, j->fd, r.buf, (unsigned int)j->l->block,
+				   (uint64_t)r.at);
 	io_uring_sqe_set_data64(sqe, slot);
 	began[slot] = clock_ns();
 }
