@@ -3,17 +3,19 @@
 #
 # uzram-bench device measures a device of ours, with and without a loop device
 # on it, and takes everything down: at the end, after a failure, after a signal.
+# With --compare the kernel's offer of io_uring too is what it was.
 
 . "${0%/*}/functions.sh"
 
 bench=$build_root/tools/uzram-bench
 requires_fuse
 requires_loop
-requires python3
+requires python3 unshare
 [ -x "$bench" ] || missing commands "$bench was not built"
 
 export TMPDIR=$tmp/work
 mkdir "$TMPDIR"
+offered=$(cat "$uring_parameter" 2>/dev/null || true)
 
 nothing_left()
 {
@@ -22,6 +24,8 @@ nothing_left()
 	! losetup --noheadings --output BACK-FILE | grep -F "$TMPDIR" ||
 		fail "$1: a loop device is still there"
 	[ -z "$(ls -A "$TMPDIR")" ] || fail "$1: $(ls -A "$TMPDIR") is left"
+	[ "$(cat "$uring_parameter" 2>/dev/null)" = "$offered" ] ||
+		fail "$1: $uring_parameter is not $offered any more"
 }
 
 # run STATUS OPTION...: a short run
@@ -54,9 +58,81 @@ python3 - "$tmp/results.json" "$tmp/chart.svg" <<-'PYTHON'
 	        assert 0 < target["p50_us"] <= target["p99_us"]
 	        assert target["p99_us"] <= target["p999_us"]
 	        assert len(target["cpu_seconds_per_gib"]["rounds"]) == 2
+	    assert "auto" not in work
 	# What 64 MiB of programs take: something, and less than they are.
 	assert all(0 < t["memory_bytes"] < 64 << 20 for t in results["memory"])
 PYTHON
+
+# Everything that there is to compare with; what lacks here is named.
+run 0 --compare -r 1 --seconds 0.02 --json="$tmp/results.json" \
+	--svg "$tmp/chart.svg"
+nothing_left "a comparison"
+python3 - "$tmp/results.json" "$tmp/chart.svg" "$tmp/out" <<-'PYTHON'
+	import json, sys, xml.etree.ElementTree
+	xml.etree.ElementTree.parse(sys.argv[2])
+	results = json.load(open(sys.argv[1]))
+	text = open(sys.argv[3]).read()
+	names = [t["target"] for t in results["memory"]]
+	ours = {f"{loop}uzram:transport={t}"
+	        for loop in ("", "loop:") for t in ("fuse", "io_uring")}
+	absent = {t["target"] for t in results["left_out"]}
+	assert all(t["why"] for t in results["left_out"])
+	assert sorted([*names, *absent]) == sorted(
+	    [*ours, "uzram:transport=auto", "zram:lz4", "nbdkit:zstd"])
+	for name in absent:
+	    assert f"left out: {name} (" in text, name
+	works = results["results"]
+	for work in works:
+	    assert [t["target"] for t in work["targets"]] == names
+	    if not absent & ours:
+	        assert work["auto"]["better_transport"] in ("fuse", "io_uring")
+	        assert work["auto"]["ratio"] > 0
+	assert {(w["block"], w["random"], w["read_percent"], w["depth"],
+	         w["jobs"]) for w in works} == {
+	    (block, block == 4096, reads, depth, jobs)
+	    for block, deep, percents in ((1 << 20, 4, (0, 100)),
+	                                  (4096, 32, (0, 70, 100)))
+	    for reads in percents for depth in (1, deep) for jobs in (1, 2)}
+	# What the machine was busy for: a 20 ms load may fall between two ticks,
+	# all of them together do not.
+	assert any(t["cpu_seconds_per_gib"]["median"] > 0
+	           for w in works for t in w["targets"])
+PYTHON
+
+if [ -e "$uring_parameter" ]; then
+	! grep -q 'left out.*io_uring: it is off' "$tmp/out" ||
+		fail "io_uring was not turned on: $(cat "$tmp/out")"
+fi
+
+# Where the kernel cannot be told to offer io_uring, the others are compared.
+if [ "$offered" = N ]; then
+	echo N >"$tmp/parameter"
+	# shellcheck disable=SC2016 # expanded by the inner shell
+	unshare --mount bash -c 'mount --bind "$1" "$2" &&
+		mount -o remount,ro,bind "$2" && exec "${@:3}"' bash \
+		"$tmp/parameter" "$uring_parameter" \
+		"$bench" device --compare -s 64M -r 1 --seconds 0.05 -d 1 \
+		-t uzram:transport=fuse -t uzram:transport=io_uring \
+		>"$tmp/out" 2>"$tmp/bench.log" || fail "without io_uring: $?"
+	grep -q '^left out: uzram:transport=io_uring (.*it is off' "$tmp/out" ||
+		fail "it is not told that io_uring was left out"
+	! grep -q 'better transport' "$tmp/out" ||
+		fail "auto is compared with what is not there"
+	nothing_left "a comparison without io_uring"
+fi
+
+# What is not installed is left out, but only of a comparison.
+PATH=$tmp run 0 --compare -t uzram:transport=fuse -t nbdkit -d 1 -j 1
+grep -q '^left out: nbdkit (target nbdkit: did not start' "$tmp/out" ||
+	fail "it is not told that nbdkit was left out"
+nothing_left "a comparison without nbdkit"
+PATH=$tmp run 5 --compare -t nbdkit -d 1
+grep -q 'nothing to compare: ' "$tmp/bench.log" || fail "no reason is told"
+PATH=$tmp run 5 -t uzram -t nbdkit -d 1
+nothing_left "nbdkit is not there"
+# What is wrong fails there too.
+run 1 --compare -t uzram -t uzram:codec=nonesuch -d 1
+nothing_left "a comparison with a codec that is not there"
 
 run 1 -t loop:uzram -t "$tmp/nonesuch" -d 1
 nothing_left "a target that is not there"
@@ -64,12 +140,15 @@ run 1 -t uzram -t uzram:codec=nonesuch -d 1
 grep -q nonesuch "$tmp/bench.log" || fail "the daemon's reason is not shown"
 nothing_left "a codec that is not there"
 
-"$bench" device -t uzram -t loop:uzram -s 64M --seconds 60 >"$tmp/out" \
-	2>"$tmp/bench.log" &
+"$bench" device --compare -t uzram -t loop:uzram -s 64M --seconds 60 \
+	>"$tmp/out" 2>"$tmp/bench.log" &
 pid=$!
 on_exit kill "$pid"
 sleep 1
 wait_until 20 grep -qF "$TMPDIR" /proc/self/mountinfo || fail "did not start"
+case $offered in
+?) uring_is_on || fail "io_uring is not offered while it runs" ;;
+esac
 kill -TERM "$pid"
 status=0
 wait "$pid" || status=$?

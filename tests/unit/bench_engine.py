@@ -72,6 +72,8 @@ def refusals():
         ('device', '--seconds', 'nan'),
         ('device', '-s', '1M'),
         ('device', '-t', BENCH, '-s', '64M', '-d', '1'),
+        ('device', '--compare', '-t', BENCH, '-s', '64M', '-d', '1'),
+        ('device', '--compare', '--seconds', '0'),
         ('nonesuch',),
     ):
         lines = run(*args, status=2).stderr.splitlines()

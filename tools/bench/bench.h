@@ -239,6 +239,10 @@ static inline bool undo_stopped(void)
 void undo_catch_signals(void);
 /* Have @fn(@arg) called by undo_all(), last pushed first. */
 void undo_push(void (*fn)(void *arg), void *arg);
+/* How many are pushed: what undo_to() goes back to. */
+unsigned int undo_mark(void);
+/* Undo what was pushed since @mark. */
+void undo_to(unsigned int mark);
 void undo_all(void);
 
 /* ---- the verbs ---- */

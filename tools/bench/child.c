@@ -66,6 +66,18 @@ bool child_alive(pid_t pid)
 	       info.si_pid == 0;
 }
 
+int child_status(pid_t pid)
+{
+	siginfo_t info = { 0 };
+
+	for (int i = 0; i < 300 && child_alive(pid); i++)
+		usleep(10000);
+	if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
+	    info.si_pid == 0 || info.si_code != CLD_EXITED)
+		return -1;
+	return info.si_status;
+}
+
 void child_stop(pid_t pid)
 {
 	kill(pid, SIGTERM);

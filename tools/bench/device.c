@@ -16,8 +16,12 @@
 
 static void usage(FILE *out)
 {
-	fputs("usage: uzram-bench device [-t TARGET]... [OPTION]...\n"
+	fputs("usage: uzram-bench device [--compare] [-t TARGET]... "
+	      "[OPTION]...\n"
 	      "\n"
+	      "      --compare         kernel zram, ours on every transport, "
+	      "with and without\n"
+	      "                        a loop device, and nbdkit\n"
 	      "  -t, --target TARGET   what to measure; may be repeated "
 	      "(default uzram):\n"
 	      "       uzram[:KEY=VALUE,...]  a device of ours\n"
@@ -36,7 +40,8 @@ static void usage(FILE *out)
 	      "  -r, --rounds N        rounds, of which the medians are shown "
 	      "(default 5)\n"
 	      "      --seconds S       time for each load on each target "
-	      "(default 2)\n"
+	      "(default 2; 1.5\n"
+	      "                        with --compare)\n"
 	      "  -s, --size SIZE       bytes of each target that are used "
 	      "(default 1G)\n"
 	      "      --overwrite       write over a PATH\n"
@@ -99,6 +104,9 @@ static int take_option(struct device_options *o, int c, struct uz_err *err)
 					  optarg);
 		o->size &= ~((uint64_t)CORPUS_WRAP - 1);
 		return 0;
+	case 'C':
+		o->compare = true;
+		return 0;
 	case 'O':
 		o->overwrite = true;
 		return 0;
@@ -128,6 +136,7 @@ static int take_options(struct device_options *o, int argc, char **argv,
 			struct uz_err *err)
 {
 	static const struct option longs[] = {
+		{ "compare", no_argument, NULL, 'C' },
 		{ "target", required_argument, NULL, 't' },
 		{ "corpus", required_argument, NULL, 'c' },
 		{ "depth", required_argument, NULL, 'd' },
@@ -160,8 +169,12 @@ static int take_options(struct device_options *o, int argc, char **argv,
 		return uz_err_set(err, -EINVAL,
 				  "\"%s\": targets are given with -t",
 				  argv[optind]);
+	if (o->compare)
+		compare_defaults(o);
 	if (!o->nr_targets)
 		o->target[o->nr_targets++] = "uzram";
+	if (o->seconds <= 0)
+		o->seconds = 2;
 	return check_depths(o, err);
 }
 
@@ -174,7 +187,6 @@ int device_main(int argc, char **argv)
 		.nr_jobs = 2,
 		.jobs = { 1, 2 },
 		.rounds = 5,
-		.seconds = 2,
 		.size = 1u << 30,
 	};
 	struct uz_err err = { 0 };

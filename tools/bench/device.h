@@ -50,6 +50,10 @@ int target_loop(struct target *t, struct uz_err *err);
 int child_start(char *const argv[], int *ready, pid_t *pid);
 /* True while it runs. */
 bool child_alive(pid_t pid);
+/* Wait up to 3 s until it ends by itself: its exit status, or -1. It stays to
+ * be stopped.
+ */
+int child_status(pid_t pid);
 /* Ask it to end, then insist. */
 void child_stop(pid_t pid);
 
@@ -134,10 +138,12 @@ struct device_options {
 	const char *corpus;
 	unsigned int nr_depths, depth[DEVICE_LIST_MAX];
 	unsigned int nr_jobs, jobs[DEVICE_LIST_MAX];
+	unsigned int max_large; /* depth of 1 MiB requests; 0: any */
 	unsigned int rounds;
-	double seconds;
+	double seconds; /* 0: not given */
 	uint64_t size;
 	bool overwrite;
+	bool compare;
 	struct output output;
 };
 
@@ -147,6 +153,12 @@ struct device_value {
 	struct stats rate; /* requests a second */
 	struct stats cpu; /* seconds for each GiB */
 	struct hist *latency;
+};
+
+/* A target of --compare that cannot be had here. */
+struct device_left_out {
+	char name[48];
+	char why[UZ_ERR_TEXT];
 };
 
 /* One kind of load on every target. */
@@ -162,6 +174,9 @@ struct device_run {
 	unsigned int nr_targets;
 	struct target target[TARGETS_MAX];
 	uint64_t memory[TARGETS_MAX]; /* after the fill; 0: not known */
+	unsigned int nr_left_out;
+	struct device_left_out left_out[TARGETS_MAX];
+	bool compare;
 	unsigned int nr_works;
 	struct device_work *work;
 	uint64_t size;
@@ -172,11 +187,35 @@ int device_run(struct device_run *run, const struct device_options *o,
 	       struct uz_err *err);
 void device_run_free(struct device_run *run);
 
+/* ---- device_compare.c: --compare, and what is said of transports ---- */
+
+/* What was not given becomes what --compare has. */
+void compare_defaults(struct device_options *o);
+/* Have the kernel offer io_uring to FUSE until undo_all(), if it can. */
+void compare_allow_uring(void);
+
+/* The transport "auto" by the better one of those that it chooses from. */
+struct compare_choice {
+	const char *better;
+	double ratio;
+};
+
+/* False: not all three of them were measured. */
+bool compare_choice(const struct device_run *run,
+		    const struct device_work *work, struct compare_choice *c);
+
 /* ---- device_report.c ---- */
 
 void device_work_name(const struct load *l, char *text, size_t size);
+/* MB/s, the median of the rounds. */
+double device_mb(const struct load *l, const struct stats *rate);
+/* Microseconds that @percent of the requests do not exceed. */
+double device_micro(const struct device_value *v, double percent);
 void device_text(const struct device_run *run, FILE *out);
 json_t *device_json(const struct device_run *run);
+
+/* ---- device_chart.c ---- */
+
 int device_chart(const struct device_run *run, struct chart *c);
 
 #endif

@@ -5,7 +5,8 @@
  *
  * Each target is filled from the corpus first, so nothing is ever read that
  * was not written. Whatever was set up is taken down at the end, after a
- * failure and after a signal.
+ * failure and after a signal. With --compare, a target that cannot be had here
+ * is left out and named; without, it is an error.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -40,6 +41,18 @@ static int add_work(struct device_run *run, struct load load)
 	return 0;
 }
 
+static bool have_work(const struct device_run *run, const struct load *l)
+{
+	for (unsigned int w = 0; w < run->nr_works; w++) {
+		const struct load *have = &run->work[w].load;
+
+		if (have->block == l->block && have->reads == l->reads &&
+		    have->depth == l->depth && have->jobs == l->jobs)
+			return true;
+	}
+	return false;
+}
+
 static int make_works(struct device_run *run, const struct device_options *o)
 {
 	size_t max = o->nr_jobs * o->nr_depths * NR_KINDS, n = 0;
@@ -50,7 +63,7 @@ static int make_works(struct device_run *run, const struct device_options *o)
 	for (; n < max; n++) {
 		size_t depth = n / o->nr_jobs % o->nr_depths;
 		size_t kind = n / o->nr_jobs / o->nr_depths;
-		const struct load load = {
+		struct load load = {
 			.corpus = &run->corpus,
 			.size = o->size,
 			.block = kinds[kind].block,
@@ -61,7 +74,11 @@ static int make_works(struct device_run *run, const struct device_options *o)
 			.seconds = o->seconds,
 		};
 
-		if (add_work(run, load))
+		if (load.block > UZ_PAGE_SIZE && o->max_large &&
+		    load.depth > o->max_large)
+			load.depth = o->max_large;
+		/* What became the same is measured once. */
+		if (!have_work(run, &load) && add_work(run, load))
 			return -ENOMEM;
 	}
 	return 0;
@@ -81,6 +98,23 @@ static void show(const char *what, const char *on, unsigned int done,
 	fflush(stderr);
 }
 
+/* Is it that a target cannot be had here, not that something is wrong? */
+static bool unsupported(int ret)
+{
+	return ret == -ENOTSUP || ret == -EPERM || ret == -EACCES;
+}
+
+static void leave_out(struct device_run *run, const char *name,
+		      struct uz_err *err)
+{
+	struct device_left_out *l = &run->left_out[run->nr_left_out++];
+
+	snprintf(l->name, sizeof(l->name), "%s", name);
+	output_printable(l->name);
+	snprintf(l->why, sizeof(l->why), "%s", err->text);
+	*err = (struct uz_err){ 0 };
+}
+
 static int set_up(struct device_run *run, const struct device_options *o,
 		  struct uz_err *err)
 {
@@ -93,20 +127,31 @@ static int set_up(struct device_run *run, const struct device_options *o,
 		.jobs = 1,
 	};
 
+	if (o->compare)
+		compare_allow_uring();
 	for (unsigned int i = 0; i < o->nr_targets; i++) {
-		struct target *t = &run->target[i];
+		struct target *t = &run->target[run->nr_targets];
+		unsigned int mark = undo_mark();
 		int ret;
 
 		show("set up and fill", o->target[i], 0, 0);
 		ret = target_open(t, o->target[i], o->size, o->overwrite, err);
+		if (o->compare && unsupported(ret)) {
+			undo_to(mark);
+			leave_out(run, o->target[i], err);
+			continue;
+		}
 		if (ret)
 			return ret;
 		fill.path = t->path;
 		ret = load_fill(&fill, err);
 		if (ret)
 			return ret;
-		run->memory[i] = t->memory ? t->memory(t) : 0;
+		run->memory[run->nr_targets++] = t->memory ? t->memory(t) : 0;
 	}
+	if (!run->nr_targets)
+		return uz_err_set(err, -ENOTSUP, "nothing to compare: %s",
+				  run->left_out[0].why);
 	return 0;
 }
 
@@ -169,14 +214,13 @@ int device_run(struct device_run *run, const struct device_options *o,
 	if (ret)
 		return ret;
 	machine_read(&run->machine);
-	run->nr_targets = o->nr_targets;
+	run->compare = o->compare;
 	run->rounds = o->rounds;
 	run->seconds = o->seconds;
 	run->size = o->size;
-	ret = make_works(run, o);
-	if (ret)
-		return uz_err_set(err, ret, "no memory");
 	ret = set_up(run, o, err);
+	if (!ret && make_works(run, o))
+		ret = uz_err_set(err, -ENOMEM, "no memory");
 	if (!ret)
 		ret = measure(run, err);
 	show(NULL, NULL, 0, 0);

@@ -54,8 +54,8 @@ static uint64_t memory(const struct target *t)
 	return used;
 }
 
-/* READY, or why not. */
-static int wait_ready(int fd, struct uz_err *err)
+/* READY, or why not; -ENOTSUP when it says that it cannot be had here. */
+static int wait_ready(const struct target *t, int fd, struct uz_err *err)
 {
 	char line[UZ_ERR_TEXT] = "";
 	size_t len = 0;
@@ -72,8 +72,10 @@ static int wait_ready(int fd, struct uz_err *err)
 	line[strcspn(line, "\n")] = 0;
 	if (!strcmp(line, "READY"))
 		return 0;
-	return uz_err_set(err, -EIO, "target uzram: %s",
-			  *line ? line : "uzramd did not start");
+	return uz_err_set(
+		err, child_status(t->pid) == EXIT_UNSUPPORTED ? -ENOTSUP : -EIO,
+		"target %s: %s", t->name,
+		*line ? line : "uzramd did not start");
 }
 
 static int open_uzram(struct target *t, const char *options, struct uz_err *err)
@@ -115,7 +117,7 @@ static int open_uzram(struct target *t, const char *options, struct uz_err *err)
 	snprintf(t->path, sizeof(t->path), "%.*s/bench/block", PATH_MAX - 16,
 		 t->dir);
 	t->memory = memory;
-	return wait_ready(ready, err);
+	return wait_ready(t, ready, err);
 }
 
 const struct target_kind target_uzram = {

@@ -49,10 +49,20 @@ void undo_push(void (*fn)(void *arg), void *arg)
 	depth++;
 }
 
-void undo_all(void)
+unsigned int undo_mark(void)
 {
-	while (depth) {
+	return depth;
+}
+
+void undo_to(unsigned int mark)
+{
+	while (depth > mark) {
 		depth--;
 		stack[depth].fn(stack[depth].arg);
 	}
+}
+
+void undo_all(void)
+{
+	undo_to(0);
 }
