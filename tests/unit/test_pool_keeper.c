@@ -20,6 +20,9 @@
 #define SIZE	1000u
 
 static _Atomic int populate_fails;
+static _Atomic int shares; /* so many times a store comes in between */
+static struct uz_pool *shared;
+static bool sharing; /* only the keeper's thread looks */
 static pthread_t tester;
 static uz_ref_t refs[10 * OBJECTS];
 static unsigned int nr_refs;
@@ -27,10 +30,35 @@ static unsigned int nr_refs;
 int __real_uz_shm_populate(const struct uz_shm *shm, size_t off, size_t len);
 int __wrap_uz_shm_populate(const struct uz_shm *shm, size_t off, size_t len);
 
+/*
+ * While the keeper populates a zspage, stores use what there is of it, until
+ * one of them comes to the keeper's pages, and fails.
+ */
+static void share(void)
+{
+	uz_ref_t stored[64];
+	unsigned int i = 0;
+
+	sharing = true;
+	while (i < 64 && !uz_pool_alloc(shared, SIZE, i, 0, &stored[i]))
+		i++;
+	sharing = false;
+	while (i)
+		uz_pool_free(shared, stored[--i]);
+}
+
 /* Fails for the keeper only. */
 int __wrap_uz_shm_populate(const struct uz_shm *shm, size_t off, size_t len)
 {
-	if (!pthread_equal(pthread_self(), tester) && populate_fails) {
+	bool keeper = !pthread_equal(pthread_self(), tester);
+
+	if (keeper && sharing)
+		return -ENOMEM;
+	if (keeper && shares) {
+		share();
+		shares--;
+	}
+	if (keeper && populate_fails) {
 		populate_fails--;
 		return -ENOMEM;
 	}
@@ -178,6 +206,38 @@ static void test_refused_by_the_system(void **state)
 	finish(&f);
 }
 
+static bool has_shared(struct fixture *f)
+{
+	(void)f;
+	return !shares;
+}
+
+/* The keeper and a store populate the same page, and the store fails. */
+static void share_with(int keeper_fails)
+{
+	struct fixture f;
+	unsigned int i;
+
+	start(&f);
+	shared = f.pool;
+	populate_fails = keeper_fails;
+	shares = 5;
+	for (i = 0; i < OBJECTS / 10 && !has_shared(&f); i++) {
+		assert_int_equal(fill(&f, 10), 10);
+		usleep(1000);
+	}
+	assert_true(soon(&f, has_shared));
+	assert_int_equal(uz_pool_check(f.pool, NULL), 0);
+	finish(&f);
+}
+
+static void test_shared_with_a_store(void **state)
+{
+	(void)state;
+	share_with(0);
+	share_with(5);
+}
+
 static void test_ends_at_work(void **state)
 {
 	struct fixture f;
@@ -198,6 +258,7 @@ int main(void)
 		cmocka_unit_test(test_windows_for_new_zspages),
 		cmocka_unit_test(test_no_obstacle_at_the_limit),
 		cmocka_unit_test(test_refused_by_the_system),
+		cmocka_unit_test(test_shared_with_a_store),
 		cmocka_unit_test(test_ends_at_work),
 	};
 

@@ -106,6 +106,52 @@ static void test_growth_ahead(void **state)
 	fixture_close(&fix);
 }
 
+static void refuse_inside(struct fixture *f)
+{
+	(void)f;
+	refused(4096);
+}
+
+static void refuse_only_inside(struct fixture *f)
+{
+	populate_fails = 1;
+	refuse_inside(f);
+}
+
+/*
+ * One store grows a zspage by three pages, another one's place is in the
+ * second and it fails. Then the first fails, too, and all three are given
+ * back; or it succeeds and has them all.
+ */
+static void test_growth_shared(void **state)
+{
+	uz_ref_t refs[32 * 8 + 3];
+	unsigned int i;
+
+	(void)state;
+	open_fixture(0);
+	for (i = 0; i < 32 * 8; i++)
+		refs[i] = fixture_alloc(&fix, 4096, i);
+	populate_fails = 2;
+	in_populate = refuse_inside;
+	refused(4096);
+	assert_int_equal(populate_fails, 0);
+	assert_int_equal(uz_pool_used_bytes(fix.pool), PAGES(32 * 8));
+	fixture_check(&fix);
+	in_populate = refuse_only_inside;
+	refs[i] = fixture_alloc(&fix, 4096, i);
+	i++;
+	assert_int_equal(populate_fails, 0);
+	assert_int_equal(uz_pool_used_bytes(fix.pool), PAGES(32 * 8 + 3));
+	fixture_check(&fix);
+	for (; i < 32 * 8 + 3; i++)
+		refs[i] = fixture_alloc(&fix, 4096, i);
+	assert_int_equal(uz_pool_used_bytes(fix.pool), PAGES(32 * 8 + 3));
+	for (i = 0; i < 32 * 8 + 3; i++)
+		uz_pool_free(fix.pool, refs[i]);
+	fixture_close(&fix);
+}
+
 /* While the failed page is given back nothing is allocated in its zspage. */
 static void test_isolated_while_punched(void **state)
 {
@@ -164,6 +210,7 @@ int main(void)
 		cmocka_unit_test(test_neighbour_leaves),
 		cmocka_unit_test(test_hole_below_others),
 		cmocka_unit_test(test_growth_ahead),
+		cmocka_unit_test(test_growth_shared),
 		cmocka_unit_test(test_isolated_while_punched),
 		cmocka_unit_test(test_cut_fails),
 		cmocka_unit_test(test_malloc_fails),

@@ -8,10 +8,10 @@
  * Two objects may share a page that is still to be populated. Each thread
  * then populates it for itself (a second time costs little) and nobody has to
  * wait; @ready tells later ones that it is not needed. If one of them fails,
- * its object is taken back, and the pages that hold no other object are given
- * back with it; one that holds another object is that other thread's matter,
- * who either succeeds and needs it or fails and gives it back. So whatever
- * fails, what is charged is what the memfd holds once all is quiet.
+ * its object is taken back. Its pages stay charged as long as anybody populates
+ * pages of the zspage, for they may be the same; whoever is last gives back
+ * those that nobody has populated (uz__zspage_filled()). So whatever fails,
+ * what is charged is what the memfd holds once all is quiet.
  */
 #include <assert.h>
 #include <errno.h>
@@ -192,23 +192,10 @@ static int find_place(struct uz__zs *pool, unsigned int class, uint32_t owner,
 	return ret;
 }
 
-/* The pages could not be populated: as if the place was never taken. */
-static void take_back(struct uz__zs *pool, struct uz__class *c,
-		      const struct place *place)
-{
-	struct uz__zspage *z = place->z;
-
-	uz_lock_acquire(&c->lock);
-	z->filling--;
-	uz__zspage_put(c, z, place->index);
-	uz__zspage_surrender(pool, c, z,
-			     place->missing & ~z->ready &
-				     ~uz__zspage_in_use(c, z));
-}
-
 /*
  * All pages from the first to the last missing one are ours to populate: they
- * lie in our object or were charged for us, and nobody gives them back.
+ * lie in our object or were charged for us, and nobody gives them back while
+ * @filling counts us. If that fails it is as if the place was never taken.
  */
 static int populate(struct uz__zs *pool, struct uz__class *c,
 		    const struct place *place)
@@ -217,18 +204,16 @@ static int populate(struct uz__zs *pool, struct uz__class *c,
 	uint64_t base = uz__window_offset(pool, uz__zspage_window(pool, z));
 	unsigned int first = (unsigned int)__builtin_ctzll(place->missing);
 	unsigned int last = 63 - (unsigned int)__builtin_clzll(place->missing);
+	int ret;
 
-	if (uz_shm_populate(&pool->base.arena,
-			    base + (uint64_t)first * UZ_PAGE_SIZE,
-			    (size_t)(last - first + 1) * UZ_PAGE_SIZE)) {
-		take_back(pool, c, place);
-		return -ENOSPC;
-	}
+	ret = uz_shm_populate(&pool->base.arena,
+			      base + (uint64_t)first * UZ_PAGE_SIZE,
+			      (size_t)(last - first + 1) * UZ_PAGE_SIZE);
 	uz_lock_acquire(&c->lock);
-	z->ready |= place->missing;
-	z->filling--;
-	uz_lock_release(&c->lock);
-	return 0;
+	if (uz_unlikely(ret))
+		uz__zspage_put(c, z, place->index);
+	uz__zspage_filled(pool, c, z, ret ? 0 : place->missing);
+	return ret ? -ENOSPC : 0;
 }
 
 int uz__zs_alloc(struct uz_pool *base, uint32_t size, uint32_t owner,

@@ -169,32 +169,27 @@ static void remember(struct uz__zs *pool, const struct uz__zspage *z)
 	k->ahead[(k->first + k->nr++) % UZ__AHEAD] = uz__zspage_window(pool, z);
 }
 
+/*
+ * Pages from the first to the last may be held already; nobody gives those
+ * back while @filling counts us.
+ */
 static void grow(struct uz__zs *pool, struct uz__class *c, struct uz__zspage *z,
 		 uint64_t add)
 {
 	uint64_t base = uz__window_offset(pool, uz__zspage_window(pool, z));
 	unsigned int first = (unsigned int)__builtin_ctzll(add);
 	unsigned int last = 63 - (unsigned int)__builtin_clzll(add);
-	struct uz__block *block;
 	int ret;
 
 	ret = uz_shm_populate(&pool->base.arena,
 			      base + (uint64_t)first * UZ_PAGE_SIZE,
 			      (size_t)(last - first + 1) * UZ_PAGE_SIZE);
 	uz_lock_acquire(&c->lock);
-	z->growing = false;
-	if (ret) {
-		/* Not those that a store has populated or will. */
-		add &= ~z->ready & ~uz__zspage_in_use(c, z);
-		uz__zspage_surrender(pool, c, z, add);
-		return;
-	}
-	z->ready |= add;
-	note_ahead(c, z, first);
-	block = uz__zspage_settle(pool, c, z);
-	uz_lock_release(&c->lock);
-	uz__zspage_retire(pool, z, block);
-	if (!block)
+	if (!ret)
+		note_ahead(c, z, first);
+	uz__zspage_filled(pool, c, z, ret ? 0 : add);
+	/* Even if it has left its class by now: that is seen in release(). */
+	if (!ret)
 		remember(pool, z);
 }
 
@@ -222,7 +217,7 @@ static void grow_window(struct uz__zs *pool, uint32_t window)
 		add = 0;
 	if (add) {
 		uz__zspage_hold(c, z, z->held | add, z->ahead);
-		z->growing = true;
+		z->filling++;
 		uz__zspage_settle(pool, c, z);
 	}
 	uz_lock_release(&c->lock);

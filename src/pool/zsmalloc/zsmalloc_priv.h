@@ -71,13 +71,14 @@ struct uz__block {
  * @following:   deferred frees that wait for their turn to become @waiting
  * @isolated:    how many threads keep it off the lists, so that nothing is
  *               allocated in it while they work on its pages
- * @filling:     how many stores populate pages of it: none is given back
+ * @filling:     how many threads, stores and the keeper, populate pages of it:
+ *               none is given back, and it stays in its class even when it
+ *               becomes empty. Pages held and not ready exist only meanwhile,
+ *               or because the system refused to take them back
  * @list:        UZ__LIST_*
  * @passed:      the compaction that passed over it in the list it is in
  * @ahead:       from this page on no object lies in it, and what it holds was
  *               populated ahead by the keeper; UZ__NOT_AHEAD: nothing was
- * @growing:     the keeper populates pages of it: it stays in its class even
- *               when it becomes empty
  */
 struct uz__zspage {
 	_Alignas(UZ_CACHELINE) _Atomic uint64_t pins;
@@ -97,7 +98,6 @@ struct uz__zspage {
 	uint16_t filling;
 	uint8_t list;
 	uint8_t ahead;
-	bool growing;
 };
 
 _Static_assert(sizeof(struct uz__zspage) == UZ_CACHELINE, "one cache line");
@@ -350,7 +350,7 @@ static inline size_t uz__zspage_block_size(const struct uz__class *c)
 
 /*
  * zspage.c; the class's lock is held, but for retire, punch and block;
- * surrender releases it
+ * surrender and filled release it
  */
 struct uz__block *uz__zspage_block(const struct uz__class *c);
 void uz__zspage_open(struct uz__zs *pool, unsigned int class,
@@ -375,6 +375,8 @@ struct uz__block *uz__zspage_settle(struct uz__zs *pool, struct uz__class *c,
 void uz__zspage_retire(struct uz__zs *pool, struct uz__zspage *z,
 		       struct uz__block *block);
 uint64_t uz__zspage_idle(const struct uz__zspage *z, uint64_t pages);
+void uz__zspage_filled(struct uz__zs *pool, struct uz__class *c,
+		       struct uz__zspage *z, uint64_t pages);
 bool uz__zspage_surrender(struct uz__zs *pool, struct uz__class *c,
 			  struct uz__zspage *z, uint64_t pages);
 int uz__zspage_punch(struct uz__zs *pool, const struct uz__zspage *z,

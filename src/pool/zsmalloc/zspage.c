@@ -182,7 +182,7 @@ struct uz__block *uz__zspage_settle(struct uz__zs *pool, struct uz__class *c,
 
 	if (z->isolated)
 		return NULL;
-	if (!z->nr_used && !z->growing) {
+	if (!z->nr_used && !z->filling) {
 		unlist(pool, c, z);
 		c->nr_zspages--;
 		uz__class_hold(c, -(int64_t)uz__pages_count(z->held),
@@ -246,9 +246,10 @@ int uz__zspage_punch(struct uz__zs *pool, const struct uz__zspage *z,
 
 /*
  * Of @pages, in which no object lies, those that can be given back. A store
- * may have charged pages beyond its object, and populates them with it; even
- * when another store was faster, has used one of them and is done with it,
- * the first one is still to come. So nothing is given back meanwhile.
+ * may have charged pages beyond its object, and populates them with it, as the
+ * keeper does; even when another store was faster, has used one of them and is
+ * done with it, the first one is still to come. So nothing is given back
+ * meanwhile.
  */
 uint64_t uz__zspage_idle(const struct uz__zspage *z, uint64_t pages)
 {
@@ -284,4 +285,28 @@ bool uz__zspage_surrender(struct uz__zs *pool, struct uz__class *c,
 	uz_lock_release(&c->lock);
 	uz__zspage_retire(pool, z, block);
 	return pages && !ret;
+}
+
+/*
+ * A thread that @filling counts has populated @pages, or none if it failed.
+ * The last one gives back what was charged and nobody has populated: no object
+ * lies there, for its thread would be counted. Until then it stays, because
+ * others may populate it. The class's lock is held on entry and released here.
+ */
+void uz__zspage_filled(struct uz__zs *pool, struct uz__class *c,
+		       struct uz__zspage *z, uint64_t pages)
+{
+	struct uz__block *block;
+	uint64_t missing;
+
+	z->ready |= pages;
+	z->filling--;
+	missing = z->held & ~z->ready;
+	if (uz_unlikely(missing) && !z->filling) {
+		uz__zspage_surrender(pool, c, z, missing);
+		return;
+	}
+	block = uz__zspage_settle(pool, c, z);
+	uz_lock_release(&c->lock);
+	uz__zspage_retire(pool, z, block);
 }
