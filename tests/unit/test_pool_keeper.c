@@ -27,6 +27,10 @@ static pthread_t tester;
 static uz_ref_t refs[10 * OBJECTS];
 static unsigned int nr_refs;
 
+static _Atomic bool refuse_tester;
+
+int __real_uz_shm_punch(const struct uz_shm *shm, size_t off, size_t len);
+int __wrap_uz_shm_punch(const struct uz_shm *shm, size_t off, size_t len);
 int __real_uz_shm_populate(const struct uz_shm *shm, size_t off, size_t len);
 int __wrap_uz_shm_populate(const struct uz_shm *shm, size_t off, size_t len);
 
@@ -62,7 +66,17 @@ int __wrap_uz_shm_populate(const struct uz_shm *shm, size_t off, size_t len)
 		populate_fails--;
 		return -ENOMEM;
 	}
+	if (!keeper && refuse_tester)
+		return -ENOMEM;
 	return __real_uz_shm_populate(shm, off, len);
+}
+
+/* The keeper has time to come in between. */
+int __wrap_uz_shm_punch(const struct uz_shm *shm, size_t off, size_t len)
+{
+	if (refuse_tester)
+		usleep(5000);
+	return __real_uz_shm_punch(shm, off, len);
 }
 
 static uint64_t fill(struct fixture *f, unsigned int nr)
@@ -238,6 +252,29 @@ static void test_shared_with_a_store(void **state)
 	share_with(5);
 }
 
+/* A store left a hint, failed, and its page is being given back. */
+static void test_not_while_given_back(void **state)
+{
+	struct fixture f;
+	unsigned int i;
+
+	(void)state;
+	start(&f);
+	for (i = 0; i < 50; i++) {
+		assert_int_equal(uz_pool_alloc(f.pool, UZ_PAGE_SIZE, i, 0,
+					       &refs[nr_refs]),
+				 0);
+		nr_refs++;
+		refuse_tester = true;
+		while (!uz_pool_alloc(f.pool, UZ_PAGE_SIZE, i, 0,
+				      &refs[nr_refs]))
+			nr_refs++;
+		refuse_tester = false;
+		assert_int_equal(uz_pool_check(f.pool, NULL), 0);
+	}
+	finish(&f);
+}
+
 static void test_ends_at_work(void **state)
 {
 	struct fixture f;
@@ -259,6 +296,7 @@ int main(void)
 		cmocka_unit_test(test_no_obstacle_at_the_limit),
 		cmocka_unit_test(test_refused_by_the_system),
 		cmocka_unit_test(test_shared_with_a_store),
+		cmocka_unit_test(test_not_while_given_back),
 		cmocka_unit_test(test_ends_at_work),
 	};
 

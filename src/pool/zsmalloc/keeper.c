@@ -207,7 +207,9 @@ static void grow_window(struct uz__zs *pool, uint32_t window)
 	if (!class)
 		return;
 	uz_lock_acquire(&c->lock);
-	same = atomic_load_explicit(&z->class, memory_order_relaxed) == class;
+	/* Isolated: a store that failed is giving pages of it back. */
+	same = atomic_load_explicit(&z->class, memory_order_relaxed) == class &&
+	       !z->isolated;
 	if (same)
 		add = pages_ahead(c, z);
 	/* It was opened in a window that had memory: that is ahead of use. */
