@@ -132,7 +132,8 @@ struct uz__zspage *uz__window_get(struct uz__zs *pool, unsigned int pages)
 	if (!z)
 		z = pop_free(pool);
 	/* relaxed: a number for the keeper to look at. */
-	atomic_fetch_add_explicit(&s->nr_got, 1, memory_order_relaxed);
+	if (z)
+		atomic_fetch_add_explicit(&s->nr_got, 1, memory_order_relaxed);
 	uz_lock_release(&s->lock);
 	if (!z)
 		return NULL;
@@ -156,8 +157,7 @@ static bool fill(struct uz__zs *pool, struct uz__zspage *z)
 			    FILL_PAGES * UZ_PAGE_SIZE)) {
 		z->held = FILL_MASK;
 		/* What was populated of it is there to be given back. */
-		if (drop(pool, z, FILL_MASK))
-			z->ready = 0;
+		drop(pool, z, FILL_MASK);
 		return false;
 	}
 	z->held = FILL_MASK;
