@@ -146,7 +146,7 @@ static uint64_t pages_ahead(const struct uz__class *c,
 }
 
 /*
- * What was populated from page @first on, and no store has used since, is not
+ * What is populated from page @first on, and no store has used since, is not
  * to be taken for waste as long as it is remembered here.
  */
 static void note_ahead(struct uz__class *c, struct uz__zspage *z,
@@ -185,12 +185,12 @@ static void grow(struct uz__zs *pool, struct uz__class *c, struct uz__zspage *z,
 			      base + (uint64_t)first * UZ_PAGE_SIZE,
 			      (size_t)(last - first + 1) * UZ_PAGE_SIZE);
 	uz_lock_acquire(&c->lock);
-	if (!ret)
-		note_ahead(c, z, first);
 	uz__zspage_filled(pool, c, z, ret ? 0 : add);
-	/* Even if it has left its class by now: that is seen in release(). */
-	if (!ret)
-		remember(pool, z);
+	/*
+	 * Even if it has left its class by now: that is seen in release(). And
+	 * even after a failure: @ahead is to be cleared.
+	 */
+	remember(pool, z);
 }
 
 /* keeper.work is held. */
@@ -219,6 +219,8 @@ static void grow_window(struct uz__zs *pool, uint32_t window)
 		add = 0;
 	if (add) {
 		uz__zspage_hold(c, z, z->held | add, z->ahead);
+		/* At once: a free would take them for waste meanwhile. */
+		note_ahead(c, z, (unsigned int)__builtin_ctzll(add));
 		z->filling++;
 		uz__zspage_settle(pool, c, z);
 	}
