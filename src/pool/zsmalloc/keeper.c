@@ -111,6 +111,7 @@ static bool release_oldest(struct uz__zs *pool)
 
 	k->first = (k->first + 1) % UZ__AHEAD;
 	k->nr--;
+	pool->zspages[window].remembered = false;
 	return release(pool, &pool->zspages[window]);
 }
 
@@ -160,13 +161,16 @@ static void note_ahead(struct uz__class *c, struct uz__zspage *z,
 }
 
 /* It is to be given back what was populated ahead and not used. */
-static void remember(struct uz__zs *pool, const struct uz__zspage *z)
+static void remember(struct uz__zs *pool, struct uz__zspage *z)
 {
 	struct uz__keeper *k = &pool->keeper;
 
+	if (z->remembered)
+		return;
 	if (k->nr == UZ__AHEAD)
 		release_oldest(pool);
 	k->ahead[(k->first + k->nr++) % UZ__AHEAD] = uz__zspage_window(pool, z);
+	z->remembered = true;
 }
 
 /*

@@ -19,7 +19,8 @@
  *
  * Who may touch a descriptor: a live one whoever holds its class's lock, a
  * kept or free one whoever holds the store's lock, a private one its thread.
- * Two fields are open to all: @pins, and @class for reading.
+ * Two fields are open to all: @pins, and @class for reading. @remembered is the
+ * keeper's.
  *
  * Locks, in order: compacting (as long as a compaction takes), keeper.work
  * (long, over system calls), a class's lock (short), store.give (long), store.lock (short), keeper.sleep. A class's lock
@@ -79,6 +80,8 @@ struct uz__block {
  * @passed:      the compaction that passed over it in the list it is in
  * @ahead:       from this page on no object lies in it, and what it holds was
  *               populated ahead by the keeper; UZ__NOT_AHEAD: nothing was
+ * @remembered:  the keeper has it in its ring, whatever becomes of it. Only
+ *               keeper.work guards this
  */
 struct uz__zspage {
 	_Alignas(UZ_CACHELINE) _Atomic uint64_t pins;
@@ -98,6 +101,7 @@ struct uz__zspage {
 	uint16_t filling;
 	uint8_t list;
 	uint8_t ahead;
+	bool remembered;
 };
 
 _Static_assert(sizeof(struct uz__zspage) == UZ_CACHELINE, "one cache line");
@@ -180,7 +184,8 @@ struct uz__store {
  * @asleep:  whoever leaves a hint has to wake it
  * @next:    hints left so far
  * @hints:   windows that grew, plus one; 0: none. Old ones are overwritten
- * @ahead:   windows that were grown ahead, oldest first; a ring. @work
+ * @ahead:   windows that were grown ahead, each once, oldest first; a ring.
+ *           @work
  * @first:   oldest entry of @ahead. @work
  * @nr:      entries of @ahead. @work
  * @nr_got:  windows that had been handed out when it looked last
