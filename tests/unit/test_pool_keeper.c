@@ -126,12 +126,19 @@ static bool has_failed(struct fixture *f)
 	return !populate_fails;
 }
 
-static void start(struct fixture *f)
+static void start_keeping(struct fixture *f, uint64_t keep_empty)
 {
 	tester = pthread_self();
 	populate_fails = 0;
 	fixture_open(f, 64);
+	f->config.keep_empty = keep_empty;
+	fixture_restart(f);
 	assert_int_equal(uz_pool_keep(f->pool), 0);
+}
+
+static void start(struct fixture *f)
+{
+	start_keeping(f, 0);
 }
 
 static bool has_windows(struct fixture *f)
@@ -152,7 +159,7 @@ static void test_windows_for_new_zspages(void **state)
 	uint64_t first;
 
 	(void)state;
-	start(&f);
+	start_keeping(&f, PAGES(8));
 	/* Each object opens a class of its own, until a window is ready. */
 	for (i = 0; i < 100 && !has_windows(&f); i++) {
 		assert_int_equal(uz_pool_alloc(f.pool, 8 * (i + 1), i, 0,

@@ -166,19 +166,23 @@ static bool fill(struct uz__zs *pool, struct uz__zspage *z)
 }
 
 /*
- * Ahead of use: let there be @nr kept windows, if there is memory. Those that
- * are added have a few pages, so that a new zspage need not wait for its
- * first ones.
+ * Ahead of use: let there be @nr kept windows, if there is memory and they may
+ * be kept: more would be given back with the next window that is emptied.
+ * Those that are added have a few pages, so that a new zspage need not wait
+ * for its first ones.
  */
 void uz__window_fill(struct uz__zs *pool, unsigned int nr)
 {
+	uint64_t keep = pool->base.config.keep_empty / UZ_PAGE_SIZE;
 	struct uz__store *s = &pool->store;
 	struct uz__zspage *z;
 	bool filled = true;
 
 	while (filled) {
 		uz_lock_acquire(&s->lock);
-		z = s->nr_kept < nr ? pop_free(pool) : NULL;
+		z = NULL;
+		if (s->nr_kept < nr && kept_pages(pool) + FILL_PAGES <= keep)
+			z = pop_free(pool);
 		uz_lock_release(&s->lock);
 		if (!z)
 			return;
