@@ -131,7 +131,7 @@ static void do_commit(struct uz__ring *ring, struct uz__fuse_entry *entry)
 	struct fuse_out_header out;
 
 	if (fault(&fake_faults.commits)) {
-		post(ring, UZ__RING_REQUEST, entry, -ENOENT);
+		post(ring, UZ__RING_REQUEST, entry, fake_faults.commit_error);
 		return;
 	}
 	memcpy(&out, entry->hdr->in_out, sizeof(out));

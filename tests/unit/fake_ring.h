@@ -28,8 +28,9 @@ struct fake_faults {
 	bool stuck_registers;
 	/* No registration fails, whatever it says. */
 	bool takes_anything;
-	/* So many commits are refused. */
+	/* So many commits are refused, and why. */
 	unsigned int commits;
+	int commit_error;
 	/* So many requests of one worker to another come back. */
 	unsigned int sends;
 	/* Nobody hears that registering is to begin. */

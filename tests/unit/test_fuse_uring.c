@@ -252,6 +252,7 @@ static void test_refused_answer(void **state)
 	unsigned int i;
 
 	go(w);
+	fake_faults.commit_error = -ENOENT;
 	fake_faults.commits = 1;
 	ask_long(w, 0, 4096);
 	fake_kernel_quiet(RINGS);
@@ -260,6 +261,26 @@ static void test_refused_answer(void **state)
 	for (i = 0; i < DEPTH; i++)
 		ask_long(w, 0, 4096);
 	answered(w);
+}
+
+/* The client still waits: the same answer is given again until it is taken. */
+static void test_answer_not_taken(void **state)
+{
+	static const int errors[] = { -ENOMEM, -EAGAIN, -EINTR, -EBUSY,
+				      -EOPNOTSUPP };
+	struct world *w = *state;
+	unsigned int i;
+
+	go(w);
+	for (i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		fake_faults.commit_error = errors[i];
+		fake_faults.commits = 3;
+		ask_long(w, 0, 4096);
+		ask_store(w, 0);
+		answered(w);
+		fake_kernel_quiet(RINGS);
+		assert_int_equal(fake_kernel_entries(0, ring_of(w, 0)), DEPTH);
+	}
 }
 
 static void test_submission_that_fails(void **state)
@@ -397,6 +418,7 @@ int main(void)
 		world_test(test_messages_that_come_back),
 		world_test(test_slow_request),
 		world_test(test_refused_answer),
+		world_test(test_answer_not_taken),
 		world_test(test_submission_that_fails),
 		world_test(test_disconnect),
 		world_test(test_create_fails),

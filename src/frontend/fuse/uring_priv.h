@@ -265,6 +265,7 @@ struct uz__fuse_uring;
  * @last:     where the next one is linked
  * @waiting:  how many
  * @held:     cost of the answers that the kernel was not told of yet
+ * @again:    why answers that were refused are committed once more, or 0
  * @index:    in @uring; after those that have queues, the one for what is slow
  * @behind:   what waits came while the thread was at work
  * @stop:     it is to end
@@ -281,6 +282,7 @@ struct uz__fuse_worker {
 	struct uz__fuse_entry **last;
 	unsigned int waiting;
 	unsigned int held;
+	int again;
 	unsigned int index;
 	bool behind;
 	bool stop;

@@ -153,7 +153,16 @@ static bool is_end(int error)
 	       error == -ECANCELED || error == -ENODEV;
 }
 
-/* The kernel does not have an entry that it was given. */
+/* The request that was answered is gone, and the entry with it. */
+static bool is_lost(int error)
+{
+	return error == -ENOENT || error == -EIO;
+}
+
+/*
+ * The kernel does not have an entry that it was given. Unless it says that the
+ * request is gone, its client still sleeps until the answer arrives.
+ */
 static void refused(struct uz__fuse_worker *w, struct uz__fuse_entry *entry,
 		    int error)
 {
@@ -161,6 +170,13 @@ static void refused(struct uz__fuse_worker *w, struct uz__fuse_entry *entry,
 		return;
 	if (!entry->answered) {
 		entry->missing = true;
+		return;
+	}
+	if (!entry->renewed && !is_lost(error)) {
+		/* Not worth sharing. */
+		entry->cost = 1;
+		append(w, entry);
+		w->again = error;
 		return;
 	}
 	uz_log(UZ_LOG_ERR, "the kernel refused an answer: %s",
@@ -226,6 +242,9 @@ static void take_events(struct uz__fuse_worker *w)
 		on_event(w, &event);
 		go |= event.kind == UZ__RING_GO;
 	}
+	if (w->again)
+		trouble(w, w->again);
+	w->again = 0;
 	/* After the refusals, which have been noted by now. */
 	if (go)
 		sem_post(&w->uring->reports);
