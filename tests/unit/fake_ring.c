@@ -158,6 +158,8 @@ static void do_prepared(struct uz__ring *ring, const struct prepared *p)
 		if (!p->entry && p->kind == UZ__RING_GO &&
 		    fake_faults.lost_orders)
 			post(ring, UZ__RING_BACK, NULL, -EOVERFLOW);
+		else if (p->kind == UZ__RING_STOP && fault(&fake_faults.stops))
+			post(ring, UZ__RING_BACK, NULL, -EOVERFLOW);
 		else if (p->entry && fault(&fake_faults.sends))
 			post(ring, UZ__RING_BACK, p->entry, -EOVERFLOW);
 		else
@@ -234,6 +236,8 @@ int uz__ring_submit(struct uz__ring *ring, bool wait)
 	pthread_mutex_lock(&lock);
 	if (stuck(ring) || (ring->count && fault(&fake_faults.submits))) {
 		ret = -ENOMEM;
+	} else if (ring->count && fault(&fake_faults.busy)) {
+		ret = -EAGAIN;
 	} else {
 		for (i = 0; i < ring->count; i++)
 			do_prepared(ring, &ring->prepared[i]);

@@ -21,6 +21,8 @@ struct fake_faults {
 	unsigned int create_after;
 	/* So many submissions fail as a whole. */
 	unsigned int submits;
+	/* So many are not even begun, as the kernel has no memory just now. */
+	unsigned int busy;
 	/* Registering fails, from this round of a queue on, or for a queue. */
 	unsigned int register_from;
 	unsigned int register_queue;
@@ -33,6 +35,8 @@ struct fake_faults {
 	int commit_error;
 	/* So many requests of one worker to another come back. */
 	unsigned int sends;
+	/* So many orders to end come back. */
+	unsigned int stops;
 	/* Nobody hears that registering is to begin. */
 	bool lost_orders;
 };

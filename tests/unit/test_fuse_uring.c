@@ -381,6 +381,24 @@ static void test_kernel_cannot_be_told(void **state)
 	assert_int_equal(uz__fuse_uring_go(w->uring), -EIO);
 }
 
+/* Memory is short for a moment, when they begin and when they end. */
+static void test_orders_that_need_time(void **state)
+{
+	struct world *w = *state;
+	unsigned int i;
+
+	fake_faults.busy = 4;
+	go(w);
+	assert_int_equal(fake_faults.busy, 0);
+	for (i = 0; i < CPUS; i++)
+		assert_int_equal(fake_kernel_entries(i, ring_of(w, i)), DEPTH);
+	fake_faults.busy = 3;
+	fake_faults.stops = RINGS + 2;
+	uz__fuse_uring_destroy(w->uring);
+	w->uring = NULL;
+	assert_int_equal(fake_faults.stops, 0);
+}
+
 static void test_never_used(void **state)
 {
 	assert_int_equal(create(*state, CPUS), 0);
@@ -428,6 +446,7 @@ int main(void)
 		world_test(test_nothing_can_be_registered),
 		world_test(test_workers_cannot_be_told),
 		world_test(test_kernel_cannot_be_told),
+		world_test(test_orders_that_need_time),
 		world_test(test_never_used),
 		world_test(test_untouched_buffers),
 	};

@@ -66,8 +66,11 @@ static struct io_uring_sqe *prepare(struct uz__ring *ring)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->ring);
 
-	if (!sqe && !uz__ring_submit(ring, false))
+	if (!sqe) {
+		/* It may have made room though it did not get to the end. */
+		uz__ring_submit(ring, false);
 		sqe = io_uring_get_sqe(&ring->ring);
+	}
 	if (sqe)
 		memset(sqe, 0, 2 * sizeof(*sqe));
 	return sqe;
@@ -125,13 +128,16 @@ int uz__ring_send(struct uz__ring *ring, struct uz__ring *to,
 
 int uz__ring_submit(struct uz__ring *ring, bool wait)
 {
-	int ret = wait ? io_uring_submit_and_wait(&ring->ring, 1)
-		       : io_uring_submit(&ring->ring);
+	int ret;
 
-	/* A full completion queue is emptied by whoever called. */
-	if (ret >= 0 || ret == -EINTR || ret == -EAGAIN || ret == -EBUSY)
-		return 0;
-	return ret;
+	/* One that is wrong ends a call; those behind it need another. */
+	do {
+		ret = wait ? io_uring_submit_and_wait(&ring->ring, 1)
+			   : io_uring_submit(&ring->ring);
+	} while (ret > 0 && io_uring_sq_ready(&ring->ring));
+	if (ret < 0 && ret != -EINTR && ret != -EAGAIN && ret != -EBUSY)
+		return ret;
+	return io_uring_sq_ready(&ring->ring) ? -EAGAIN : 0;
 }
 
 bool uz__ring_next(struct uz__ring *ring, struct uz__ring_event *event)

@@ -208,6 +208,16 @@ int uz__fuse_uring_create(struct uz__fuse_uring **uring, struct uz__fuse *fuse,
 
 /* ---- registering ---- */
 
+/* For as long as it may still work. */
+static int submit_all(struct uz__ring *ring)
+{
+	int ret, left = TRIES;
+
+	while ((ret = uz__ring_submit(ring, false)) == -EAGAIN && --left)
+		nap();
+	return ret;
+}
+
 /* The same message to all workers that have queues, or to all. */
 static int tell(struct uz__fuse_uring *u, enum uz__ring_kind kind,
 		unsigned int workers)
@@ -217,7 +227,7 @@ static int tell(struct uz__fuse_uring *u, enum uz__ring_kind kind,
 
 	for (i = 0; i < workers && !ret; i++)
 		ret = uz__ring_send(u->control, u->workers[i].ring, kind, NULL);
-	return ret ? ret : uz__ring_submit(u->control, false);
+	return ret ? ret : submit_all(u->control);
 }
 
 /* Sleeps until all workers have reported, if all of them were told to. */
@@ -276,12 +286,24 @@ int uz__fuse_uring_go(struct uz__fuse_uring *u)
 
 /* ---- the end ---- */
 
+/* Who is told twice does not mind. */
+static int tell_end(struct uz__fuse_uring *u)
+{
+	struct uz__ring_event undelivered;
+	int ret = tell(u, UZ__RING_STOP, u->running);
+
+	while (uz__ring_next(u->control, &undelivered))
+		if (undelivered.kind == UZ__RING_BACK)
+			ret = undelivered.res;
+	return ret;
+}
+
 /* Whether all threads have ended. */
 static bool end_workers(struct uz__fuse_uring *u)
 {
 	int left = TRIES;
 
-	while (u->running && tell(u, UZ__RING_STOP, u->running)) {
+	while (u->running && tell_end(u)) {
 		if (!--left)
 			return false;
 		nap();

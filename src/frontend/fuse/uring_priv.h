@@ -236,8 +236,9 @@ uz_must_check int uz__ring_send(struct uz__ring *ring, struct uz__ring *to,
  * @wait: and sleep until an event has arrived
  *
  * Context: the ring's thread.
- * Return:  0, also when a signal ended the sleep; -errno what is left
- *          prepared will be tried again by the next call.
+ * Return:  0, also when a signal ended the sleep; -EAGAIN for the moment, or
+ *          other -errno: what is left prepared will be tried again by the
+ *          next call.
  */
 int uz__ring_submit(struct uz__ring *ring, bool wait);
 

@@ -36,6 +36,8 @@
 #define NEIGHBOURS 16
 /* So many single requests are no burst any more. */
 #define ALONE_MAX 16
+/* Registering is given up after so many naps: one second. */
+#define TRIES 100
 
 static bool is_slow_one(const struct uz__fuse_worker *w)
 {
@@ -108,6 +110,15 @@ static void commit(struct uz__fuse_worker *w, struct uz__fuse_entry *entry)
 
 /* ---- what arrives ---- */
 
+static int submit_registers(struct uz__fuse_worker *w)
+{
+	int ret, left = TRIES;
+
+	while ((ret = uz__ring_submit(w->ring, false)) == -EAGAIN && --left)
+		nap();
+	return ret;
+}
+
 /*
  * Gives all entries of our queues to the kernel, one of each queue at a time;
  * a queue with a single entry is as good as any, only shallow. Those that the
@@ -132,7 +143,7 @@ static void register_entries(struct uz__fuse_worker *w)
 			entry->missing = ret;
 		}
 		if (!ret)
-			ret = uz__ring_submit(w->ring, false);
+			ret = submit_registers(w);
 		if (!ret)
 			continue;
 		for (queue = 0; queue < u->plan.queues; queue++) {
