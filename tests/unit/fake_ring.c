@@ -60,6 +60,7 @@ static struct {
 	unsigned int nr_answers;
 	struct uz__ring *rings[QUEUES];
 	unsigned int nr_rings;
+	bool paused;
 } * kernel;
 
 struct fake_faults fake_faults;
@@ -242,7 +243,7 @@ int uz__ring_submit(struct uz__ring *ring, bool wait)
 		for (i = 0; i < ring->count; i++)
 			do_prepared(ring, &ring->prepared[i]);
 		ring->count = 0;
-		while (wait && ring->head == ring->tail) {
+		while (wait && (kernel->paused || ring->head == ring->tail)) {
 			ring->asleep = true;
 			pthread_cond_broadcast(&changed);
 			pthread_cond_wait(&changed, &lock);
@@ -307,6 +308,14 @@ void fake_kernel_request(unsigned int queue, uint64_t unique, uint32_t opcode,
 	else
 		kernel->queue[queue].waiting[kernel->queue[queue].nr_waiting++] =
 			rq;
+	pthread_mutex_unlock(&lock);
+}
+
+void fake_kernel_pause(bool paused)
+{
+	pthread_mutex_lock(&lock);
+	kernel->paused = paused;
+	pthread_cond_broadcast(&changed);
 	pthread_mutex_unlock(&lock);
 }
 

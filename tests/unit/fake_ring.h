@@ -50,6 +50,8 @@ void fake_kernel_disconnect(void);
 /* Puts a request into a queue; it waits there if no entry is free. */
 void fake_kernel_request(unsigned int queue, uint64_t unique, uint32_t opcode,
 			 uint64_t nodeid, const void *arg, size_t arg_len);
+/* Whoever sleeps does so until the end of the pause, whatever arrives. */
+void fake_kernel_pause(bool paused);
 /* Sleeps until there were @count answers; they are in order of arrival. */
 const struct fake_answer *fake_kernel_answers(unsigned int count);
 /* Sleeps until all rings but the caller's have nothing to do. */

@@ -84,6 +84,16 @@ static void go(struct world *w)
 	fake_kernel_quiet(RINGS);
 }
 
+/* With another kernel. */
+static void world_again(struct world *w)
+{
+	uz__fuse_uring_destroy(w->uring);
+	w->uring = NULL;
+	w->asked = 0;
+	fake_kernel_begin(CPUS);
+	go(w);
+}
+
 static const struct uz__ring *ring_of(struct world *w, unsigned int worker)
 {
 	return w->uring->workers[worker].ring;
@@ -211,6 +221,30 @@ static void test_no_sharing(void **state)
 		fake_kernel_quiet(RINGS);
 	}
 	assert_int_equal(fake_kernel_entries(1, ring_of(w, 1)), DEPTH);
+}
+
+/* What is cheap does not wait for what is dear, wherever that stands. */
+static void test_cheap_beside_dear(void **state)
+{
+	struct world *w = *state;
+	const struct fake_answer *a;
+	unsigned int i, dear;
+
+	go(w);
+	for (dear = 0; dear < 2; dear++) {
+		fake_kernel_pause(true);
+		ask_long(w, 0, dear ? 4096 : 1u << 20);
+		ask_long(w, 0, dear ? 1u << 20 : 4096);
+		fake_kernel_pause(false);
+		a = answered(w);
+		/* The second one went to another worker. */
+		for (i = w->asked - 2; a[i].unique != w->asked; i++)
+			assert_true(i < w->asked);
+		assert_ptr_not_equal(a[i].ring, ring_of(w, 0));
+		/* Each queue has all its entries in its own ring again. */
+		fake_kernel_quiet(RINGS);
+		world_again(w);
+	}
 }
 
 static void test_messages_that_come_back(void **state)
@@ -433,6 +467,7 @@ int main(void)
 		world_test(test_queues_of_absent_cpus),
 		world_test(test_sharing),
 		world_test(test_no_sharing),
+		world_test(test_cheap_beside_dear),
 		world_test(test_messages_that_come_back),
 		world_test(test_slow_request),
 		world_test(test_refused_answer),

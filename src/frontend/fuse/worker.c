@@ -295,29 +295,60 @@ static struct uz__fuse_worker *find_idle(struct uz__fuse_worker *w)
 	return NULL;
 }
 
-/* Half of what waits goes to somebody who sleeps, if it is worth waking him. */
+/* A part of what waits in a worker: its first requests. */
+struct part {
+	struct uz__fuse_entry **end;
+	unsigned int count;
+	uint64_t cost;
+};
+
+static uint64_t cost_of(const struct uz__fuse_entry *entry)
+{
+	uint64_t cost = 0;
+
+	for (; entry; entry = entry->next)
+		cost += entry->cost;
+	return cost;
+}
+
+/*
+ * Half of the work, but all requests except one at most. A single one that has
+ * waited may go as a whole.
+ */
+static struct part first_half(struct uz__fuse_worker *w, uint64_t all)
+{
+	struct part kept = { .end = &w->first };
+
+	if (w->waiting == 1)
+		return kept;
+	do {
+		kept.cost += (*kept.end)->cost;
+		kept.end = &(*kept.end)->next;
+		kept.count++;
+	} while (kept.count < w->waiting - 1 && kept.cost < all / 2);
+	return kept;
+}
+
+/*
+ * Half of the work that waits goes to somebody who sleeps, if he is worth
+ * waking: because it is much, or because it would wait for much.
+ */
 static bool share_once(struct uz__fuse_worker *w)
 {
-	unsigned int kept, i;
-	uint64_t cost = 0;
-	struct uz__fuse_entry **cut = &w->first, *entry, *next;
+	const uint64_t all = cost_of(w->first);
+	const struct part kept = first_half(w, all);
+	struct uz__fuse_entry *entry, *next;
 	struct uz__fuse_worker *other;
 
-	/* A single one that has waited may go as a whole. */
-	kept = w->behind ? w->waiting / 2 : (w->waiting + 1) / 2;
-	for (i = 0; i < kept; i++)
-		cut = &(*cut)->next;
-	for (entry = *cut; entry; entry = entry->next)
-		cost += entry->cost;
-	if (cost < COST_SHARED)
+	if (kept.cost < COST_SHARED && all - kept.cost < COST_SHARED)
 		return false;
 	other = find_idle(w);
 	if (!other)
 		return false;
-	entry = *cut;
-	*cut = NULL;
-	w->last = cut;
-	w->waiting = kept;
+	entry = *kept.end;
+	*kept.end = NULL;
+	w->last = kept.end;
+	w->waiting = kept.count;
 	for (; entry; entry = next) {
 		next = entry->next;
 		if (uz__ring_send(w->ring, other->ring, UZ__RING_TAKE, entry))
