@@ -265,7 +265,8 @@ struct uz__fuse_uring;
  * @first:    requests that it has and nobody serves yet, in order
  * @last:     where the next one is linked
  * @waiting:  how many
- * @held:     cost of the answers that the kernel was not told of yet
+ * @held:     cost of the answers that it was done with and that no system call
+ *            has taken along yet
  * @again:    why answers that were refused are committed once more, or 0
  * @index:    in @uring; after those that have queues, the one for what is slow
  * @behind:   what waits came while the thread was at work
@@ -282,7 +283,7 @@ struct uz__fuse_worker {
 	struct uz__fuse_entry *first;
 	struct uz__fuse_entry **last;
 	unsigned int waiting;
-	unsigned int held;
+	uint64_t held;
 	int again;
 	unsigned int index;
 	bool behind;

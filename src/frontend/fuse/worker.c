@@ -397,9 +397,10 @@ static bool goes_home(const struct uz__fuse_worker *w,
 static void serve(struct uz__fuse_worker *w, struct uz__fuse_entry *entry)
 {
 	struct uz__fuse_worker *home = &w->uring->workers[entry->home];
+	const unsigned int cost = entry->cost;
 	bool sent_back = entry->answered;
 
-	if (w->held && w->held + (uint64_t)entry->cost > COST_DELAY)
+	if (w->held && w->held + cost > COST_DELAY)
 		submit(w, false);
 	if (!sent_back) {
 		uz__fuse_entry_serve(entry, &w->call);
@@ -408,6 +409,11 @@ static void serve(struct uz__fuse_worker *w, struct uz__fuse_entry *entry)
 	if (sent_back || !goes_home(w, entry) ||
 	    uz__ring_send(w->ring, home->ring, UZ__RING_DONE, entry))
 		commit(w, entry);
+	else
+		w->held += cost;
+	/* Nobody knows how long the next one takes. */
+	if (is_slow_one(w))
+		submit(w, false);
 	w->behind = true;
 }
 
