@@ -207,6 +207,37 @@ static void test_sharing(void **state)
 	assert_ptr_equal(answered(w)[w->asked - 1].ring, ring_of(w, 0));
 }
 
+/* It does not stay behind another client's requests for ever. */
+static void test_home_from_a_busy_worker(void **state)
+{
+	struct world *w = *state;
+	unsigned int i, home = 0, away = 0;
+
+	go(w);
+	/* Until the entry that the kernel takes next is elsewhere. */
+	for (i = 0; i < 100 && !away; i++) {
+		fake_kernel_pause(true);
+		ask_long(w, 0, 1u << 20);
+		ask_long(w, 0, 1u << 20);
+		fake_kernel_pause(false);
+		away = answered(w)[w->asked - 1].ring != ring_of(w, 0);
+		fake_kernel_quiet(RINGS);
+	}
+	assert_true(away);
+	for (i = 0; i < 1000 && !home; i++) {
+		/* Whoever it is, he has something else to do as well. */
+		fake_kernel_pause(true);
+		ask_long(w, 1, 4096);
+		ask_long(w, 2, 4096);
+		ask_long(w, 0, 4096);
+		fake_kernel_pause(false);
+		answered(w);
+		fake_kernel_quiet(RINGS);
+		home = fake_kernel_entries(0, ring_of(w, 0)) == DEPTH;
+	}
+	assert_true(home);
+}
+
 /* What is cheap is not worth waking anybody. */
 static void test_no_sharing(void **state)
 {
@@ -466,6 +497,7 @@ int main(void)
 		world_test(test_many_requests),
 		world_test(test_queues_of_absent_cpus),
 		world_test(test_sharing),
+		world_test(test_home_from_a_busy_worker),
 		world_test(test_no_sharing),
 		world_test(test_cheap_beside_dear),
 		world_test(test_messages_that_come_back),

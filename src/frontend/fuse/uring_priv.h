@@ -92,7 +92,8 @@ int uz__fuse_cpus_possible(void);
  * @qid:       its queue
  * @home:      the worker that serves that queue's CPU
  * @cost:      of the request, see uz__fuse_entry_cost()
- * @alone:     requests in a row that came alone to a worker that is not @home
+ * @away:      grows with each request that another worker served while @home
+ *             slept
  * @answered:  it holds an answer and not a request
  * @missing:   the kernel did not take it when it was registered
  * @renewed:   registered again after the kernel had refused an answer
@@ -109,7 +110,7 @@ struct uz__fuse_entry {
 	unsigned int cost;
 	uint16_t qid;
 	uint16_t home;
-	uint16_t alone;
+	uint16_t away;
 	bool answered;
 	bool missing;
 	bool renewed;

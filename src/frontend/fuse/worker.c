@@ -34,8 +34,12 @@
 #define COST_DELAY 16
 /* Sleepers are looked for among so many neighbours. */
 #define NEIGHBOURS 16
-/* So many single requests are no burst any more. */
-#define ALONE_MAX 16
+/*
+ * So many requests whose home slept are no burst any more. Those that came to
+ * us alone count for more: nothing else speaks for keeping them.
+ */
+#define AWAY_MAX   64
+#define AWAY_ALONE 4
 /* Registering is given up after so many naps: one second. */
 #define TRIES 100
 
@@ -370,8 +374,9 @@ static void share(struct uz__fuse_worker *w)
 }
 
 /*
- * An entry that came to us with others stays for as long as there are others.
- * Its own worker runs where the client runs, so it wakes up sooner.
+ * An entry that came to us with others stays for as long as its own worker has
+ * work; or else we could keep the requests of a client behind those of another
+ * for ever. Its own worker runs where the client runs, so it wakes up sooner.
  */
 static bool goes_home(const struct uz__fuse_worker *w,
 		      struct uz__fuse_entry *entry)
@@ -381,14 +386,15 @@ static bool goes_home(const struct uz__fuse_worker *w,
 	if (is_slow_one(w))
 		return true;
 	/* relaxed: a hint */
-	if (home == w || w->first || w->behind ||
+	if (home == w ||
 	    !atomic_load_explicit(&home->idle, memory_order_relaxed)) {
-		entry->alone = 0;
+		entry->away = 0;
 		return false;
 	}
-	if (++entry->alone < ALONE_MAX)
+	entry->away += w->first || w->behind ? 1 : AWAY_ALONE;
+	if (entry->away < AWAY_MAX)
 		return false;
-	entry->alone = 0;
+	entry->away = 0;
 	return true;
 }
 
