@@ -215,6 +215,13 @@ int uz__ring_commit(struct uz__ring *ring, struct uz__fuse_entry *entry)
 int uz__ring_send(struct uz__ring *ring, struct uz__ring *to,
 		  enum uz__ring_kind kind, struct uz__fuse_entry *entry)
 {
+	bool full;
+
+	pthread_mutex_lock(&lock);
+	full = entry && fault(&fake_faults.full);
+	pthread_mutex_unlock(&lock);
+	if (full)
+		return -EBUSY;
 	return prepare(ring, (struct prepared){ OP_SEND, entry, to, kind });
 }
 

@@ -35,6 +35,8 @@ struct fake_faults {
 	int commit_error;
 	/* So many requests of one worker to another come back. */
 	unsigned int sends;
+	/* There is no room for so many. */
+	unsigned int full;
 	/* So many orders to end come back. */
 	unsigned int stops;
 	/* Nobody hears that registering is to begin. */

@@ -207,6 +207,25 @@ static void test_sharing(void **state)
 	assert_ptr_equal(answered(w)[w->asked - 1].ring, ring_of(w, 0));
 }
 
+/* Who could not be told is still known to sleep. */
+static void test_no_room_to_share(void **state)
+{
+	struct world *w = *state;
+	unsigned int i;
+
+	go(w);
+	fake_faults.full = 1;
+	fake_kernel_pause(true);
+	ask_long(w, 0, 1u << 20);
+	ask_long(w, 0, 1u << 20);
+	fake_kernel_pause(false);
+	answered(w);
+	fake_kernel_quiet(RINGS);
+	assert_int_equal(fake_faults.full, 0);
+	for (i = 0; i < CPUS; i++)
+		assert_true(w->uring->workers[i].idle);
+}
+
 /* It does not stay behind another client's requests for ever. */
 static void test_home_from_a_busy_worker(void **state)
 {
@@ -497,6 +516,7 @@ int main(void)
 		world_test(test_many_requests),
 		world_test(test_queues_of_absent_cpus),
 		world_test(test_sharing),
+		world_test(test_no_room_to_share),
 		world_test(test_home_from_a_busy_worker),
 		world_test(test_no_sharing),
 		world_test(test_cheap_beside_dear),

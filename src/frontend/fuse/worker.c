@@ -343,6 +343,7 @@ static bool share_once(struct uz__fuse_worker *w)
 	const struct part kept = first_half(w, all);
 	struct uz__fuse_entry *entry, *next;
 	struct uz__fuse_worker *other;
+	bool sent = false;
 
 	if (kept.cost < COST_SHARED && all - kept.cost < COST_SHARED)
 		return false;
@@ -357,8 +358,13 @@ static bool share_once(struct uz__fuse_worker *w)
 		next = entry->next;
 		if (uz__ring_send(w->ring, other->ring, UZ__RING_TAKE, entry))
 			append(w, entry);
+		else
+			sent = true;
 	}
-	return true;
+	/* relaxed: a hint; nobody is going to wake him. */
+	if (!sent)
+		atomic_store_explicit(&other->idle, true, memory_order_relaxed);
+	return sent;
 }
 
 static void share(struct uz__fuse_worker *w)
