@@ -83,16 +83,17 @@ int uz__fuse_cpus_parse(const char *list)
 		if (*list != ',')
 			break;
 	}
-	if (*list == '\n')
-		list++;
-	return *list || count > CPUS_MAX ? -EINVAL : count;
+	/* A list without its end was cut: there are more. */
+	if (list[0] != '\n' || list[1])
+		return -EINVAL;
+	return count > CPUS_MAX ? -EINVAL : count;
 }
 
 int uz__fuse_cpus_possible(void)
 {
 	uz_autoclose int fd =
 		open("/sys/devices/system/cpu/possible", O_RDONLY | O_CLOEXEC);
-	char text[256];
+	char text[4096]; /* never more than a page, here with 4 KiB */
 	ssize_t n;
 
 	if (fd < 0)
