@@ -315,7 +315,7 @@ static void test_greeting(void **state)
 	assert_int_equal(out->major, 7);
 	assert_int_equal(out->max_write, 1u << 20);
 	assert_int_equal(out->max_pages, 256);
-	assert_true(out->max_background >= 64);
+	assert_true(out->max_background >= 1024);
 	assert_true(out->congestion_threshold <= out->max_background);
 	assert_true(out->flags & FUSE_ASYNC_DIO);
 	assert_true(out->flags2 & (FUSE_DIRECT_IO_ALLOW_MMAP >> 32));

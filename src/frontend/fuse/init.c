@@ -14,9 +14,13 @@
 
 #include "fuse_priv.h"
 
-/* Requests in flight that come from asynchronous direct I/O. */
-#define BACKGROUND_MAX	     128
-#define BACKGROUND_CONGESTED 96
+/*
+ * Requests in flight that come from asynchronous direct I/O. What is above that
+ * waits in the kernel whatever queue has room, so several programs with deep
+ * queues must not reach it.
+ */
+#define BACKGROUND_MAX	     1024
+#define BACKGROUND_CONGESTED 768
 
 static const uint64_t wanted =
 	FUSE_ASYNC_READ | /* several reads of one file at a time */
