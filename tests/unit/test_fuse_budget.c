@@ -27,15 +27,37 @@ static void test_small_machine(void **state)
 	assert_int_equal(plan.bytes, 2 * 16 * 260 * KIB + 260 * KIB);
 }
 
-/* 64 CPUs, 16 MiB: the depth yields first, then the payload. */
+/* 16 MiB: the depth yields to 8, the payload to 64 KiB, the depth again. */
+static void test_more_cpus(void **state)
+{
+	static const struct {
+		unsigned int cpus, depth;
+		uint32_t payload;
+	} machines[] = {
+		{ 4, 15, 256 * KIB }, { 8, 15, 128 * KIB },
+		{ 16, 14, 64 * KIB }, { 32, 7, 64 * KIB },
+		{ 64, 3, 64 * KIB },
+	};
+	struct uz__fuse_plan plan;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(machines) / sizeof(machines[0]); i++) {
+		assert_int_equal(
+			uz__fuse_plan(&plan, machines[i].cpus, 16 * MIB), 0);
+		assert_int_equal(plan.payload, machines[i].payload);
+		assert_int_equal(plan.depth, machines[i].depth);
+	}
+}
+
 static void test_large_machine(void **state)
 {
 	struct uz__fuse_plan plan;
 
 	(void)state;
 	assert_int_equal(uz__fuse_plan(&plan, 64, 64 * MIB), 0);
-	assert_int_equal(plan.payload, 256 * KIB);
-	assert_int_equal(plan.depth, 3);
+	assert_int_equal(plan.payload, 64 * KIB);
+	assert_int_equal(plan.depth, 15);
 	assert_int_equal(uz__fuse_plan(&plan, 64, 16 * MIB), 0);
 	assert_int_equal(plan.payload, 64 * KIB);
 	assert_int_equal(plan.depth, 3);
@@ -124,6 +146,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_small_machine),
+		cmocka_unit_test(test_more_cpus),
 		cmocka_unit_test(test_large_machine),
 		cmocka_unit_test(test_too_little),
 		cmocka_unit_test(test_any),

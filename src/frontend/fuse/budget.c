@@ -26,6 +26,12 @@
  */
 #define PAYLOAD_MAX (256u << 10)
 #define PAYLOAD_MIN FUSE_MIN_READ_BUFFER
+/*
+ * Until both are down to this, the payload yields before the depth: requests
+ * that wait for an entry cost more than large ones that come in pieces.
+ */
+#define PAYLOAD_FAIR (64u << 10)
+#define DEPTH_FAIR   8
 
 #define CPUS_MAX 4096
 
@@ -37,16 +43,26 @@ static uint64_t plan_bytes(const struct uz__fuse_plan *plan)
 	       plan->payload;
 }
 
+/* As deep as fits, but not less deep than that. */
+static bool fits(struct uz__fuse_plan *plan, unsigned int depth_min,
+		 uint64_t budget)
+{
+	plan->depth = UZ__FUSE_DEPTH_MAX;
+	while ((plan->bytes = plan_bytes(plan)) > budget &&
+	       plan->depth > depth_min)
+		plan->depth--;
+	return plan->bytes <= budget;
+}
+
 int uz__fuse_plan(struct uz__fuse_plan *plan, unsigned int queues,
 		  uint64_t budget)
 {
 	plan->queues = queues;
 	for (plan->payload = PAYLOAD_MAX;; plan->payload /= 2) {
-		plan->depth = UZ__FUSE_DEPTH_MAX;
-		while ((plan->bytes = plan_bytes(plan)) > budget &&
-		       plan->depth > UZ__FUSE_DEPTH_MIN)
-			plan->depth--;
-		if (plan->bytes <= budget)
+		if (fits(plan,
+			 plan->payload > PAYLOAD_FAIR ? DEPTH_FAIR
+						      : UZ__FUSE_DEPTH_MIN,
+			 budget))
 			return 0;
 		if (plan->payload / 2 < PAYLOAD_MIN)
 			return -ENOSPC;

@@ -52,7 +52,8 @@ struct uz__fuse_plan {
  * @queues: at least 1
  * @budget: bytes
  *
- * First the depth gives way, down to two: with one, a store to an attribute
+ * First the depth gives way, down to 8, then the payload, down to 64 KiB. After
+ * that the depth does again, down to two: with one, a store to an attribute
  * that waits for a file's close would keep that from being told. Then the
  * payload does.
  *
