@@ -24,6 +24,13 @@
 /* How often what was taken beyond the limit is looked for in vain. */
 #define RETURN_TRIES 8
 
+/*
+ * How often one store has objects moved: enough for any that is held up by
+ * holes, and no more than some milliseconds where the limit was set far below
+ * what is used, so that moving alone does not help.
+ */
+#define RECLAIM_ROUNDS 64
+
 static int page_decode(struct uz_io *io, const struct uz__pinned *p,
 		       uint64_t index, void *buf)
 {
@@ -73,7 +80,9 @@ int uz_page_load(struct uz_io *io, uint64_t index, void *buf)
 static void page_release(struct uz_io *io, uz_slot_t old)
 {
 	uz__stat_slot(io->cnt, old, -1);
-	if (uz_slot_in_pool(old) && uz__slot_in_arena(io->dev, old))
+	/* What a damaged slot names is not the pool's to free. */
+	if (uz_slot_in_pool(old) && uz_slot_valid(old) &&
+	    uz__slot_in_arena(io->dev, old))
 		uz_pool_free(io->dev->pool, uz_slot_ref(old));
 }
 
@@ -106,11 +115,12 @@ static int page_place(struct uz_io *io, uint64_t index,
 static int page_place_reclaim(struct uz_io *io, uint64_t index,
 			      const struct uz__encoded *e, uz_slot_t *slot)
 {
+	unsigned int rounds = RECLAIM_ROUNDS;
 	int err;
 
 	do {
 		err = page_place(io, index, e, 0, slot);
-	} while (uz_unlikely(err == -ENOSPC) && uz__reclaim(io));
+	} while (uz_unlikely(err == -ENOSPC) && rounds-- && uz__reclaim(io));
 	return err;
 }
 
@@ -125,7 +135,8 @@ static void page_unplace(struct uz_io *io, uz_slot_t slot)
 static bool page_shrinks(const struct uz_device *dev, uz_slot_t old,
 			 const struct uz__encoded *e)
 {
-	return uz_slot_in_pool(old) &&
+	/* A damaged slot may claim any size. */
+	return uz_slot_in_pool(old) && uz_slot_valid(old) &&
 	       uz_pool_class_size(dev->pool, uz__object_bytes(e->size)) <=
 		       uz_pool_class_size(dev->pool,
 					  uz__object_bytes(uz_slot_size(old)));
@@ -136,11 +147,13 @@ static bool page_shrinks(const struct uz_device *dev, uz_slot_t old,
  * part of a page. Have objects moved together until that is given back. What
  * could gain it may be locked or pinned just now, so it is tried more often.
  */
-static void page_return(struct uz_io *io)
+static void page_return(struct uz_io *io, uint64_t before)
 {
-	unsigned int tries = RETURN_TRIES;
+	const struct uz_pool *pool = io->dev->pool;
+	unsigned int rounds = RECLAIM_ROUNDS, tries = RETURN_TRIES;
 
-	while (tries && uz_pool_over_limit(io->dev->pool)) {
+	while (tries && rounds-- && uz_pool_over_limit(pool) &&
+	       uz_pool_used_bytes(pool) > before) {
 		if (uz__reclaim(io))
 			continue;
 		tries--;
@@ -159,6 +172,7 @@ static int page_swap(struct uz_io *io, uint64_t index,
 {
 	struct uz_device *dev = io->dev;
 	uz_slot_t old = p->slot;
+	uint64_t before;
 	uz_slot_t slot;
 	bool over;
 	int err;
@@ -166,6 +180,7 @@ static int page_swap(struct uz_io *io, uint64_t index,
 	err = reclaim ? page_place_reclaim(io, index, e, &slot)
 		      : page_place(io, index, e, 0, &slot);
 	over = err == -ENOSPC && page_shrinks(dev, old, e);
+	before = uz_pool_used_bytes(dev->pool);
 	if (over)
 		err = page_place(io, index, e, UZ_POOL_OVER_LIMIT, &slot);
 	if (err)
@@ -179,7 +194,7 @@ static int page_swap(struct uz_io *io, uint64_t index,
 	uz__stat_slot(io->cnt, slot, 1);
 	page_release(io, old);
 	if (over)
-		page_return(io);
+		page_return(io, before);
 	return 0;
 }
 

@@ -31,7 +31,9 @@ bool uz__relocate(void *arg, uint32_t owner, uz_ref_t from, uz_ref_t to)
 	struct uz_device *dev = arg;
 	uz_slot_t old = uz_table_load(dev->table, owner), w;
 
-	if (!uz_slot_in_pool(old) || uz_slot_ref(old) != from)
+	/* Of a damaged slot the size cannot be believed either. */
+	if (!uz_slot_in_pool(old) || !uz_slot_valid(old) ||
+	    uz_slot_ref(old) != from)
 		return false;
 	uz_pool_copy(dev->pool, from, to, uz__object_bytes(uz_slot_size(old)));
 	for (;;) {

@@ -72,11 +72,17 @@ struct uz_compactor {
  * The flag is set before @asleep is looked at; the thread sets @asleep before
  * it looks at the flag. All four are sequentially consistent, so one of the
  * two sees the other.
+ *
+ * A flag that is set already must be seen by the thread after what the pool
+ * gives notice of: the fence here and the one after the flag is cleared order
+ * "the class became fragmented, look at the flag" against "clear the flag,
+ * look at the classes".
  */
 static void notice(void *arg)
 {
 	struct uz_compactor *c = arg;
 
+	atomic_thread_fence(memory_order_seq_cst);
 	/* relaxed: if it is set already, who set it did the rest, too. */
 	if (atomic_load_explicit(&c->noticed, memory_order_relaxed) ||
 	    atomic_exchange(&c->noticed, true))
@@ -185,6 +191,7 @@ static void *compactor_main(void *arg)
 			break;
 		/* seq_cst: before the work, see above. */
 		atomic_store(&c->noticed, false);
+		atomic_thread_fence(memory_order_seq_cst);
 		if (!work(c, &done))
 			break;
 		if (!done.pinned && !done.contended)

@@ -14,8 +14,8 @@
  * compaction and goes to the end of its list. So the marked ones are the last
  * of each list, and a marked head means that the list was gone through.
  *
- * Between two turns the pool is at rest: uz_pool_check() and those who need
- * memory at the limit wait for one turn at most.
+ * Between two turns the pool is at rest: then those get in who wait for that
+ * (uz_pool_check(), a store that needs memory at the limit).
  *
  * Locks: compacting over a whole call; under it, for a turn, keeper.work; and
  * under that the class's lock, never across more than a batch of moves.

@@ -80,6 +80,9 @@ void uz__zs_free(struct uz_pool *base, uz_ref_t ref)
 	struct uz__block *block;
 	bool fragmented;
 
+	/* Nothing lies there: only a damaged word of the owner's can name it. */
+	if (uz_unlikely(!class))
+		return;
 	uz_lock_acquire(&c->lock);
 	uz__free_place(c, z, index);
 	block = uz__zspage_settle(pool, c, z);

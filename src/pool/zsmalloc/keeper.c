@@ -13,7 +13,7 @@
  * is about to fail at the limit. Only pages known to be populated are given
  * back (@ready): those that a store has charged and not yet populated are not.
  *
- * While hints come the thread looks for them a few thousand times a second;
+ * While hints come the thread looks for them some ten thousand times a second;
  * when they stop it sleeps until it is woken, and nothing runs.
  *
  * Locks: keeper.work is held while pages are populated or given back, so that
@@ -29,6 +29,8 @@
 #include "zsmalloc_priv.h"
 
 #define LOOK_NS	   50000 /* between two looks for hints */
+#define LATE_NS	   500000 /* that a look is too late when no CPU was free */
+#define REST_NS	   10000000 /* after such a one */
 #define LOOKS	   100 /* in vain, before it sleeps */
 #define RELEASE_NS 300000000 /* of sleep, before it gives back */
 #define GROW_MIN   2 /* pages */
@@ -310,20 +312,40 @@ static bool sleep_on(struct uz__zs *pool)
 	return go_on;
 }
 
-static void *keeper_main(void *arg)
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* Until the next look; longer when others want the CPUs. */
+static void look_pause(void)
 {
 	const struct timespec pause = { .tv_nsec = LOOK_NS };
+	const struct timespec rest = { .tv_nsec = REST_NS };
+	uint64_t began = now_ns();
+
+	nanosleep(&pause, NULL);
+	if (now_ns() - began > LOOK_NS + LATE_NS)
+		nanosleep(&rest, NULL);
+}
+
+static void *keeper_main(void *arg)
+{
 	const struct sched_param none = { 0 };
 	struct uz__zs *pool = arg;
 	unsigned int looks;
 
 	/*
-	 * Only on a CPU that has nothing else to do: a store that has to
-	 * populate for itself is slower, one that must share its CPU more so.
-	 * Who waits for a lock held here leaves such a CPU. A refusal is no
-	 * matter.
+	 * Takes a CPU from nobody when it wakes up, and rests when it had to
+	 * wait for one: a store that has to populate for itself is slower, one
+	 * that must share its CPU more so. Not SCHED_IDLE: a class would wait
+	 * for a lock held here until some CPU has nothing else to do. A refusal
+	 * is no matter.
 	 */
-	pthread_setschedparam(pthread_self(), SCHED_IDLE, &none);
+	pthread_setschedparam(pthread_self(), SCHED_BATCH, &none);
 	prctl(PR_SET_TIMERSLACK, SLACK_NS, 0, 0, 0);
 	do {
 		for (looks = 0; looks < LOOKS && !stopping(&pool->keeper);
@@ -331,7 +353,7 @@ static void *keeper_main(void *arg)
 			if (serve_hints(pool))
 				looks = 0;
 			serve_opens(pool);
-			nanosleep(&pause, NULL);
+			look_pause();
 		}
 	} while (sleep_on(pool));
 	return NULL;
