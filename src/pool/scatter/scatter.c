@@ -189,7 +189,11 @@ static void scatter_free(struct uz_pool *base, uz_ref_t ref)
 	unsigned int nr = 0;
 
 	uz_lock_acquire(&pool->lock);
-	assert(pool->frags[frag].state == UZ__FRAG_HEAD);
+	/* Only a damaged word of the owner's can name anything else. */
+	if (pool->frags[frag].state != UZ__FRAG_HEAD) {
+		uz_lock_release(&pool->lock);
+		return;
+	}
 	pool->objects--;
 	for (; frag != UZ__FRAG_NONE; frag = next) {
 		next = pool->frags[frag].next;
