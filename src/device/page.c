@@ -22,7 +22,7 @@
 #include "device_priv.h"
 
 /* How often what was taken beyond the limit is looked for in vain. */
-#define RETURN_TRIES 8
+#define RETURN_TRIES 2
 
 /*
  * How often one store has objects moved: enough for any that is held up by

@@ -156,13 +156,14 @@ static void test_gives_up_when_nothing_is_gained(void **state)
 	expect_page(&s->f, s->n, s->page);
 }
 
-static void test_overwrites_after_one_look(void **state)
+static void test_overwrites_after_a_look(void **state)
 {
 	struct scene *s = *state;
 
 	page_noise(s->page, 1000);
 	assert_int_equal(uz_page_store(s->f.io, 1, s->page), 0);
-	assert_int_equal(pool.calls, 1);
+	/* And two for the page that was taken, and is one too many now. */
+	assert_int_equal(pool.calls, 1 + 2);
 	expect_page(&s->f, 1, s->page);
 	expect_rejections(s, 1);
 }
@@ -191,7 +192,7 @@ static void test_partial_stores_too(void **state)
 	assert_int_equal(pool.calls, 1);
 	memcpy(s->page, "abc", 3);
 	assert_int_equal(uz_page_store_part(s->f.io, 3, 0, 3, "abc"), 0);
-	assert_int_equal(pool.calls, 2);
+	assert_int_equal(pool.calls, 1 + 1 + 2);
 	expect_page(&s->f, 3, s->page);
 }
 
@@ -203,7 +204,7 @@ int main(void)
 		scene_test(test_stores_what_compaction_made_room_for),
 		scene_test(test_the_last_page_gained_counts),
 		scene_test(test_gives_up_when_nothing_is_gained),
-		scene_test(test_overwrites_after_one_look),
+		scene_test(test_overwrites_after_a_look),
 		scene_test(test_partial_stores_too),
 	};
 
