@@ -66,6 +66,10 @@ static int check_object(void *arg, uz_ref_t ref, uint32_t class_size,
 		c->why = "the pool holds an object that its slot does not name";
 		return -EUCLEAN;
 	}
+	if (!uz_slot_valid(w)) {
+		c->why = "its slot is impossible";
+		return -EUCLEAN;
+	}
 	if (uz_pool_class_size(dev->pool, uz__object_bytes(uz_slot_size(w))) !=
 	    class_size) {
 		c->why = "slot and pool differ in the object's size";

@@ -2,25 +2,16 @@
 /*
  * Threads store, replace, move, drop and read objects of one pool as the
  * device does: a table of atomic words is the only truth, readers pin and
-<<<<<<< HEAD
  * look again. Two more compact the pool all the time, in both scopes. The
  * bytes of an object are a function of its owner and size, so a place that is
  * reused or given back while it is pinned is seen at once. Readers sleep
  * inside maps, hold many, release them out of order and hand them to other
- * threads; some pin places at random. One thread holds hundreds of maps and
- * sleeps. Memory is short for part of the run, and with an odd seed a keeper
- * populates ahead. With debug checks all threads are slow at random at each
- * step of the protocol. At the end every counter must be exact, and so it must
- * after a new pool has adopted what is left.
-=======
- * look again. The bytes of an object are a function of its owner and size, so
- * a place that is reused or given back while it is pinned is seen at once.
- * Readers sleep inside maps, hold many, release them out of order and hand
- * them to other threads, if the allocator lets them; some pin places at
- * random. One thread holds hundreds of maps and sleeps. Memory is short for
- * part of the run. With debug checks all threads are slow at random at each
- * step of the protocol. At the end every counter must be exact, and so it must
- * after a new pool has adopted what is left. UZ_ZPOOL names the allocator.
+ * threads, if the allocator lets them; some pin places at random. One thread
+ * holds hundreds of maps and sleeps. Memory is short for part of the run, and
+ * with an odd seed a keeper populates ahead. With debug checks all threads are
+ * slow at random at each step of the protocol. At the end every counter must
+ * be exact, and so it must after a new pool has adopted what is left. UZ_ZPOOL
+ * names the allocator.
  */
 #include <errno.h>
 #include <pthread.h>

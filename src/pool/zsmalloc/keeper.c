@@ -280,6 +280,14 @@ static void serve_opens(struct uz__zs *pool)
 	uz_lock_release(&k->work);
 }
 
+/* keeper.work, so that who needs the pool at rest waits for this, too. */
+static void trim(struct uz__zs *pool)
+{
+	uz_scoped_acquire(guard, &pool->keeper.work);
+
+	uz__zs_trim(&pool->base);
+}
+
 /* Sleep until a hint comes; false when the keeper is to end. */
 static bool sleep_on(struct uz__zs *pool)
 {
@@ -301,7 +309,7 @@ static bool sleep_on(struct uz__zs *pool)
 						  &until) == ETIMEDOUT) {
 			uz_lock_release(&k->sleep);
 			uz__keeper_release(pool);
-			uz__zs_trim(&pool->base);
+			trim(pool);
 			released = true;
 			uz_lock_acquire(&k->sleep);
 		}

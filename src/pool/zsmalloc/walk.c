@@ -3,7 +3,7 @@
  * Every live object, window by window. An object whose free is deferred is
  * not live: its bit is still set, so the lists of deferred frees are taken
  * out of a copy of the bitmap first. Nobody else may change the pool
- * meanwhile, so no lock is taken.
+ * meanwhile, so no lock is taken but the keeper's, who prepares windows.
  */
 #include <string.h>
 
@@ -19,6 +19,7 @@ static void strike_list(const struct uz__zspage *z, uint16_t index,
 int uz__zs_for_each(struct uz_pool *base, uz_pool_visit *fn, void *arg)
 {
 	struct uz__zs *pool = uz__zs(base);
+	uz_scoped_acquire(rest, &pool->keeper.work);
 	uint64_t live[UZ__MAX_OBJECTS / 64];
 	const struct uz__class *c;
 	struct uz__zspage *z;
