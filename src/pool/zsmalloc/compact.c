@@ -213,17 +213,25 @@ static enum state turn(struct run *run, struct uz__class *c)
 	return OVER;
 }
 
-/* Each class, the worst first, as far as the budget goes. */
+/*
+ * Each class, the worst first, as far as the budget goes. A turn that is of
+ * use gains a page. When owners do not let their objects go, it may only make
+ * room for the next one's; so no class has more turns than pages.
+ */
 static void go_round(struct run *run)
 {
 	struct uz__class *c;
 	enum state *state;
+	uint64_t turns;
 
 	while (run->budget && (c = worst(run))) {
 		state = &run->state[c - run->mover.pool->classes];
+		turns = uz__number(&c->held) + LOOKS;
 		do {
 			*state = turn(run, c);
-		} while (*state == UNSEEN && run->budget);
+		} while (*state == UNSEEN && run->budget && --turns);
+		if (!turns)
+			*state = OVER;
 	}
 }
 
