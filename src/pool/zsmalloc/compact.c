@@ -215,8 +215,9 @@ static enum state turn(struct run *run, struct uz__class *c)
 
 /*
  * Each class, the worst first, as far as the budget goes. A turn that is of
- * use gains a page. When owners do not let their objects go, it may only make
- * room for the next one's; so no class has more turns than pages.
+ * use gains a page or moves an object for good. When owners do not let their
+ * objects go, it may only make room for the next one's; so no class has more
+ * turns than pages and objects.
  */
 static void go_round(struct run *run)
 {
@@ -226,7 +227,7 @@ static void go_round(struct run *run)
 
 	while (run->budget && (c = worst(run))) {
 		state = &run->state[c - run->mover.pool->classes];
-		turns = uz__number(&c->held) + LOOKS;
+		turns = uz__number(&c->held) + uz__number(&c->nr_used) + LOOKS;
 		do {
 			*state = turn(run, c);
 		} while (*state == UNSEEN && run->budget && --turns);
