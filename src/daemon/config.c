@@ -21,7 +21,7 @@
 #define THREADS_MAX 64
 
 /* Enough for eight CPUs at full depth; most of it is never touched. */
-#define BUFFER_BUDGET (UINT64_C(16) << 20)
+#define BUFFER_BUDGET (UINT64_C(32) << 20)
 
 void uz_daemon_config_init(struct uz_daemon_config *config)
 {

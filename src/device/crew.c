@@ -69,7 +69,6 @@ void uz__crew_call(struct uz__crew *crew)
 	if (now < atomic_load_explicit(&crew->quiet, memory_order_relaxed) ||
 	    !take_idle(crew))
 		return;
-	atomic_store_explicit(&crew->called, now, memory_order_relaxed);
 	sem_post(&crew->wake);
 }
 
@@ -80,15 +79,14 @@ void uz__crew_call(struct uz__crew *crew)
  * did happen decides. Since a pause is QUIET times as long as what was lost,
  * little is lost in the long run.
  */
-bool uz__crew_late(struct uz__crew *crew, uint64_t since, uint64_t patience)
+void uz__crew_late(struct uz__crew *crew, uint64_t since, uint64_t patience)
 {
 	uint64_t now = uz__crew_clock();
 
-	if (now < since + UZ__LATE_NS + patience)
-		return false;
-	atomic_store_explicit(&crew->quiet, now + (now - since) * UZ__QUIET,
-			      memory_order_relaxed);
-	return true;
+	if (now >= since + UZ__LATE_NS + patience)
+		atomic_store_explicit(&crew->quiet,
+				      now + (now - since) * UZ__QUIET,
+				      memory_order_relaxed);
 }
 
 bool uz__crew_crowded(struct uz__crew *crew)
@@ -119,13 +117,6 @@ static void *worker_main(void *arg)
 	struct uz__crew *crew = w->crew;
 
 	while (wait_for_call(crew)) {
-		/* relaxed: of a call later than ours, perhaps; no matter. */
-		uint64_t called = atomic_load_explicit(&crew->called,
-						       memory_order_relaxed);
-
-		/* Who was late to come would be late to end. */
-		if (uz__crew_late(crew, called, 0))
-			continue;
 		while (uz__job_help(crew, w->io))
 			;
 	}

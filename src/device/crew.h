@@ -22,8 +22,9 @@
 #define UZ__PARTS_LEFT 3
 
 /*
- * A worker that was called is late after this time, and so is one that is
- * waited for: it has no CPU. For QUIET times as long nobody is called.
+ * A worker that is waited for is late after this time: it has no CPU. For
+ * QUIET times as long nobody is called. One that comes late costs nobody
+ * anything.
  */
 #define UZ__LATE_NS 300000
 #define UZ__QUIET   16
@@ -72,7 +73,6 @@ struct uz__worker {
  * @workers:    each of them; guarded by the configuration lock, as @wanted
  * @idle:       workers that sleep or are about to, and were not called
  * @submitters: threads that share a request of theirs at this moment
- * @called:     when the last one was called, in ns
  * @quiet:      until when nobody is called, in ns
  * @wake:       one post for each worker that was called: it counts those that
  *              sleep no longer wanted
@@ -85,7 +85,6 @@ struct uz__crew {
 	struct uz__worker workers[UZ_WORKERS_MAX];
 	_Atomic unsigned int idle __attribute__((aligned(UZ_CACHELINE)));
 	_Atomic unsigned int submitters;
-	_Atomic uint64_t called;
 	_Atomic uint64_t quiet;
 	sem_t wake;
 	struct uz__job jobs[UZ__JOBS];
@@ -98,9 +97,9 @@ void uz__crew_call(struct uz__crew *crew);
 
 /*
  * A worker was waited for since @since: if it was too long, or @patience ns
- * more than that, call nobody for a while. True if so.
+ * more than that, call nobody for a while.
  */
-bool uz__crew_late(struct uz__crew *crew, uint64_t since, uint64_t patience);
+void uz__crew_late(struct uz__crew *crew, uint64_t since, uint64_t patience);
 
 /* Now, in ns. */
 uint64_t uz__crew_clock(void);

@@ -20,23 +20,24 @@ static void test_small_machine(void **state)
 	struct uz__fuse_plan plan;
 
 	(void)state;
-	assert_int_equal(uz__fuse_plan(&plan, 2, 16 * MIB), 0);
+	assert_int_equal(uz__fuse_plan(&plan, 2, 64 * MIB), 0);
 	assert_int_equal(plan.queues, 2);
 	assert_int_equal(plan.depth, UZ__FUSE_DEPTH_MAX);
-	assert_int_equal(plan.payload, 256 * KIB);
-	assert_int_equal(plan.bytes, 2 * 16 * 260 * KIB + 260 * KIB);
+	assert_int_equal(plan.payload, MIB);
+	assert_int_equal(plan.bytes, 2 * 16 * 1028 * KIB + 1028 * KIB);
 }
 
-/* 16 MiB: the depth yields to 8, the payload to 64 KiB, the depth again. */
+/* 32 MiB: the depth yields to 8, the payload to 64 KiB, the depth again. */
 static void test_more_cpus(void **state)
 {
 	static const struct {
 		unsigned int cpus, depth;
 		uint32_t payload;
 	} machines[] = {
-		{ 4, 15, 256 * KIB }, { 8, 15, 128 * KIB },
-		{ 16, 14, 64 * KIB }, { 32, 7, 64 * KIB },
-		{ 64, 3, 64 * KIB },
+		{ 2, 15, MIB },	      { 4, 15, 512 * KIB },
+		{ 8, 15, 256 * KIB }, { 16, 15, 128 * KIB },
+		{ 32, 15, 64 * KIB }, { 64, 7, 64 * KIB },
+		{ 128, 3, 64 * KIB },
 	};
 	struct uz__fuse_plan plan;
 	size_t i;
@@ -44,7 +45,7 @@ static void test_more_cpus(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(machines) / sizeof(machines[0]); i++) {
 		assert_int_equal(
-			uz__fuse_plan(&plan, machines[i].cpus, 16 * MIB), 0);
+			uz__fuse_plan(&plan, machines[i].cpus, 32 * MIB), 0);
 		assert_int_equal(plan.payload, machines[i].payload);
 		assert_int_equal(plan.depth, machines[i].depth);
 	}

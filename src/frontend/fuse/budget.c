@@ -21,10 +21,10 @@
 #include "uring_priv.h"
 
 /*
- * Larger payloads than this gain nothing: the work on so many pages costs far
- * more than the trip to us.
+ * As much as the kernel sends at a time. A request that comes in pieces costs
+ * a trip for each, and page workers are woken and waited for that often.
  */
-#define PAYLOAD_MAX (256u << 10)
+#define PAYLOAD_MAX (1024u << 10)
 #define PAYLOAD_MIN FUSE_MIN_READ_BUFFER
 /*
  * Until both are down to this, the payload yields before the depth: requests

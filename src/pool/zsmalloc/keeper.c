@@ -13,8 +13,9 @@
  * is about to fail at the limit. Only pages known to be populated are given
  * back (@ready): those that a store has charged and not yet populated are not.
  *
- * While hints come the thread looks for them some ten thousand times a second;
- * when they stop it sleeps until it is woken, and nothing runs.
+ * While hints come the thread looks for them some ten thousand times a second,
+ * less often the fewer there are; when they stop it sleeps until it is woken,
+ * and nothing runs.
  *
  * Locks: keeper.work is held while pages are populated or given back, so that
  * who must find the pool at rest can wait for that; under it the class's lock
@@ -28,10 +29,11 @@
 
 #include "zsmalloc_priv.h"
 
-#define LOOK_NS	   50000 /* between two looks for hints */
+#define LOOK_NS	   50000 /* between two looks for hints, after one not in vain */
+#define LOOK_MAX   (32 * LOOK_NS) /* the pause doubles after each in vain */
 #define LATE_NS	   500000 /* that a look is too late when no CPU was free */
 #define REST_NS	   10000000 /* after such a one */
-#define LOOKS	   100 /* in vain, before it sleeps */
+#define LOOKS	   10 /* in vain, before it sleeps */
 #define RELEASE_NS 300000000 /* of sleep, before it gives back */
 #define GROW_MIN   2 /* pages */
 #define GROW_MAX   32
@@ -77,6 +79,14 @@ static bool any_hint(struct uz__keeper *k)
 		if (atomic_load(&k->hints[i]))
 			return true;
 	return false;
+}
+
+static void forget_hints(struct uz__keeper *k)
+{
+	unsigned int i;
+
+	for (i = 0; i < UZ__HINTS; i++)
+		atomic_store_explicit(&k->hints[i], 0, memory_order_relaxed);
 }
 
 /* ---- giving back ---- */
@@ -328,16 +338,22 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-/* Until the next look; longer when others want the CPUs. */
-static void look_pause(void)
+/*
+ * Until the next look; longer when others want the CPUs. Hints that came in a
+ * rest are old: who left them has populated by now, and to do so for all of
+ * them would take long.
+ */
+static void look_pause(struct uz__keeper *k, long time)
 {
-	const struct timespec pause = { .tv_nsec = LOOK_NS };
+	const struct timespec pause = { .tv_nsec = time };
 	const struct timespec rest = { .tv_nsec = REST_NS };
 	uint64_t began = now_ns();
 
 	nanosleep(&pause, NULL);
-	if (now_ns() - began > LOOK_NS + LATE_NS)
-		nanosleep(&rest, NULL);
+	if (now_ns() - began < (uint64_t)time + LATE_NS)
+		return;
+	nanosleep(&rest, NULL);
+	forget_hints(k);
 }
 
 static void *keeper_main(void *arg)
@@ -345,6 +361,7 @@ static void *keeper_main(void *arg)
 	const struct sched_param none = { 0 };
 	struct uz__zs *pool = arg;
 	unsigned int looks;
+	long pause;
 
 	/*
 	 * Takes a CPU from nobody when it wakes up, and rests when it had to
@@ -356,12 +373,17 @@ static void *keeper_main(void *arg)
 	pthread_setschedparam(pthread_self(), SCHED_BATCH, &none);
 	prctl(PR_SET_TIMERSLACK, SLACK_NS, 0, 0, 0);
 	do {
+		pause = LOOK_NS;
 		for (looks = 0; looks < LOOKS && !stopping(&pool->keeper);
 		     looks++) {
-			if (serve_hints(pool))
+			if (serve_hints(pool)) {
 				looks = 0;
+				pause = LOOK_NS;
+			}
 			serve_opens(pool);
-			look_pause();
+			look_pause(&pool->keeper, pause);
+			if (pause < LOOK_MAX)
+				pause *= 2;
 		}
 	} while (sleep_on(pool));
 	return NULL;
