@@ -159,10 +159,20 @@ static void test_cost(void **state)
 	assert_int_equal(
 		cost(f, FUSE_FALLOCATE, UZ__FUSE_BLOCK, &punch, sizeof(punch)),
 		1);
+	/* As file systems trim: shared out by what it costs, as a write is. */
+	punch.length = 16u << 20;
+	page = cost(f, FUSE_FALLOCATE, UZ__FUSE_BLOCK, &punch, sizeof(punch));
+	assert_in_range(page, 1024, 4096);
 	punch.length = UINT64_MAX;
 	assert_int_equal(
 		cost(f, FUSE_FALLOCATE, UZ__FUSE_BLOCK, &punch, sizeof(punch)),
 		UZ__FUSE_COST_SLOW);
+	punch.length = (16u << 20) + 1;
+	assert_int_equal(
+		cost(f, FUSE_FALLOCATE, UZ__FUSE_BLOCK, &punch, sizeof(punch)),
+		UZ__FUSE_COST_SLOW);
+	assert_int_equal(cost(f, FUSE_LSEEK, UZ__FUSE_BLOCK, &rw, 0),
+			 UZ__FUSE_COST_SLOW);
 	assert_int_equal(cost(f, FUSE_STATFS, 1, &rw, 0), 1);
 }
 

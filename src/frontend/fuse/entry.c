@@ -18,8 +18,13 @@
 #define COST_READ  1
 #define COST_WRITE 4
 
-/* A discard of more than this may take longer than any read or write. */
-#define SLOW_DISCARD (64u << 20)
+/*
+ * A page that is given back costs half of one that is read. How many of a
+ * range are there is not known here, so it counts as if all were. A request for
+ * more than this takes longer than two of the longest writes.
+ */
+#define DISCARD_PAGES 2
+#define SLOW_DISCARD  (16u << 20)
 
 static int decode(struct uz__fuse_entry *entry, struct uz__fuse_msg *msg)
 {
@@ -61,6 +66,13 @@ static unsigned int pages(uint32_t bytes)
 	return bytes / UZ_PAGE_SIZE + !!(bytes % UZ_PAGE_SIZE) + !bytes;
 }
 
+static unsigned int discard_cost(uint64_t bytes)
+{
+	if (bytes > SLOW_DISCARD)
+		return UZ__FUSE_COST_SLOW;
+	return 1 + pages((uint32_t)bytes) / DISCARD_PAGES;
+}
+
 unsigned int uz__fuse_entry_cost(const struct uz__fuse_entry *entry)
 {
 	const struct fuse_uring_req_header *hdr = entry->hdr;
@@ -80,7 +92,10 @@ unsigned int uz__fuse_entry_cost(const struct uz__fuse_entry *entry)
 		return pages(rw.size) * COST_WRITE;
 	case FUSE_FALLOCATE:
 		memcpy(&fallocate, hdr->op_in, sizeof(fallocate));
-		return fallocate.length > SLOW_DISCARD ? UZ__FUSE_COST_SLOW : 1;
+		return discard_cost(fallocate.length);
+	case FUSE_LSEEK:
+		/* It may look at every page that the device has. */
+		return UZ__FUSE_COST_SLOW;
 	default:
 		return 1;
 	}
