@@ -350,8 +350,7 @@ static void test_refused_answer(void **state)
 /* The client still waits: the same answer is given again until it is taken. */
 static void test_answer_not_taken(void **state)
 {
-	static const int errors[] = { -ENOMEM, -EAGAIN, -EINTR, -EBUSY,
-				      -EOPNOTSUPP };
+	static const int errors[] = { -ENOMEM, -EAGAIN, -EINTR, -EBUSY };
 	struct world *w = *state;
 	unsigned int i;
 
@@ -365,6 +364,22 @@ static void test_answer_not_taken(void **state)
 		fake_kernel_quiet(RINGS);
 		assert_int_equal(fake_kernel_entries(0, ring_of(w, 0)), DEPTH);
 	}
+}
+
+/* As at the connection's end: nothing is tried again, and it ends in order. */
+static void test_switched_off(void **state)
+{
+	struct world *w = *state;
+
+	go(w);
+	fake_faults.commit_error = -EOPNOTSUPP;
+	fake_faults.commits = 3;
+	ask_long(w, 0, 4096);
+	ask_store(w, 1);
+	fake_kernel_quiet(RINGS);
+	assert_int_equal(fake_faults.commits, 1);
+	assert_int_equal(fake_kernel_entries(0, ring_of(w, 0)), DEPTH - 1);
+	assert_int_equal(fake_kernel_entries(1, ring_of(w, 1)), DEPTH - 1);
 }
 
 static void test_submission_that_fails(void **state)
@@ -524,6 +539,7 @@ int main(void)
 		world_test(test_slow_request),
 		world_test(test_refused_answer),
 		world_test(test_answer_not_taken),
+		world_test(test_switched_off),
 		world_test(test_submission_that_fails),
 		world_test(test_disconnect),
 		world_test(test_create_fails),

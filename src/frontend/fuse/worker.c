@@ -187,6 +187,14 @@ static void refused(struct uz__fuse_worker *w, struct uz__fuse_entry *entry,
 		entry->missing = true;
 		return;
 	}
+	/* Switched off. Nobody says whether it will be on again. */
+	if (error == -EOPNOTSUPP) {
+		if (!w->troubled)
+			uz_log(UZ_LOG_ERR,
+			       "io_uring: the kernel takes no answers any more; unmount and start anew");
+		w->troubled = true;
+		return;
+	}
 	if (!entry->renewed && !is_lost(error)) {
 		/* Not worth sharing. */
 		entry->cost = 1;
