@@ -13,10 +13,19 @@ SEES = {
     'compress': set(),
     'table': set(),
     'pool': set(),
-    'device': {'table', 'pool', 'compress'},
-    'worker': {'device', 'table', 'pool', 'compress'},
-    'attr': {'worker', 'device', 'table', 'pool', 'compress'},
-    'frontend': {'attr', 'worker', 'device', 'table', 'pool', 'compress'},
+    'backing': set(),
+    'device': {'table', 'pool', 'compress', 'backing'},
+    'worker': {'device', 'table', 'pool', 'compress', 'backing'},
+    'attr': {'worker', 'device', 'table', 'pool', 'compress', 'backing'},
+    'frontend': {
+        'attr',
+        'worker',
+        'device',
+        'table',
+        'pool',
+        'compress',
+        'backing',
+    },
     'daemon': {
         'frontend',
         'attr',
@@ -25,6 +34,7 @@ SEES = {
         'table',
         'pool',
         'compress',
+        'backing',
     },
 }
 EVERYBODY = {'types', 'util'}

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Writes of many pieces: through io_uring and without it, in part, refused,
+ * and not kept.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <uzram/backing.h>
+
+#define SIZE   (1u << 20)
+#define PIECES 100
+#define DEPTH  4
+
+static char path[] = "/tmp/uz-write-XXXXXX";
+static struct uz_backing *b;
+static bool no_queue;
+static size_t at_most;
+static int fails, sync_fails;
+
+struct uz__queue;
+int __real_uz__queue_create(struct uz__queue **q, int fd, unsigned int depth);
+int __wrap_uz__queue_create(struct uz__queue **q, int fd, unsigned int depth);
+ssize_t __real_pwritev64(int fd, const struct iovec *iov, int nr, off_t at);
+ssize_t __wrap_pwritev64(int fd, const struct iovec *iov, int nr, off_t at);
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
+
+int __wrap_uz__queue_create(struct uz__queue **q, int fd, unsigned int depth)
+{
+	return no_queue ? -EPERM : __real_uz__queue_create(q, fd, depth);
+}
+
+ssize_t __wrap_pwritev64(int fd, const struct iovec *iov, int nr, off_t at)
+{
+	struct iovec part = iov[0];
+
+	if (fails) {
+		errno = fails;
+		return -1;
+	}
+	if (!at_most)
+		return __real_pwritev64(fd, iov, nr, at);
+	if (part.iov_len > at_most)
+		part.iov_len = at_most;
+	return __real_pwritev64(fd, &part, 1, at);
+}
+
+int __wrap_fdatasync(int fd)
+{
+	if (!sync_fails)
+		return __real_fdatasync(fd);
+	errno = sync_fails;
+	return -1;
+}
+
+static int set_up(void **state)
+{
+	int fd = mkstemp(path);
+
+	(void)state;
+	if (fd < 0 || ftruncate(fd, 16 * SIZE))
+		return -1;
+	close(fd);
+	return uz_backing_open(&b, path, NULL);
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	uz_backing_close(b);
+	return unlink(path);
+}
+
+static unsigned char *bytes(unsigned int salt)
+{
+	unsigned char *p = malloc(SIZE);
+	size_t i;
+
+	assert_non_null(p);
+	for (i = 0; i < SIZE; i++)
+		p[i] = (unsigned char)(i * 31 + i / 251 + salt);
+	return p;
+}
+
+/* SIZE bytes in pieces of odd lengths. */
+static size_t cut(struct iovec *iov, unsigned char *from)
+{
+	size_t done = 0, len;
+	unsigned int i;
+
+	for (i = 0; i < PIECES; i++, done += len) {
+		len = 1 + i * 97 % 4099;
+		iov[i] = (struct iovec){ from + done, len };
+	}
+	return done;
+}
+
+static void expect(uint64_t at, const unsigned char *want, size_t length)
+{
+	unsigned char *got = malloc(length);
+
+	assert_non_null(got);
+	assert_int_equal(uz_backing_read(b, at, got, length), 0);
+	assert_memory_equal(got, want, length);
+	free(got);
+}
+
+static void write_all(void)
+{
+	struct iovec iov[DEPTH][PIECES];
+	struct uz_write writes[DEPTH], *done;
+	unsigned char *data[DEPTH];
+	struct uz_writer *w;
+	size_t length = 0;
+	unsigned int i;
+
+	assert_int_equal(uz_writer_create(&w, b, DEPTH), 0);
+	assert_null(uz_writer_wait(w));
+	for (i = 0; i < DEPTH; i++) {
+		data[i] = bytes(i);
+		length = cut(iov[i], data[i]);
+		writes[i] = (struct uz_write){ .iov = iov[i],
+					       .nr = PIECES,
+					       .offset = (uint64_t)i * SIZE + 8,
+					       .length = length,
+					       .result = 1 };
+		uz_writer_submit(w, &writes[i]);
+	}
+	for (i = 0; i < DEPTH; i++) {
+		done = uz_writer_wait(w);
+		assert_non_null(done);
+		assert_int_equal(done->result, fails ? -fails : 0);
+	}
+	assert_null(uz_writer_wait(w));
+	assert_int_equal(uz_writer_sync(w, 0, DEPTH * SIZE),
+			 sync_fails ? -sync_fails : 0);
+	for (i = 0; i < DEPTH; i++) {
+		if (!fails)
+			expect((uint64_t)i * SIZE + 8, data[i], length);
+		free(data[i]);
+	}
+	uz_writer_destroy(w);
+}
+
+static void test_queue(void **state)
+{
+	struct uz_backing_info before, after;
+
+	(void)state;
+	uz_backing_info(b, &before);
+	write_all();
+	uz_backing_info(b, &after);
+	assert_true(after.written > before.written);
+	assert_int_equal(after.read - before.read,
+			 after.written - before.written);
+}
+
+static void test_no_queue(void **state)
+{
+	(void)state;
+	no_queue = true;
+	write_all();
+	at_most = 1000;
+	write_all();
+	at_most = 0;
+	no_queue = false;
+}
+
+static void test_failures(void **state)
+{
+	struct uz_backing_info before, after;
+
+	(void)state;
+	no_queue = true;
+	fails = ENOSPC;
+	uz_backing_info(b, &before);
+	write_all();
+	uz_backing_info(b, &after);
+	assert_int_equal(before.written, after.written);
+	fails = 0;
+	sync_fails = EIO;
+	write_all();
+	sync_fails = 0;
+	no_queue = false;
+}
+
+static void test_end(void **state)
+{
+	char buf[16];
+
+	(void)state;
+	assert_int_equal(uz_backing_read(b, 16 * SIZE - 8, buf, 16), -EIO);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_queue),
+		cmocka_unit_test(test_no_queue),
+		cmocka_unit_test(test_failures),
+		cmocka_unit_test(test_end),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
