@@ -3,6 +3,7 @@
 #define UZRAM_DEVICE_H
 
 #include <uzram/compress.h>
+#include <uzram/device/codecs.h>
 #include <uzram/pool.h>
 #include <uzram/table.h>
 #include <uzram/types.h>
@@ -117,28 +118,6 @@ uz_must_check int uz_device_set_disksize(struct uz_device *dev, uint64_t size,
  * Return:  bytes; 0 while it has none.
  */
 uint64_t uz_device_disksize(const struct uz_device *dev);
-
-/**
- * uz_device_set_codec() - choose the codec for new stores
- * @dev:  the device
- * @text: as uz_codec_parse() takes it
- * @err:  the reason; may be NULL
- *
- * Context: any thread; takes the configuration lock.
- * Return:  0; -EBUSY once the device has a size; what uz_codec_parse()
- *          returns. After a failure nothing has changed.
- */
-uz_must_check int uz_device_set_codec(struct uz_device *dev, const char *text,
-				      struct uz_err *err);
-
-/**
- * uz_device_codec() - the codec for new stores
- * @dev:   the device
- * @codec: filled
- *
- * Context: any thread; takes the configuration lock.
- */
-void uz_device_codec(struct uz_device *dev, struct uz_codec *codec);
 
 /**
  * uz_device_check_zpool() - is this an allocator for compressed pages?

@@ -30,7 +30,7 @@ static const struct uz_attr attrs[] = {
 	  "has open; \"force\" does so in any case",
 	  NULL, uz__attr_reset_store },
 	{ "comp_algorithm", 0644,
-	  "the codecs, the chosen one in brackets; chosen before the disksize",
+	  "the codecs, the chosen one in brackets; applies to new stores",
 	  uz__attr_algorithm_show, uz__attr_algorithm_store },
 	{ "max_comp_streams", 0644,
 	  "threads that serve requests; writing changes nothing",

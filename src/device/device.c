@@ -126,14 +126,8 @@ static bool device_name_ok(const char *name)
 
 static int device_defaults(struct uz_device *dev)
 {
-	struct uz_codec codec;
-	int err;
-
 	uz__super_set_zpool(dev, uz_pool_backend(0));
-	err = uz_codec_parse(uz_codec_known(0), &codec, NULL);
-	if (!err)
-		uz__super_set_codec(dev, &codec);
-	return err;
+	return uz__codecs_default(dev);
 }
 
 static int device_begin(struct uz_device *dev, struct uz_err *err)
@@ -254,31 +248,6 @@ int uz_device_set_disksize(struct uz_device *dev, uint64_t size,
 uint64_t uz_device_disksize(const struct uz_device *dev)
 {
 	return atomic_load(&dev->nr_pages) * UZ_PAGE_SIZE;
-}
-
-int uz_device_set_codec(struct uz_device *dev, const char *text,
-			struct uz_err *err)
-{
-	uz_scoped_acquire(guard, &dev->lock);
-	struct uz_codec codec;
-	int ret;
-
-	if (dev->table)
-		return uz_err_set(
-			err, -EBUSY,
-			"cannot change the codec of %s: it has a size already; reset the device first",
-			dev->name);
-	ret = uz_codec_parse(text, &codec, err);
-	if (!ret)
-		uz__super_set_codec(dev, &codec);
-	return ret;
-}
-
-void uz_device_codec(struct uz_device *dev, struct uz_codec *codec)
-{
-	uz_scoped_acquire(guard, &dev->lock);
-
-	*codec = dev->codecs[dev->codec];
 }
 
 void uz_device_set_limit(struct uz_device *dev, uint64_t bytes)

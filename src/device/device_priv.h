@@ -12,7 +12,7 @@
 /* ---- superblock: super.c ---- */
 
 #define UZ__MAGIC   UINT64_C(0x6d6172347a753031) /* "10uz4ram", as bytes */
-#define UZ__VERSION 2
+#define UZ__VERSION 3
 
 /**
  * struct uz__super - the first page of the control memfd
@@ -30,6 +30,7 @@
  * @codec:       index into @codecs for new stores
  * @codecs:      texts that uz_codec_parse() takes, "" where there is none; the
  *               slot word's codec field indexes it
+ * @secondary:   codecs for recompression, see uz__secondary()
  * @zpool:       index into @zpools for the pool
  * @zpools:      names of backends; the other entry is where a change is made
  *
@@ -48,19 +49,33 @@ struct uz__super {
 	uint32_t class_step;
 	_Atomic uint32_t codec;
 	char codecs[UZ_SLOT_CODECS][UZ_CODEC_TEXT_MAX + 1];
+	_Atomic uint32_t secondary;
 	_Atomic uint32_t zpool;
 	char zpools[2][UZ_POOL_NAME_MAX + 1];
 };
 
+/* One counter for each codec that a slot can name. */
+#define UZ__EACH_CODEC(X, name) \
+	X(name##0)              \
+	X(name##1)              \
+	X(name##2)              \
+	X(name##3)              \
+	X(name##4)              \
+	X(name##5)              \
+	X(name##6)              \
+	X(name##7)
+
 /*
- * Counters: X(name). The first four follow from the table and are counted
+ * Counters: X(name). The derived ones follow from the table and are counted
  * anew at adoption; the others are sums over the device's life.
  */
-#define UZ__DERIVED_COUNTERS(X) \
-	X(pages_stored)         \
-	X(compr_bytes)          \
-	X(same_pages)           \
-	X(huge_pages)
+#define UZ__DERIVED_COUNTERS(X)        \
+	X(pages_stored)                \
+	X(compr_bytes)                 \
+	X(same_pages)                  \
+	X(huge_pages)                  \
+	UZ__EACH_CODEC(X, codec_pages) \
+	UZ__EACH_CODEC(X, codec_bytes)
 
 #define UZ__LASTING_COUNTERS(X) \
 	X(huge_pages_since)     \
@@ -144,6 +159,7 @@ struct uz__ctl {
  * @direct:    objects may stay mapped and be used in place (pinned.c)
  * @codecs:    parsed codecs; ops is NULL where the superblock has none
  * @codec:     index of the codec for new stores
+ * @secondary: as in the superblock
  * @zpool:     the pool's backend, or what it will be; from uz_pool_backend()
  * @fragmented: whom each pool tells that compaction is worth while
  * @arg:       handed to @fragmented
@@ -164,7 +180,8 @@ struct uz_device {
 	uz_ref_t ref_end;
 	bool direct;
 	struct uz_codec codecs[UZ_SLOT_CODECS];
-	unsigned int codec;
+	_Atomic unsigned int codec;
+	_Atomic uint32_t secondary;
 	const char *zpool;
 	void (*fragmented)(void *arg);
 	void *arg;
@@ -178,7 +195,7 @@ struct uz_device {
  * @dev:     the device
  * @cnt:     this thread's share of the counters
  * @id:      index in the device's @ios
- * @busy:    a request is under way (see io.c)
+ * @turn:    odd while a request is under way (see io.c)
  * @next:    the page after the one loaded last
  * @mem:     what the thread has beside this, for the statistics
  * @size:    bytes at @mem
@@ -192,7 +209,7 @@ struct uz_io {
 	struct uz_device *dev;
 	struct uz__counters *cnt;
 	unsigned int id;
-	_Atomic bool busy;
+	_Atomic uint32_t turn;
 	uint64_t next;
 	const void *mem;
 	size_t size;
@@ -218,13 +235,28 @@ uint64_t uz__device_limit(const struct uz_device *dev);
 void uz__super_init(struct uz_device *dev);
 int uz__super_check(struct uz_device *dev, struct uz_err *err);
 int uz__super_codecs(struct uz_device *dev, struct uz_err *err);
-void uz__super_set_codec(struct uz_device *dev, const struct uz_codec *codec);
 int uz__super_zpool(struct uz_device *dev, struct uz_err *err);
 void uz__super_set_zpool(struct uz_device *dev, const char *backend);
 void uz__super_pool_config(const struct uz_device *dev,
 			   struct uz_pool_config *config);
 void uz__super_set_pool_config(struct uz_device *dev,
 			       const struct uz_pool_config *config);
+
+/* ---- codecs.c ---- */
+
+/* What uz__secondary() returns where there is no codec. */
+#define UZ__NO_CODEC UZ_SLOT_CODECS
+
+/* Index of the codec of a priority from 1 on, out of the word of all three. */
+static inline unsigned int uz__secondary(uint32_t word, unsigned int priority)
+{
+	unsigned int one_more = word >> (8 * (priority - 1)) & 0xff;
+
+	return one_more ? one_more - 1 : UZ__NO_CODEC;
+}
+
+/* The default codec and no secondary one. Configuration lock held. */
+int uz__codecs_default(struct uz_device *dev);
 
 /* ---- io.c ---- */
 
@@ -242,8 +274,19 @@ void uz__io_drain(struct uz_device *dev);
 int uz__io_add(struct uz_device *dev, struct uz_io **io);
 void uz__io_remove(struct uz_io *io);
 
+/* Wait until each request that is under way now has ended. */
+void uz__io_quiesce(struct uz_device *dev);
+
 /* Codec contexts of every thread; all or none. Configuration lock held. */
 int uz__io_make_contexts(struct uz_device *dev);
+
+/*
+ * The same for one more codec while requests are under way, and for one that
+ * no request can come across any more.
+ */
+int uz__io_make_context(struct uz_device *dev, unsigned int index,
+			const struct uz_codec *codec);
+void uz__io_drop_context(struct uz_device *dev, unsigned int index);
 void uz__io_drop_contexts(struct uz_device *dev);
 
 /* ---- pinned.c ---- */
@@ -349,6 +392,19 @@ static inline bool uz__slot_in_arena(const struct uz_device *dev, uz_slot_t w)
 }
 
 /* ---- stat.c ---- */
+
+/* The counters of one codec: its pages, or its bytes. */
+static inline _Atomic uint64_t *uz__codec_pages(struct uz__counters *cnt,
+						unsigned int codec)
+{
+	return &cnt->codec_pages0 + codec;
+}
+
+static inline _Atomic uint64_t *uz__codec_bytes(struct uz__counters *cnt,
+						unsigned int codec)
+{
+	return &cnt->codec_bytes0 + codec;
+}
 
 /* Count a slot's page in (sign 1) or out (sign -1). */
 void uz__stat_slot(struct uz__counters *cnt, uz_slot_t slot, int sign);

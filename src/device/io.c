@@ -3,16 +3,22 @@
  * One thread's way into a device: its scratch pages, codec contexts and
  * counters, and the gate that lets reset wait for requests under way.
  *
- * The gate: a thread sets its own busy flag, then reads nr_pages; reset sets
- * nr_pages to 0, then reads every busy flag. Both sides store first and load
+ * The gate: a thread makes its own turn odd, then reads nr_pages; reset sets
+ * nr_pages to 0, then reads every turn. Both sides store first and load
  * afterwards, all sequentially consistent: so either the thread sees that the
  * device is gone, or reset sees the thread and waits. Nothing is shared
  * between threads on the way in but nr_pages, which hardly ever changes.
+ * In the same way, who changes what requests read (the codec for new stores)
+ * and then waits for each odd turn to pass knows that no request uses what
+ * was there before.
  * Page workers never pass the gate: crew.c says why they need not.
  *
- * Contexts of all codecs in use are made when the thread joins and when the
- * device gets its size, both under the configuration lock; nothing is
- * allocated while requests run.
+ * Contexts of all codecs in use are made when the thread joins, when the
+ * device gets its size and when a codec is added, all under the configuration
+ * lock; no request allocates. A context that is added while requests run is
+ * there for every thread before any can hear of its codec, from the device or
+ * from a slot; both are read with sequential consistency. One is taken away
+ * only after every request that might still know of its codec has ended.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -22,14 +28,19 @@
 
 uint64_t uz__io_enter(struct uz_io *io)
 {
-	atomic_store(&io->busy, true);
+	/* relaxed: nobody else writes it. */
+	uint32_t turn = atomic_load_explicit(&io->turn, memory_order_relaxed);
+
+	atomic_store(&io->turn, turn + 1);
 	return atomic_load(&io->dev->nr_pages);
 }
 
 void uz__io_leave(struct uz_io *io)
 {
+	uint32_t turn = atomic_load_explicit(&io->turn, memory_order_relaxed);
+
 	/* release: all that the request did is done when reset sees this. */
-	atomic_store_explicit(&io->busy, false, memory_order_release);
+	atomic_store_explicit(&io->turn, turn + 1, memory_order_release);
 }
 
 void uz__io_drain(struct uz_device *dev)
@@ -38,7 +49,23 @@ void uz__io_drain(struct uz_device *dev)
 	unsigned int i;
 
 	for (i = 0; i < UZ_IO_MAX; i++) {
-		while (dev->ios[i] && atomic_load(&dev->ios[i]->busy))
+		while (dev->ios[i] && atomic_load(&dev->ios[i]->turn) % 2)
+			nanosleep(&pause, NULL);
+	}
+}
+
+void uz__io_quiesce(struct uz_device *dev)
+{
+	const struct timespec pause = { .tv_nsec = 50000 };
+	unsigned int i;
+
+	for (i = 0; i < UZ_IO_MAX; i++) {
+		uint32_t turn;
+
+		if (!dev->ios[i])
+			continue;
+		turn = atomic_load(&dev->ios[i]->turn);
+		while (turn % 2 && atomic_load(&dev->ios[i]->turn) == turn)
 			nanosleep(&pause, NULL);
 	}
 }
@@ -93,6 +120,36 @@ void uz__io_drop_contexts(struct uz_device *dev)
 	for (i = 0; i < UZ_IO_MAX; i++) {
 		if (dev->ios[i])
 			io_drop_contexts(dev->ios[i]);
+	}
+}
+
+int uz__io_make_context(struct uz_device *dev, unsigned int index,
+			const struct uz_codec *codec)
+{
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < UZ_IO_MAX; i++) {
+		if (!dev->ios[i])
+			continue;
+		err = uz_codec_ctx_create(codec, &dev->ios[i]->ctx[index]);
+		if (err) {
+			uz__io_drop_context(dev, index);
+			return err;
+		}
+	}
+	return 0;
+}
+
+void uz__io_drop_context(struct uz_device *dev, unsigned int index)
+{
+	unsigned int i;
+
+	for (i = 0; i < UZ_IO_MAX; i++) {
+		if (!dev->ios[i])
+			continue;
+		uz_codec_ctx_destroy(dev->ios[i]->ctx[index]);
+		dev->ios[i]->ctx[index] = NULL;
 	}
 }
 

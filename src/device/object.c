@@ -53,7 +53,8 @@ static bool page_same(const void *page, uint64_t *word)
 void uz__object_encode(struct uz_io *io, const void *page,
 		       struct uz__encoded *e)
 {
-	unsigned int codec = io->dev->codec;
+	/* seq_cst: as io.c says of who waits for requests to end. */
+	unsigned int codec = atomic_load(&io->dev->codec);
 	uz_slot_t slot;
 	size_t len;
 

@@ -41,6 +41,11 @@ void uz__stat_slot(struct uz__counters *cnt, uz_slot_t slot, int sign)
 	case UZ_SLOT_OBJECT:
 		share_add(&cnt->pages_stored, one);
 		share_add(&cnt->compr_bytes, one * uz_slot_size(slot));
+		if (uz_slot_kind(slot) == UZ_SLOT_RAW)
+			return;
+		share_add(uz__codec_pages(cnt, uz_slot_codec(slot)), one);
+		share_add(uz__codec_bytes(cnt, uz_slot_codec(slot)),
+			  one * uz_slot_size(slot));
 		return;
 	case UZ_SLOT_EMPTY:
 	case UZ_SLOT_BACKED:
@@ -161,6 +166,24 @@ void uz_device_stat(struct uz_device *dev, struct uz_device_stat *stat)
 	UZ__LASTING_COUNTERS(X)
 #undef X
 	stat_memory(dev, stat);
+}
+
+bool uz_device_codec_stat(struct uz_device *dev, unsigned int index,
+			  struct uz_device_codec_stat *stat)
+{
+	uz_scoped_acquire(guard, &dev->lock);
+	struct uz__counters sum;
+
+	memset(stat, 0, sizeof(*stat));
+	if (index >= UZ_SLOT_CODECS)
+		return false;
+	stat->codec = dev->codecs[index];
+	if (!stat->codec.ops || !dev->table)
+		return true;
+	uz__stat_sum(dev, &sum);
+	stat->pages = *uz__codec_pages(&sum, index);
+	stat->bytes = *uz__codec_bytes(&sum, index);
+	return true;
 }
 
 bool uz_device_class_stat(struct uz_device *dev, unsigned int nth,

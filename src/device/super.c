@@ -4,9 +4,9 @@
  * table and arena.
  *
  * A process may die between any two stores here, so each change is arranged
- * to be complete by its last store: the magic after the rest, the codec index
- * after the codec's text (which goes to an entry not in use), the allocator's
- * likewise, the disksize after the geometry. Those last stores are releases;
+ * to be complete by its last store: the magic after the rest, a codec's index
+ * after its text (which goes to an entry not in use, its first letter last:
+ * codecs.c), the allocator's likewise, the disksize after the geometry. Those last stores are releases;
  * since memory is shared with nobody but successors of a dead process, that is
  * all the order needed.
  *
@@ -57,6 +57,7 @@ int uz__super_codecs(struct uz_device *dev, struct uz_err *err)
 {
 	struct uz__super *sb = &dev->ctl->super;
 	uint32_t current = atomic_load(&sb->codec);
+	uint32_t secondary = atomic_load(&sb->secondary);
 	unsigned int i;
 
 	for (i = 0; i < UZ_SLOT_CODECS; i++) {
@@ -77,25 +78,19 @@ int uz__super_codecs(struct uz_device *dev, struct uz_err *err)
 			err, -EUCLEAN,
 			"memory of %s names codec %u, which it does not describe",
 			dev->name, current);
-	dev->codec = current;
-	return 0;
-}
+	for (i = 1; i < UZ_PRIORITIES; i++) {
+		unsigned int index = uz__secondary(secondary, i);
 
-void uz__super_set_codec(struct uz_device *dev, const struct uz_codec *codec)
-{
-	struct uz__super *sb = &dev->ctl->super;
-	unsigned int old = dev->codec;
-	unsigned int next = dev->codecs[old].ops ? (old + 1) % UZ_SLOT_CODECS
-						 : old;
-
-	uz_codec_format(codec, sb->codecs[next]);
-	atomic_store_explicit(&sb->codec, next, memory_order_release);
-	if (next != old) {
-		sb->codecs[old][0] = '\0';
-		dev->codecs[old].ops = NULL;
+		if (index != UZ__NO_CODEC &&
+		    (index > UZ__NO_CODEC || !dev->codecs[index].ops))
+			return uz_err_set(
+				err, -EUCLEAN,
+				"memory of %s names codec %u for priority %u, which it does not describe",
+				dev->name, index, i);
 	}
-	dev->codecs[next] = *codec;
-	dev->codec = next;
+	atomic_store(&dev->codec, current);
+	atomic_store(&dev->secondary, secondary);
+	return 0;
 }
 
 int uz__super_zpool(struct uz_device *dev, struct uz_err *err)

@@ -48,7 +48,7 @@ head -c 1M /dev/urandom | dd of="$dev_block" bs=1M conv=notrunc \
 	iflag=fullblock status=none
 unchanged_by EBUSY disksize 128M
 unchanged_by EBUSY disksize 64M
-unchanged_by EBUSY comp_algorithm lz4
+unchanged_by EINVAL comp_algorithm lz5
 unchanged_by EINVAL mem_limit lots
 unchanged_by EINVAL mem_limit -1
 unchanged_by EINVAL mem_used_max 1

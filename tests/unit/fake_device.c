@@ -51,8 +51,8 @@ uint64_t uz_device_disksize(const struct uz_device *dev)
 int uz_device_set_codec(struct uz_device *dev, const char *text,
 			struct uz_err *err)
 {
-	if (dev->size)
-		return uz_err_set(err, -EBUSY, "it has a size");
+	if (dev->codec_error)
+		return uz_err_set(err, dev->codec_error, "no more codecs");
 	return uz_codec_parse(text, &dev->codec, err);
 }
 

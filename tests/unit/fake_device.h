@@ -18,6 +18,8 @@ struct uz_device {
 	uint64_t limit;
 	unsigned int holders;
 	struct uz_codec codec;
+	/* The answer to a change of codec, if not 0. */
+	int codec_error;
 	struct uz_device_stat stat;
 	/* The answer of the next submit; then 0 again. */
 	int submit_error;

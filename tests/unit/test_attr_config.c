@@ -121,7 +121,10 @@ static void test_comp_algorithm(void **state)
 	assert_int_equal(store(f, "comp_algorithm", other), 0);
 	assert_string_equal(uz_codec_name(&f->dev.codec), uz_codec_known(1));
 	assert_int_equal(store(f, "disksize", "1048576"), 0);
+	assert_int_equal(store(f, "comp_algorithm", other), 0);
+	f->dev.codec_error = -EBUSY;
 	assert_int_equal(store(f, "comp_algorithm", other), -EBUSY);
+	assert_shows(f, "last_error", "comp_algorithm: no more codecs\n");
 }
 
 static void test_comp_algorithm_with_parameters(void **state)

@@ -76,7 +76,9 @@ static void test_codec(void **state)
 	uz_device_codec(f.dev, &codec);
 	assert_string_equal(uz_codec_name(&codec), "store");
 	assert_int_equal(uz_device_set_disksize(f.dev, 1 << 20, NULL), 0);
-	assert_int_equal(uz_device_set_codec(f.dev, "store", NULL), -EBUSY);
+	assert_int_equal(uz_device_set_codec(f.dev, "no-such", NULL), -EINVAL);
+	assert_int_equal(uz_device_set_codec(f.dev, uz_codec_known(0), NULL),
+			 0);
 	fixture_close(&f);
 }
 
