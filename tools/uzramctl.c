@@ -39,6 +39,12 @@ static const struct ctl_verb verbs[] = {
 	  ctl_verb_mount },
 	{ "umount", "NAME|DIR", "unmount, and detach the loop device",
 	  ctl_verb_umount },
+	{ "run",
+	  "[--size SIZE] [--algorithm CODEC] [--option KEY=VALUE]... "
+	  "[--mkfs FSTYPE] [--] COMMAND [ARGUMENT]...",
+	  "a device that lives as long as a command", ctl_verb_run },
+	{ "doctor", "", "what this system has of what devices need",
+	  ctl_verb_doctor },
 };
 
 static const struct ctl_verb *find_verb(const char *name)

@@ -11,6 +11,7 @@
 #include <getopt.h>
 #include <libgen.h>
 #include <poll.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,6 +72,7 @@ static int add_spawn(const struct ctl_add *add, const char *name,
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
 	size_t n = 0, i;
+	sigset_t none;
 	int rc;
 
 	add_find_daemon(daemon);
@@ -98,7 +100,10 @@ static int add_spawn(const struct ctl_add *add, const char *name,
 	posix_spawn_file_actions_addclosefrom_np(&actions, READY_FD + 1);
 	posix_spawn_file_actions_addchdir_np(&actions, "/");
 	posix_spawnattr_init(&attr);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSID);
+	sigemptyset(&none);
+	posix_spawnattr_setsigmask(&attr, &none);
+	posix_spawnattr_setflags(&attr,
+				 POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK);
 	/* posix_spawnp() promises not to change the words. */
 	rc = posix_spawnp(pid, daemon, &actions, &attr,
 			  (char *const *)(uintptr_t)argv, environ);
@@ -212,22 +217,25 @@ static enum uz_exit add_try(const struct ctl_add *add, const char *name,
 }
 
 static enum uz_exit add_named(const struct ctl_add *add, const char *rundir,
-			      const char *name, char *why, size_t size)
+			      const char *name, char path[CTL_PATH_MAX],
+			      char *why, size_t size)
 {
 	enum uz_exit status = add_try(add, name, why, size);
+	int n;
 
 	if (status != UZ_EXIT_OK)
 		return status;
 	if (*add->dir)
-		printf("%s/block\n", add->dir);
+		n = snprintf(path, CTL_PATH_MAX, "%s/block", add->dir);
 	else
-		printf("%s/%s/block\n", rundir, name);
-	return UZ_EXIT_OK;
+		n = snprintf(path, CTL_PATH_MAX, "%s/%s/block", rundir, name);
+	/* A daemon has been there by that name, so it fits. */
+	return n < CTL_PATH_MAX ? UZ_EXIT_OK : UZ_EXIT_FAILED;
 }
 
-enum uz_exit ctl_add_run(const struct ctl_add *add)
+enum uz_exit ctl_add_start(const struct ctl_add *add, char path[CTL_PATH_MAX])
 {
-	char rundir[CTL_PATH_MAX] = "", path[CTL_PATH_MAX + 16], name[16];
+	char rundir[CTL_PATH_MAX] = "", place[CTL_PATH_MAX + 16], name[16];
 	char why[UZ_ERR_TEXT + 64] = "every name from uz0 on is taken";
 	enum uz_exit status = UZ_EXIT_BUSY;
 	struct stat st;
@@ -237,7 +245,8 @@ enum uz_exit ctl_add_run(const struct ctl_add *add)
 	if (ctl_rundir(rundir, &err) && !*add->dir)
 		return ctl_fail(&err);
 	if (add->name) {
-		status = add_named(add, rundir, add->name, why, sizeof(why));
+		status = add_named(add, rundir, add->name, path, why,
+				   sizeof(why));
 		if (status != UZ_EXIT_OK)
 			ctl_note("add %s: %s", add->name, why);
 		return status;
@@ -245,15 +254,25 @@ enum uz_exit ctl_add_run(const struct ctl_add *add)
 	/* The one that starts first has a name; the other takes the next. */
 	for (i = 0; i < NAMES_MAX && status == UZ_EXIT_BUSY; i++) {
 		snprintf(name, sizeof(name), "uz%d", i);
-		snprintf(path, sizeof(path), "%s/%s", rundir, name);
-		if (!lstat(path, &st) || errno != ENOENT)
+		snprintf(place, sizeof(place), "%s/%s", rundir, name);
+		if (!lstat(place, &st) || errno != ENOENT)
 			continue;
-		status = add_named(add, rundir, name, why, sizeof(why));
+		status = add_named(add, rundir, name, path, why, sizeof(why));
 		if (*add->dir)
 			break;
 	}
 	if (status != UZ_EXIT_OK)
 		ctl_note("add: %s", why);
+	return status;
+}
+
+enum uz_exit ctl_add_run(const struct ctl_add *add)
+{
+	char path[CTL_PATH_MAX];
+	enum uz_exit status = ctl_add_start(add, path);
+
+	if (status == UZ_EXIT_OK)
+		puts(path);
 	return status;
 }
 

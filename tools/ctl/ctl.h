@@ -94,6 +94,29 @@ uz_must_check int ctl_device_each(int (*each)(const struct ctl_device *dev,
 					      void *arg, struct uz_err *err),
 				  void *arg, struct uz_err *err);
 
+/* ---- loop.c ---- */
+
+/*
+ * struct ctl_loop - a loop device that is ours as long as @fd is open
+ * @path: "/dev/loopN"
+ * @fd:   it, or -1
+ */
+struct ctl_loop {
+	char path[32];
+	int fd;
+};
+
+/* Attaches one to the device's block file. */
+uz_must_check int ctl_loop_attach(struct ctl_loop *loop,
+				  const struct ctl_device *dev,
+				  struct uz_err *err);
+
+/* ---- mount.c ---- */
+
+/* Mounts a device on @dir; @fstype: NULL for what is there, or ext4. */
+uz_must_check int ctl_mount(const char *name, const char *dir,
+			    const char *fstype, struct uz_err *err);
+
 /* ---- release.c ---- */
 
 /* -EBUSY and a line that names the users, when there are any. */
@@ -131,8 +154,16 @@ struct ctl_add {
 uz_must_check int ctl_add_option(struct ctl_add *add, const char *option,
 				 const char *value, struct uz_err *err);
 
-/* Starts a daemon and prints the path of its block file. */
+/* Starts a daemon; @path: of its block file. A failure was told to people. */
+enum uz_exit ctl_add_start(const struct ctl_add *add, char path[CTL_PATH_MAX]);
+
+/* The same, and prints the path. */
 enum uz_exit ctl_add_run(const struct ctl_add *add);
+
+/* ---- remove.c ---- */
+
+/* Ends a device; @force: whoever uses it. */
+uz_must_check int ctl_remove(const char *name, bool force, struct uz_err *err);
 
 /* ---- list.c ---- */
 
@@ -204,6 +235,8 @@ enum uz_exit ctl_verb_reset(int argc, char **argv);
 enum uz_exit ctl_verb_remove(int argc, char **argv);
 enum uz_exit ctl_verb_mount(int argc, char **argv);
 enum uz_exit ctl_verb_umount(int argc, char **argv);
+enum uz_exit ctl_verb_run(int argc, char **argv);
+enum uz_exit ctl_verb_doctor(int argc, char **argv);
 
 /* No verb: list, add or reset, as zramctl(8) spells them. */
 enum uz_exit ctl_zramctl(int argc, char **argv);

@@ -1,19 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
  * mount: a loop device on the block file, a file system on that if the device
- * is empty, and a mount. The loop device does direct I/O, or the page cache
- * would hold uncompressed what the device holds compressed; it has sectors of
- * one page, or every small write would be two; and it detaches itself when it
- * is unmounted, by whomever.
+ * is empty, and a mount. Unmounted, by whomever, the loop device is gone.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
-#include <linux/loop.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,69 +17,6 @@
 #include <uzram/util/users.h>
 
 #define FSTYPE_DEFAULT "ext4"
-
-/* How often somebody else may be faster to the same free loop device. */
-#define LOOP_TRIES 64
-
-/*
- * struct loop - a loop device that is ours as long as @fd is open
- * @path: "/dev/loopN"
- * @fd:   it
- */
-struct loop {
-	char path[32];
-	int fd;
-};
-
-static int loop_configure(struct loop *loop, int control, int block)
-{
-	struct loop_config config = {
-		.fd = (uint32_t)block,
-		.block_size = UZ_PAGE_SIZE,
-		.info.lo_flags = LO_FLAGS_AUTOCLEAR | LO_FLAGS_DIRECT_IO,
-	};
-	int n = ioctl(control, LOOP_CTL_GET_FREE);
-
-	if (n < 0)
-		return -errno;
-	snprintf(loop->path, sizeof(loop->path), "/dev/loop%d", n);
-	loop->fd = open(loop->path, O_RDWR | O_CLOEXEC);
-	if (loop->fd < 0)
-		return -errno;
-	if (!ioctl(loop->fd, LOOP_CONFIGURE, &config))
-		return 0;
-	n = -errno;
-	close(uz_steal_fd(&loop->fd));
-	return n;
-}
-
-static int loop_attach(struct loop *loop, const struct ctl_device *dev,
-		       struct uz_err *err)
-{
-	uz_autoclose int control = -1, block = -1;
-	char path[CTL_PATH_MAX];
-	int rc, tries;
-
-	ctl_device_path(dev, "block", path);
-	block = open(path, O_RDWR | O_CLOEXEC);
-	if (block < 0)
-		return uz_err_set(err, -errno, "%s: %s", path, strerror(errno));
-	control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
-	if (control < 0)
-		return uz_err_set(err, -errno,
-				  "/dev/loop-control: %s; a file system needs "
-				  "loop devices",
-				  strerror(errno));
-	for (tries = 0; tries < LOOP_TRIES; tries++) {
-		rc = loop_configure(loop, control, block);
-		if (!rc)
-			return 0;
-		if (rc != -EBUSY)
-			break;
-	}
-	return uz_err_set(err, rc, "%s: cannot attach a loop device: %s",
-			  dev->name, strerror(-rc));
-}
 
 /* Nothing was ever stored, or everything was dropped again. */
 static int device_is_empty(const struct ctl_device *dev, bool *empty,
@@ -99,7 +30,7 @@ static int device_is_empty(const struct ctl_device *dev, bool *empty,
 	return rc;
 }
 
-static int run_mkfs(const struct ctl_device *dev, const struct loop *loop,
+static int run_mkfs(const struct ctl_device *dev, const struct ctl_loop *loop,
 		    const char *fstype, struct uz_err *err)
 {
 	char program[64];
@@ -124,7 +55,7 @@ static int run_mkfs(const struct ctl_device *dev, const struct loop *loop,
 }
 
 /* With discard where the file system can, so that freed space becomes RAM. */
-static int run_mount(const struct ctl_device *dev, const struct loop *loop,
+static int run_mount(const struct ctl_device *dev, const struct ctl_loop *loop,
 		     const char *fstype, const char *dir, struct uz_err *err)
 {
 	const char *argv[] = { "mount", "-o",	    "discard", "-t", fstype,
@@ -176,10 +107,10 @@ static int check_target(const struct ctl_device *dev, const char *dir,
 	return rc;
 }
 
-static int mount_device(const char *name, const char *dir, const char *fstype,
-			struct uz_err *err)
+int ctl_mount(const char *name, const char *dir, const char *fstype,
+	      struct uz_err *err)
 {
-	struct loop loop = { .fd = -1 };
+	struct ctl_loop loop = { .fd = -1 };
 	struct ctl_device dev;
 	bool empty;
 	int rc;
@@ -190,7 +121,7 @@ static int mount_device(const char *name, const char *dir, const char *fstype,
 	if (!rc)
 		rc = device_is_empty(&dev, &empty, err);
 	if (!rc)
-		rc = loop_attach(&loop, &dev, err);
+		rc = ctl_loop_attach(&loop, &dev, err);
 	if (!rc && empty)
 		rc = run_mkfs(&dev, &loop, fstype ? fstype : FSTYPE_DEFAULT,
 			      err);
@@ -222,7 +153,7 @@ enum uz_exit ctl_verb_mount(int argc, char **argv)
 	}
 	if (argc - optind != 2)
 		return ctl_usage("mount");
-	if (mount_device(argv[optind], argv[optind + 1], fstype, &err))
+	if (ctl_mount(argv[optind], argv[optind + 1], fstype, &err))
 		return ctl_fail(&err);
 	return UZ_EXIT_OK;
 }

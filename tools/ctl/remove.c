@@ -67,7 +67,7 @@ static void note_users(const struct ctl_device *dev)
 	uz_users_free(&users);
 }
 
-static int remove_device(const char *name, bool force, struct uz_err *err)
+int ctl_remove(const char *name, bool force, struct uz_err *err)
 {
 	struct ctl_device dev;
 	int rc = ctl_device_open(&dev, name, err);
@@ -95,5 +95,5 @@ static int remove_device(const char *name, bool force, struct uz_err *err)
 
 enum uz_exit ctl_verb_remove(int argc, char **argv)
 {
-	return ctl_forced("remove", remove_device, argc, argv);
+	return ctl_forced("remove", ctl_remove, argc, argv);
 }

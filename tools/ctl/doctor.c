@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: MIT
+/*
+ * doctor: what this system has of what devices need, one line for each thing:
+ * how it is, and what to do about it. Looks, and changes nothing.
+ *
+ * The status tells whether a device can be had at all; what only some uses
+ * need is a remark.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "ctl.h"
+#include <uzram/daemon.h>
+#include <uzram/util/cleanup.h>
+#include <uzram/util/cpus.h>
+#include <uzram/util/size.h>
+#include <uzram/util/spawn.h>
+
+#define URING_FUSE "/sys/module/fuse/parameters/enable_uring"
+#define URING_OFF  "/proc/sys/kernel/io_uring_disabled"
+
+enum state {
+	GOOD, /* as it should be */
+	WANTS, /* something will not work, or not so well */
+	BAD, /* no device can be had */
+};
+
+/* One line: how it is, with what to do. */
+struct finding {
+	enum state state;
+	char text[256];
+};
+
+static struct finding found(enum state state, const char *fmt, ...)
+	uz_printf(2, 3);
+
+static struct finding found(enum state state, const char *fmt, ...)
+{
+	struct finding f = { .state = state };
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(f.text, sizeof(f.text), fmt, ap);
+	va_end(ap);
+	return f;
+}
+
+/* 0 or -errno of opening it for reading and writing. */
+static int try_open(const char *path)
+{
+	uz_autoclose int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	return fd < 0 ? -errno : 0;
+}
+
+/* The first character of a small file, or 0. */
+static char first_of(const char *path)
+{
+	uz_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char c;
+
+	return fd >= 0 && read(fd, &c, 1) == 1 ? c : 0;
+}
+
+static struct finding check_fuse(void)
+{
+	int rc = try_open("/dev/fuse");
+
+	if (!rc)
+		return found(GOOD, "can be opened");
+	if (rc == -EACCES || rc == -EPERM)
+		return found(BAD,
+			     "%s: be root, or have root do 'chmod 666 "
+			     "/dev/fuse'",
+			     strerror(-rc));
+	return found(BAD,
+		     "%s: load the module ('modprobe fuse'), or give the "
+		     "container the device ('--device /dev/fuse')",
+		     strerror(-rc));
+}
+
+static struct finding check_fusermount(void)
+{
+	static const char *const version[] = { "fusermount3", "-V", NULL };
+
+	if (!uz_spawn_wait(version, true))
+		return found(GOOD, "installed");
+	if (!geteuid())
+		return found(GOOD, "not installed, and root needs none");
+	return found(BAD, "does not run: install the package fuse3");
+}
+
+static struct finding check_rundir(void)
+{
+	char path[CTL_PATH_MAX];
+	int rc = uz_daemon_rundir(path, sizeof(path));
+
+	if (!rc)
+		return found(GOOD, "%.200s", path);
+	return found(BAD, "XDG_RUNTIME_DIR is not set: log in anew, or set "
+			  "UZRAM_RUNDIR to a directory of yours");
+}
+
+static struct finding check_fuse_uring(void)
+{
+	switch (first_of(URING_FUSE)) {
+	case 'Y':
+		return found(GOOD, "on: small requests are quicker");
+	case 'N':
+		return found(WANTS,
+			     "off: small requests are slower; root turns it "
+			     "on by 'echo Y >" URING_FUSE "'");
+	default:
+		return found(WANTS,
+			     "this kernel has it not (Linux 6.14): small "
+			     "requests are slower");
+	}
+}
+
+static struct finding check_uring(void)
+{
+	switch (first_of(URING_OFF)) {
+	case '2':
+		break;
+	case '1':
+		if (geteuid())
+			break;
+		/* fall through */
+	default:
+		return found(GOOD, "allowed");
+	}
+	return found(WANTS, "forbidden here: root allows it by 'sysctl "
+			    "kernel.io_uring_disabled=0'");
+}
+
+static struct finding check_loop(void)
+{
+	int rc = try_open("/dev/loop-control");
+
+	if (!rc)
+		return found(GOOD, "can be had: file systems and swap work");
+	if (geteuid())
+		return found(WANTS,
+			     "only root has them: mount, umount and swap need "
+			     "root; the block file itself does not");
+	return found(WANTS,
+		     "%s: no file system can be mounted; load the module "
+		     "('modprobe loop')",
+		     strerror(-rc));
+}
+
+static struct finding check_mkfs(void)
+{
+	static const char *const mkfs[] = { "mkfs.ext4", "-V", NULL };
+
+	if (!uz_spawn_wait(mkfs, true))
+		return found(GOOD, "installed");
+	return found(WANTS,
+		     "not installed: 'uzramctl mount' needs it for an empty "
+		     "device; install e2fsprogs, or name another -t");
+}
+
+static struct finding check_memory(void)
+{
+	char text[UZ_SIZE_TEXT];
+
+	uz_size_format(uz_size_ram(), text);
+	return found(GOOD, "%s for this process, by machine and cgroup", text);
+}
+
+static struct finding check_cpus(void)
+{
+	return found(GOOD, "%u, by affinity and cgroup", uz_cpus());
+}
+
+static struct finding check_memlock(void)
+{
+	char text[UZ_SIZE_TEXT];
+	struct rlimit limit;
+
+	if (!geteuid() || getrlimit(RLIMIT_MEMLOCK, &limit) ||
+	    limit.rlim_cur == RLIM_INFINITY)
+		return found(GOOD, "no limit");
+	uz_size_format(limit.rlim_cur, text);
+	return found(WANTS, "%s: a device's memory may be swapped out", text);
+}
+
+static const struct {
+	const char *name;
+	struct finding (*check)(void);
+} checks[] = {
+	{ "/dev/fuse", check_fuse },
+	{ "fusermount3", check_fusermount },
+	{ "run directory", check_rundir },
+	{ "io_uring", check_uring },
+	{ "FUSE over io_uring", check_fuse_uring },
+	{ "loop devices", check_loop },
+	{ "mkfs.ext4", check_mkfs },
+	{ "memory", check_memory },
+	{ "locked memory", check_memlock },
+	{ "CPUs", check_cpus },
+};
+
+static enum state report(void)
+{
+	static const char *const words[] = {
+		[GOOD] = "ok",
+		[WANTS] = "note",
+		[BAD] = "FAIL",
+	};
+	enum state worst = GOOD;
+	size_t i;
+
+	for (i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+		struct finding f = checks[i].check();
+
+		printf("%-5s %-19s %s\n", words[f.state], checks[i].name,
+		       f.text);
+		if (f.state > worst)
+			worst = f.state;
+	}
+	return worst;
+}
+
+enum uz_exit ctl_verb_doctor(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
+		return c == 'h' ? ctl_help("doctor") : UZ_EXIT_USAGE;
+	if (optind < argc)
+		return ctl_usage("doctor");
+	return report() == BAD ? UZ_EXIT_NOT_SUPPORTED : UZ_EXIT_OK;
+}
