@@ -103,6 +103,26 @@ uz_must_check int uz_attr_show(struct uz_attr_ctx *ctx,
 			       struct uz_strbuf *out);
 
 /**
+ * uz_attr_read() - a part of an attribute's text
+ * @ctx:    the attributes' context
+ * @attr:   from uz_attr_at()
+ * @offset: of its first byte in the text
+ * @buf:    @size bytes
+ * @size:   most bytes wanted
+ * @len:    bytes written; less than @size at the end of the text only
+ *
+ * The text is made anew with each call, so parts of it may be of different
+ * moments. block_state may be longer than memory and is made in parts; its
+ * lines go on behind the page of the line before, if it is read in order.
+ *
+ * Context: any thread; may sleep and allocate.
+ * Return:  0 or as uz_attr_show().
+ */
+uz_must_check int uz_attr_read(struct uz_attr_ctx *ctx,
+			       const struct uz_attr *attr, uint64_t offset,
+			       void *buf, size_t size, size_t *len);
+
+/**
  * uz_attr_store() - write an attribute
  * @ctx:  the attributes' context
  * @attr: from uz_attr_at()

@@ -31,6 +31,7 @@
  * @workers:       page workers; UZ_WORKERS_AUTO: chosen from the CPUs
  * @frontend:      "fuse"
  * @compaction:    have a thread compact the pool whenever it is worth while
+ * @track_age:     note when each page is used, for the attribute idle
  * @transport:     see enum uz_transport
  * @buffer_budget: bytes, see struct uz_frontend_config
  * @ready_fd:      -1, or a descriptor that gets "READY\n" when the device
@@ -47,6 +48,7 @@ struct uz_daemon_config {
 	unsigned int workers;
 	char frontend[16];
 	bool compaction;
+	bool track_age;
 	enum uz_transport transport;
 	uint64_t buffer_budget;
 	int ready_fd;
@@ -67,7 +69,7 @@ void uz_daemon_config_init(struct uz_daemon_config *config);
  * @config: changed on success only
  * @key:    "size", "codec" (also "compression-algorithm"), "mem_limit" (also
  *          "zram-resident-limit"), "zpool", "threads", "workers", "frontend",
- *          "compaction", "transport", "buffer_budget", "dir"
+ *          "compaction", "track_age", "transport", "buffer_budget", "dir"
  * @value:  its text
  * @err:    the reason; may be NULL
  *

@@ -4,6 +4,7 @@
 
 #include <uzram/compress.h>
 #include <uzram/device/codecs.h>
+#include <uzram/device/idle.h>
 #include <uzram/pool.h>
 #include <uzram/table.h>
 #include <uzram/types.h>

@@ -95,6 +95,13 @@ static inline uz_slot_t uz_slot_make(enum uz_slot_kind kind, unsigned int codec,
 	       ref << 23;
 }
 
+/* The same object with flags set and cleared; for kinds that have flags. */
+static inline uz_slot_t uz_slot_flags(uz_slot_t w, uz_slot_t set,
+				      uz_slot_t clear)
+{
+	return (w & ~clear) | set;
+}
+
 /* The word of the same object, flags included, at another place. */
 static inline uz_slot_t uz_slot_move(uz_slot_t w, uz_ref_t ref)
 {
@@ -205,7 +212,8 @@ uz_slot_t uz_table_exchange(struct uz_table *table, uint64_t index,
  *
  * Sequentially consistent. When @old names an object, the caller must hold it
  * mapped from before it read @old again until after this call: otherwise the
- * same word could meanwhile have come to mean another object.
+ * same word could meanwhile have come to mean another object. Only who
+ * changes a flag for which that is no matter need not.
  *
  * Context: any thread; takes no lock.
  * Return:  true if swapped: the caller must free what @old names.

@@ -44,6 +44,13 @@ static const struct uz_attr attrs[] = {
 	{ "compact", 0200,
 	  "any write moves pages together until no more memory can be gained",
 	  NULL, uz__attr_compact_store },
+	{ "idle", 0200,
+	  "\"all\" marks every page as idle, a number of seconds those that "
+	  "were not used for longer",
+	  NULL, uz__attr_idle_store },
+	{ "block_state", 0400,
+	  "a line for each stored page: number, last use and flags",
+	  uz__attr_block_state_show, NULL },
 	{ "mm_stat", 0444, "memory statistics in one line, as kernel zram's",
 	  uz__attr_mm_stat_show, NULL },
 	{ "io_stat", 0444, "failed requests in one line, as kernel zram's",
@@ -114,6 +121,25 @@ int uz_attr_show(struct uz_attr_ctx *ctx, const struct uz_attr *attr,
 		return -EACCES;
 	ret = attr->show(ctx, out);
 	return ret ? ret : uz_strbuf_error(out);
+}
+
+int uz_attr_read(struct uz_attr_ctx *ctx, const struct uz_attr *attr,
+		 uint64_t offset, void *buf, size_t size, size_t *len)
+{
+	struct uz_strbuf text = { 0 };
+	int ret;
+
+	*len = 0;
+	/* What may be longer than memory is made piece by piece. */
+	if (attr->show == uz__attr_block_state_show)
+		return uz__attr_block_state_read(ctx, offset, buf, size, len);
+	ret = uz_attr_show(ctx, attr, &text);
+	if (!ret && offset < text.len) {
+		*len = text.len - offset < size ? text.len - offset : size;
+		memcpy(buf, text.data + offset, *len);
+	}
+	uz_strbuf_free(&text);
+	return ret;
 }
 
 /* Everything that is checked before store() is asked; makes the text safe. */

@@ -5,6 +5,19 @@
 #include <uzram/attr.h>
 #include <uzram/util/lock.h>
 
+/* Readers of block_state at a time that need not begin from the start. */
+#define UZ__ATTR_PLACES 4
+
+/**
+ * struct uz__attr_place - how far a reader of block_state has come
+ * @line:  number of a line; 0: none
+ * @index: page from which on its page is found
+ */
+struct uz__attr_place {
+	uint64_t line;
+	uint64_t index;
+};
+
 /**
  * struct uz_attr_ctx - what attributes work on
  * @dev:          the device; borrowed
@@ -15,6 +28,8 @@
  * @text_lock:    guards what follows; innermost, held for a copy only
  * @transport:    how requests get to the front end; or NULL
  * @buffer_bytes: address space of its buffers
+ * @places:       where readers of block_state have got to
+ * @next_place:   which of them is forgotten next
  * @last_error:   the last refusal, one line with its line feed, or ""
  */
 struct uz_attr_ctx {
@@ -26,6 +41,8 @@ struct uz_attr_ctx {
 	struct uz_lock text_lock;
 	const char *transport;
 	uint64_t buffer_bytes;
+	struct uz__attr_place places[UZ__ATTR_PLACES];
+	unsigned int next_place;
 	char last_error[UZ_ERR_TEXT + 32];
 };
 
@@ -64,6 +81,13 @@ int uz__attr_debug_stat_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
 int uz__attr_stat_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
 int uz__attr_last_error_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
 int uz__attr_pid_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
+
+/* attr_pages.c */
+int uz__attr_idle_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
+			struct uz_err *err);
+int uz__attr_block_state_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
+int uz__attr_block_state_read(struct uz_attr_ctx *ctx, uint64_t offset,
+			      void *buf, size_t size, size_t *len);
 
 /* attr_pool.c */
 int uz__attr_compact_store(struct uz_attr_ctx *ctx, const char *text,

@@ -179,6 +179,16 @@ static int set_compaction(struct uz_daemon_config *config, const char *key,
 	return 0;
 }
 
+static int set_track_age(struct uz_daemon_config *config, const char *key,
+			 const char *value, struct uz_err *err)
+{
+	if (strcmp(value, "on") && strcmp(value, "off"))
+		return uz_err_set(err, -EINVAL, "%s '%.40s': must be on or off",
+				  key, value);
+	config->track_age = !strcmp(value, "on");
+	return 0;
+}
+
 static int set_transport(struct uz_daemon_config *config, const char *key,
 			 const char *value, struct uz_err *err)
 {
@@ -235,6 +245,7 @@ static const struct config_key {
 	{ "workers", set_workers },
 	{ "frontend", set_frontend },
 	{ "compaction", set_compaction },
+	{ "track_age", set_track_age },
 	{ "transport", set_transport },
 	{ "buffer_budget", set_buffer_budget },
 	{ "dir", set_dir },
@@ -248,9 +259,10 @@ int uz_daemon_config_set(struct uz_daemon_config *config, const char *key,
 	for (i = 0; i < sizeof(config_keys) / sizeof(*config_keys); i++)
 		if (!strcmp(key, config_keys[i].name))
 			return config_keys[i].set(config, key, value, err);
-	return uz_err_set(err, -EINVAL,
-			  "unknown key '%.40s'; known are size, codec, "
-			  "mem_limit, zpool, threads, workers, frontend, "
-			  "compaction, transport, buffer_budget and dir",
-			  key);
+	return uz_err_set(
+		err, -EINVAL,
+		"unknown key '%.40s'; known are size, codec, "
+		"mem_limit, zpool, threads, workers, frontend, "
+		"compaction, track_age, transport, buffer_budget and dir",
+		key);
 }

@@ -108,6 +108,12 @@ static int daemon_make_device(struct daemon *d,
 	uz_device_set_workers(d->dev, daemon_workers(config));
 	if (config->compaction)
 		daemon_compact(d);
+	if (config->track_age) {
+		rc = uz_device_track_age(d->dev);
+		if (rc)
+			return uz_err_set(err, rc, "ages of pages: %s",
+					  strerror(-rc));
+	}
 	if (config->size)
 		rc = uz_device_set_disksize(d->dev, config->size, err);
 	return rc;

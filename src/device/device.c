@@ -68,6 +68,8 @@ int uz__device_map_memory(struct uz_device *dev, uint64_t disksize,
 	if (!err)
 		err = uz_pool_create(&dev->pool, dev->mem.arena_fd, config);
 	if (!err)
+		err = uz__ages_map(dev);
+	if (!err)
 		err = uz__io_make_contexts(dev);
 	if (err) {
 		uz__device_unmap_memory(dev);
@@ -96,6 +98,7 @@ void uz__device_unmap_memory(struct uz_device *dev)
 {
 	uz__crew_end(dev);
 	uz__io_drop_contexts(dev);
+	uz__ages_unmap(dev);
 	uz_pool_destroy(dev->pool);
 	uz_table_destroy(dev->table);
 	dev->pool = NULL;

@@ -161,6 +161,9 @@ struct uz__ctl {
  * @codec:     index of the codec for new stores
  * @secondary: as in the superblock
  * @zpool:     the pool's backend, or what it will be; from uz_pool_backend()
+ * @track_age: note when pages are used, whenever there is a size
+ * @ages:      when each page was used last, or NULL; see idle.c
+ * @ages_begin: since when that is noted
  * @fragmented: whom each pool tells that compaction is worth while
  * @arg:       handed to @fragmented
  * @ios:       contexts of all threads; the index plus one is the counter slot
@@ -183,6 +186,9 @@ struct uz_device {
 	_Atomic unsigned int codec;
 	_Atomic uint32_t secondary;
 	const char *zpool;
+	bool track_age;
+	_Atomic(_Atomic uint32_t *) ages;
+	uint32_t ages_begin;
 	void (*fragmented)(void *arg);
 	void *arg;
 	struct uz_io *ios[UZ_IO_MAX];
@@ -257,6 +263,27 @@ static inline unsigned int uz__secondary(uint32_t word, unsigned int priority)
 
 /* The default codec and no secondary one. Configuration lock held. */
 int uz__codecs_default(struct uz_device *dev);
+
+/* ---- idle.c ---- */
+
+/* Memory for the times of last use, if they are wanted and not there. */
+int uz__ages_map(struct uz_device *dev);
+void uz__ages_unmap(struct uz_device *dev);
+uint64_t uz__ages_resident(const struct uz_device *dev);
+
+void uz__age_note(_Atomic uint32_t *ages, uint64_t index);
+void uz__idle_clear(const struct uz_io *io, uint64_t index);
+
+/* A page was read or written just now. */
+static inline void uz__page_used(const struct uz_io *io, uint64_t index)
+{
+	/* acquire: with the pointer comes the mapping. */
+	_Atomic uint32_t *ages =
+		atomic_load_explicit(&io->dev->ages, memory_order_acquire);
+
+	if (uz_unlikely(ages))
+		uz__age_note(ages, index);
+}
 
 /* ---- io.c ---- */
 

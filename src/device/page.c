@@ -71,9 +71,15 @@ int uz_page_load(struct uz_io *io, uint64_t index, void *buf)
 	if (!err)
 		err = page_decode(io, &p, index, buf);
 	uz__unpin(io, &p);
-	if (uz_unlikely(err))
+	if (uz_unlikely(err)) {
 		uz__count(io, failed_reads, 1);
-	return err;
+		return err;
+	}
+	if (p.slot)
+		uz__page_used(io, index);
+	if (uz_unlikely(p.slot & UZ_SLOT_IDLE))
+		uz__idle_clear(io, index);
+	return 0;
 }
 
 /* The word was taken out of its slot by this thread: free what it names. */
@@ -238,11 +244,15 @@ int uz_page_store(struct uz_io *io, uint64_t index, const void *buf)
 
 		uz__stat_slot(io->cnt, slot, 1);
 		page_release(io, old);
+		uz__page_used(io, index);
 		return 0;
 	}
 	if (err == -ENOSPC)
 		err = page_store_at_limit(io, index, &e);
-	return err ? page_store_failed(io, err) : 0;
+	if (err)
+		return page_store_failed(io, err);
+	uz__page_used(io, index);
+	return 0;
 }
 
 int uz_page_store_part(struct uz_io *io, uint64_t index, uint32_t off,
@@ -266,7 +276,10 @@ int uz_page_store_part(struct uz_io *io, uint64_t index, uint32_t off,
 		}
 		uz__unpin(io, &p);
 	} while (err == -EAGAIN);
-	return err ? page_store_failed(io, err) : 0;
+	if (err)
+		return page_store_failed(io, err);
+	uz__page_used(io, index);
+	return 0;
 }
 
 void uz_page_drop(struct uz_io *io, uint64_t index)

@@ -137,8 +137,8 @@ static void stat_memory(struct uz_device *dev, struct uz_device_stat *stat)
 	stat->maps = pool.maps;
 	stat->empty_bytes = pool.empty_bytes;
 	stat->meta_bytes = pool.meta_bytes + uz_table_resident(dev->table) +
-			   uz_shm_resident(&dev->shm) + sizeof(*dev) +
-			   sizeof(*dev->crew);
+			   uz__ages_resident(dev) + uz_shm_resident(&dev->shm) +
+			   sizeof(*dev) + sizeof(*dev->crew);
 	for (i = 0; i < UZ_IO_MAX; i++)
 		if (dev->ios[i])
 			stat->meta_bytes += io_bytes(dev->ios[i]);

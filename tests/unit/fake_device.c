@@ -159,6 +159,31 @@ void uz_device_reset_max(struct uz_device *dev)
 	dev->resets_of_max++;
 }
 
+int uz_device_mark_idle(struct uz_device *dev, uint64_t age, struct uz_err *err)
+{
+	if (!dev->size)
+		return uz_err_set(err, -EINVAL, "no size");
+	dev->idle_age = age;
+	return 0;
+}
+
+unsigned int uz_device_page_states(struct uz_device *dev, uint64_t *index,
+				   struct uz_page_state *states,
+				   unsigned int max)
+{
+	unsigned int n = 0;
+	uint64_t i;
+
+	dev->state_calls++;
+	for (i = 0; i < dev->nr_states && n < max; i++) {
+		if (dev->states[i].index < *index)
+			continue;
+		states[n++] = dev->states[i];
+	}
+	*index = n ? states[n - 1].index + 1 : dev->size / UZ_PAGE_SIZE;
+	return n;
+}
+
 bool uz_device_compact(struct uz_device *dev, enum uz_pool_compact_scope scope,
 		       uint32_t budget, struct uz_pool_compaction *done)
 {

@@ -27,6 +27,11 @@ struct uz_device {
 	struct uz_request last;
 	unsigned int submits;
 	unsigned int resets_of_max;
+	/* Pages that are stored, out of fake_states; the last age given. */
+	struct uz_page_state *states;
+	uint64_t nr_states;
+	uint64_t idle_age;
+	unsigned int state_calls;
 	/* Releases one holder when it is asked for the n-th time. */
 	unsigned int release_after;
 	/*

@@ -148,6 +148,12 @@ static void test_others(void **state)
 	refuses("workers", "automatic", -EINVAL);
 	assert_int_equal(set("workers", "auto"), 0);
 	assert_int_equal(config.workers, UZ_WORKERS_AUTO);
+	assert_false(config.track_age);
+	assert_int_equal(set("track_age", "on"), 0);
+	assert_true(config.track_age);
+	refuses("track_age", "yes", -EINVAL);
+	assert_int_equal(set("track_age", "off"), 0);
+	assert_false(config.track_age);
 	assert_true(config.compaction);
 	assert_int_equal(set("compaction", "off"), 0);
 	assert_false(config.compaction);

@@ -168,9 +168,27 @@ static void test_refuses_no_pages(void **state)
 	close(fd);
 }
 
+static void test_flags(void **state)
+{
+	uz_slot_t w = uz_slot_make(UZ_SLOT_OBJECT, 3, 100, 12345), x;
+
+	(void)state;
+	x = uz_slot_flags(w, UZ_SLOT_IDLE, 0);
+	assert_true(x & UZ_SLOT_IDLE);
+	assert_true(uz_slot_valid(x));
+	assert_true(uz_slot_same_place(w, x));
+	x = uz_slot_flags(x, UZ_SLOT_INCOMPRESSIBLE, UZ_SLOT_IDLE);
+	assert_false(x & UZ_SLOT_IDLE);
+	assert_true(x & UZ_SLOT_INCOMPRESSIBLE);
+	assert_true(uz_slot_valid(x));
+	x = uz_slot_flags(x, 0, UZ_SLOT_IDLE | UZ_SLOT_INCOMPRESSIBLE);
+	assert_int_equal(x, w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_flags),
 		cmocka_unit_test(test_same_words),
 		cmocka_unit_test(test_slot_fields),
 		cmocka_unit_test(test_invalid_slots),

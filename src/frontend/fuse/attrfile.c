@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * The files of the attributes. As in sysfs, a read is one show and a write is
- * one store. Nothing is kept from one read to the next: each makes the text
+ * The files of the attributes. As in sysfs, a read is one show (or a part of
+ * one) and a write is one store. Nothing is kept from one read to the next: each makes the text
  * anew and gives the part that was asked for, so an open file has no state
  * that a new process would have to take over. A write's offset means nothing,
  * so that appending works too.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 
 #include "fuse_priv.h"
 
@@ -36,18 +35,16 @@ int uz__fuse_attrfile_read(struct uz__fuse_call *call)
 	struct uz__fuse_reply *reply = &call->reply;
 	const struct uz_attr *attr = uz__fuse_attr_of(msg->hdr.nodeid);
 	const struct fuse_read_in *in = &msg->in.read;
-	struct uz_strbuf text = { 0 };
-	size_t len = in->size < reply->cap ? in->size : reply->cap;
-	int ret = uz_attr_show(call->fuse->attrs, attr, &text);
+	size_t size = in->size < reply->cap ? in->size : reply->cap;
+	size_t len;
+	int ret;
 
-	if (!ret && in->offset < text.len) {
-		if (len > text.len - in->offset)
-			len = text.len - in->offset;
-		memcpy(reply->room, text.data + in->offset, len);
+	ret = uz_attr_read(call->fuse->attrs, attr, in->offset, reply->room,
+			   size, &len);
+	if (!ret && len) {
 		reply->data = reply->room;
 		reply->len = len;
 	}
-	uz_strbuf_free(&text);
 	return ret;
 }
 
