@@ -17,6 +17,9 @@
  * slot before it was emptied and still be decoding: hence requests are waited
  * for once more before the contexts go.
  *
+ * While a snapshot is under way no entry is put to use: what it takes out is
+ * to be by the codecs that there were at its moment.
+ *
  * Changed under the configuration lock, which no request takes.
  */
 #include <errno.h>
@@ -133,6 +136,11 @@ static int codec_index(struct uz_device *dev, const struct uz_codec *codec,
 	unsigned int i = find_codec(dev, codec);
 	int ret;
 
+	if (i == UZ_SLOT_CODECS && dev->snapshot)
+		return uz_err_set(
+			err, -EBUSY,
+			"%s is being saved, with the codecs that it has: wait until that is done",
+			dev->name);
 	if (i == UZ_SLOT_CODECS) {
 		i = find_free(dev);
 		if (i == UZ_SLOT_CODECS)
@@ -206,6 +214,32 @@ int uz_device_set_codec(struct uz_device *dev, const char *text,
 		return ret;
 	choose_primary(dev, index);
 	codecs_tidy(dev);
+	return 0;
+}
+
+int uz_device_add_codec(struct uz_device *dev, const char *text,
+			unsigned int *index, struct uz_err *err)
+{
+	uz_scoped_acquire(guard, &dev->lock);
+	struct uz_codec codec;
+	unsigned int i;
+	int ret;
+
+	if (dev->table)
+		return uz_err_set(err, -EBUSY, "%s has a size already",
+				  dev->name);
+	ret = uz_codec_parse(text, &codec, err);
+	if (ret)
+		return ret;
+	i = find_codec(dev, &codec);
+	if (i == UZ_SLOT_CODECS) {
+		i = find_free(dev);
+		ret = i == UZ_SLOT_CODECS ? -ENOSPC : codec_put(dev, i, &codec);
+	}
+	if (ret)
+		return uz_err_set(err, ret, "%s: more than %d codecs",
+				  dev->name, UZ_SLOT_CODECS);
+	*index = i;
 	return 0;
 }
 

@@ -182,6 +182,7 @@ int uz_device_open(struct uz_device **dev, const char *name,
 	snprintf(d->name, sizeof(d->name), "%s", name);
 	d->mem = *mem;
 	uz_lock_init(&d->lock, UZ_LOCK_DEVICE);
+	uz_lock_init(&d->gate, UZ_LOCK_LEAF);
 	ret = uz__crew_create(d);
 	if (ret)
 		uz_err_set(err, ret, "no memory for %s", name);
@@ -202,6 +203,7 @@ void uz_device_close(struct uz_device *dev)
 	uz__device_unmap_memory(dev);
 	uz__crew_destroy(dev);
 	uz_shm_unmap(&dev->shm);
+	uz_lock_destroy(&dev->gate);
 	uz_lock_destroy(&dev->lock);
 	free(dev);
 }
@@ -250,7 +252,7 @@ int uz_device_set_disksize(struct uz_device *dev, uint64_t size,
 
 uint64_t uz_device_disksize(const struct uz_device *dev)
 {
-	return atomic_load(&dev->nr_pages) * UZ_PAGE_SIZE;
+	return (atomic_load(&dev->nr_pages) & ~UZ__GATE_CLOSED) * UZ_PAGE_SIZE;
 }
 
 void uz_device_set_limit(struct uz_device *dev, uint64_t bytes)
@@ -321,6 +323,7 @@ int uz_device_reset(struct uz_device *dev, bool force, struct uz_err *err)
 	/* The gate, seq_cst: nobody enters any more; then nobody is inside. */
 	atomic_store(&dev->nr_pages, 0);
 	uz__io_drain(dev);
+	dev->snapshot = NULL;
 	/* From here on a successor finds a device without a size. */
 	atomic_store(&dev->ctl->super.disksize, 0);
 	uz__device_unmap_memory(dev);

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include <uzram/device.h>
+#include <uzram/device/snapshot.h>
 #include <uzram/pool.h>
 #include <uzram/util/lock.h>
 #include <uzram/util/shm.h>
@@ -152,6 +153,7 @@ struct uz__ctl {
  *             @codecs, @ios against set-up and reset. Never taken on the path
  *             of a page
  * @nr_pages:  0: no size, requests are refused. The gate of io.c
+ * @gate:      held while the gate is closed for a moment; a leaf
  * @table:     NULL while the device has no size
  * @pool:      NULL while the device has no size
  * @ceiling:   bytes that the memory limit cannot pass, 0 for none
@@ -169,6 +171,8 @@ struct uz__ctl {
  * @ios:       contexts of all threads; the index plus one is the counter slot
  * @holders:   opens of the block file
  * @crew:      page workers
+ * @snapshot:  told before a page changes, or NULL; set under the configuration
+ *             lock while no request is under way
  */
 struct uz_device {
 	char name[UZ_NAME_MAX + 1];
@@ -177,6 +181,7 @@ struct uz_device {
 	struct uz__ctl *ctl;
 	struct uz_lock lock;
 	_Atomic uint64_t nr_pages;
+	struct uz_lock gate;
 	struct uz_table *table;
 	struct uz_pool *pool;
 	uint64_t ceiling;
@@ -194,6 +199,7 @@ struct uz_device {
 	struct uz_io *ios[UZ_IO_MAX];
 	_Atomic unsigned int holders;
 	struct uz__crew *crew;
+	struct uz_snapshot *snapshot;
 };
 
 /**
@@ -296,6 +302,12 @@ void uz__io_leave(struct uz_io *io);
 
 /* Wait until no request is under way; nr_pages was set to 0 before. */
 void uz__io_drain(struct uz_device *dev);
+
+/* In nr_pages: nobody may enter for a moment. */
+#define UZ__GATE_CLOSED (UINT64_C(1) << 63)
+
+void uz__gate_close(struct uz_device *dev);
+void uz__gate_open(struct uz_device *dev);
 
 /* As uz_io_create() and uz_io_destroy(); configuration lock held. */
 int uz__io_add(struct uz_device *dev, struct uz_io **io);
@@ -400,6 +412,7 @@ int uz__object_decode(struct uz_io *io, uz_slot_t slot, const void *bytes,
 		      uint64_t index, void *page);
 bool uz__object_intact(uz_slot_t slot, const void *bytes, uint64_t index);
 void uz__page_fill(void *page, uint64_t word);
+uint32_t uz__object_sum(const void *payload, uint32_t size, uint64_t index);
 
 /* Bytes that the pool holds for this slot's object. */
 static inline uint32_t uz__object_bytes(uint32_t size)
@@ -457,6 +470,29 @@ const char *uz__zpool_find(const char *name);
 bool uz__relocate(void *arg, uint32_t owner, uz_ref_t from, uz_ref_t to);
 
 bool uz__reclaim(struct uz_io *io);
+
+/* ---- page.c ---- */
+
+int uz__page_place(struct uz_io *io, uint64_t index,
+		   const struct uz__encoded *e, unsigned int flags,
+		   uz_slot_t *slot);
+
+/* ---- snapshot.c ---- */
+
+void uz__snapshot_copy(struct uz_io *io, uint64_t index);
+
+/* Memory that it takes, copies included. */
+uint64_t uz__snapshot_bytes(const struct uz_snapshot *s);
+
+/*
+ * To be called before a slot gets other contents; io->again is used. A word
+ * that means the same contents may be put in without.
+ */
+static inline void uz__snapshot_keep(struct uz_io *io, uint64_t index)
+{
+	if (uz_unlikely(io->dev->snapshot))
+		uz__snapshot_copy(io, index);
+}
 
 /* ---- adopt.c ---- */
 

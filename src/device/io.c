@@ -13,6 +13,10 @@
  * was there before.
  * Page workers never pass the gate: crew.c says why they need not.
  *
+ * The gate can also be closed for a moment (uz__gate_close()), by a bit beside
+ * nr_pages, in the same order: then whoever comes makes its turn even again and
+ * waits for a lock that is held until the gate is open.
+ *
  * Contexts of all codecs in use are made when the thread joins, when the
  * device gets its size and when a codec is added, all under the configuration
  * lock; no request allocates. A context that is added while requests run is
@@ -21,18 +25,32 @@
  * only after every request that might still know of its codec has ended.
  */
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "device_priv.h"
 
+/* Looks at the flags before the first sleep: most requests end soon. */
+#define DRAIN_YIELDS 100
+
 uint64_t uz__io_enter(struct uz_io *io)
 {
-	/* relaxed: nobody else writes it. */
-	uint32_t turn = atomic_load_explicit(&io->turn, memory_order_relaxed);
+	struct uz_device *dev = io->dev;
+	uint32_t turn;
+	uint64_t nr;
 
-	atomic_store(&io->turn, turn + 1);
-	return atomic_load(&io->dev->nr_pages);
+	for (;;) {
+		/* relaxed: nobody else writes it. */
+		turn = atomic_load_explicit(&io->turn, memory_order_relaxed);
+		atomic_store(&io->turn, turn + 1);
+		nr = atomic_load(&dev->nr_pages);
+		if (uz_likely(!(nr & UZ__GATE_CLOSED)))
+			return nr;
+		uz__io_leave(io);
+		uz_lock_acquire(&dev->gate);
+		uz_lock_release(&dev->gate);
+	}
 }
 
 void uz__io_leave(struct uz_io *io)
@@ -46,11 +64,15 @@ void uz__io_leave(struct uz_io *io)
 void uz__io_drain(struct uz_device *dev)
 {
 	const struct timespec pause = { .tv_nsec = 200000 };
-	unsigned int i;
+	unsigned int yields = 0, i;
 
 	for (i = 0; i < UZ_IO_MAX; i++) {
-		while (dev->ios[i] && atomic_load(&dev->ios[i]->turn) % 2)
-			nanosleep(&pause, NULL);
+		while (dev->ios[i] && atomic_load(&dev->ios[i]->turn) % 2) {
+			if (yields++ < DRAIN_YIELDS)
+				sched_yield();
+			else
+				nanosleep(&pause, NULL);
+		}
 	}
 }
 
@@ -68,6 +90,28 @@ void uz__io_quiesce(struct uz_device *dev)
 		while (turn % 2 && atomic_load(&dev->ios[i]->turn) == turn)
 			nanosleep(&pause, NULL);
 	}
+}
+
+/**
+ * uz__gate_close() - have no request under way
+ * @dev: it has a size
+ *
+ * Those that come wait for uz__gate_open().
+ *
+ * Context: configuration lock held; sleeps until those under way have ended.
+ */
+void uz__gate_close(struct uz_device *dev)
+{
+	uz_lock_acquire(&dev->gate);
+	atomic_fetch_or(&dev->nr_pages, UZ__GATE_CLOSED);
+	uz__io_drain(dev);
+}
+
+void uz__gate_open(struct uz_device *dev)
+{
+	/* seq_cst, the gate: what was changed meanwhile is seen by who enters. */
+	atomic_fetch_and(&dev->nr_pages, ~UZ__GATE_CLOSED);
+	uz_lock_release(&dev->gate);
 }
 
 static void io_drop_contexts(struct uz_io *io)

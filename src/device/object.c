@@ -20,7 +20,7 @@
  */
 #define HUGE_SIZE 4000
 
-static uint32_t object_sum(const void *payload, uint32_t size, uint64_t index)
+uint32_t uz__object_sum(const void *payload, uint32_t size, uint64_t index)
 {
 	/* An odd multiplier, so that every index changes the sum. */
 	return (uint32_t)uz__sum(payload, size) ^
@@ -99,7 +99,7 @@ uz_slot_t uz__object_place(struct uz_device *dev, const struct uz__encoded *e,
 		uz_slot_same(e->word, &slot);
 		return slot;
 	}
-	sum = object_sum(e->payload, e->size, index);
+	sum = uz__object_sum(e->payload, e->size, index);
 	uz_pool_write(dev->pool, ref, 0, e->payload, e->size);
 	uz_pool_write(dev->pool, ref, e->size, &sum, sizeof(sum));
 	return uz_slot_make(e->kind, e->codec, e->size, ref);
@@ -111,7 +111,7 @@ bool uz__object_intact(uz_slot_t slot, const void *bytes, uint64_t index)
 	uint32_t sum;
 
 	memcpy(&sum, (const unsigned char *)bytes + size, sizeof(sum));
-	return sum == object_sum(bytes, size, index);
+	return sum == uz__object_sum(bytes, size, index);
 }
 
 static int object_expand(struct uz_io *io, uz_slot_t slot, const void *bytes,

@@ -12,6 +12,9 @@
  * A store for which there is no room has objects moved together (relocate.c)
  * until there is, and is refused only when that gains nothing more.
  *
+ * Before other contents are put into a slot, a snapshot that is under way has
+ * to be told (snapshot.c).
+ *
  * No locks here; the pool takes its own for a moment in alloc and free.
  * Nothing is held while a codec runs but a pin, which stops nobody.
  */
@@ -93,9 +96,9 @@ static void page_release(struct uz_io *io, uz_slot_t old)
 }
 
 /* Room for an encoded page, filled; *slot is ready to be published. */
-static int page_place(struct uz_io *io, uint64_t index,
-		      const struct uz__encoded *e, unsigned int flags,
-		      uz_slot_t *slot)
+int uz__page_place(struct uz_io *io, uint64_t index,
+		   const struct uz__encoded *e, unsigned int flags,
+		   uz_slot_t *slot)
 {
 	struct uz_device *dev = io->dev;
 	uz_ref_t ref = 0;
@@ -125,7 +128,7 @@ static int page_place_reclaim(struct uz_io *io, uint64_t index,
 	int err;
 
 	do {
-		err = page_place(io, index, e, 0, slot);
+		err = uz__page_place(io, index, e, 0, slot);
 	} while (uz_unlikely(err == -ENOSPC) && rounds-- && uz__reclaim(io));
 	return err;
 }
@@ -184,13 +187,14 @@ static int page_swap(struct uz_io *io, uint64_t index,
 	int err;
 
 	err = reclaim ? page_place_reclaim(io, index, e, &slot)
-		      : page_place(io, index, e, 0, &slot);
+		      : uz__page_place(io, index, e, 0, &slot);
 	over = err == -ENOSPC && page_shrinks(dev, old, e);
 	before = uz_pool_used_bytes(dev->pool);
 	if (over)
-		err = page_place(io, index, e, UZ_POOL_OVER_LIMIT, &slot);
+		err = uz__page_place(io, index, e, UZ_POOL_OVER_LIMIT, &slot);
 	if (err)
 		return err;
+	uz__snapshot_keep(io, index);
 	if (!uz__pin_swap(io, index, p, slot)) {
 		page_unplace(io, slot);
 		uz__count(io, retries, 1);
@@ -240,8 +244,10 @@ int uz_page_store(struct uz_io *io, uint64_t index, const void *buf)
 	uz__object_encode(io, buf, &e);
 	err = page_place_reclaim(io, index, &e, &slot);
 	if (!err) {
-		uz_slot_t old = uz_table_exchange(io->dev->table, index, slot);
+		uz_slot_t old;
 
+		uz__snapshot_keep(io, index);
+		old = uz_table_exchange(io->dev->table, index, slot);
 		uz__stat_slot(io->cnt, slot, 1);
 		page_release(io, old);
 		uz__page_used(io, index);
@@ -287,6 +293,8 @@ void uz_page_drop(struct uz_io *io, uint64_t index)
 	struct uz_table *table = io->dev->table;
 
 	/* An empty slot may have no memory to exchange in. */
-	if (uz_table_load(table, index))
-		page_release(io, uz_table_exchange(table, index, 0));
+	if (!uz_table_load(table, index))
+		return;
+	uz__snapshot_keep(io, index);
+	page_release(io, uz_table_exchange(table, index, 0));
 }

@@ -32,8 +32,9 @@ struct uz_device;
  * Context: any thread that is not inside a request, also while others are;
  *          takes the configuration lock; when a former codec has to make room
  *          it waits for requests that are under way.
- * Return:  0; -EBUSY pages of too many codecs are stored; -ENOMEM; what
- *          uz_codec_parse() returns. After a failure nothing has changed.
+ * Return:  0; -EBUSY pages of too many codecs are stored, or it is a new one
+ *          and a snapshot is under way; -ENOMEM; what uz_codec_parse()
+ *          returns. After a failure nothing has changed.
  */
 uz_must_check int uz_device_set_codec(struct uz_device *dev, const char *text,
 				      struct uz_err *err);
@@ -96,5 +97,22 @@ struct uz_device_codec_stat {
  */
 bool uz_device_codec_stat(struct uz_device *dev, unsigned int index,
 			  struct uz_device_codec_stat *stat);
+
+/**
+ * uz_device_add_codec() - have a codec for pages that are stored already
+ * @dev:   the device, without a size; its codec for new stores was chosen
+ * @text:  as uz_codec_parse() takes it
+ * @index: set on success: what struct uz_page_image calls it
+ * @err:   the reason; may be NULL
+ *
+ * Choosing a codec before the device has a size takes it away again.
+ *
+ * Context: any thread; takes the configuration lock.
+ * Return:  0; -EBUSY it has a size; -ENOSPC there are UZ_SLOT_CODECS already;
+ *          what uz_codec_parse() returns. After a failure nothing has
+ *          changed.
+ */
+uz_must_check int uz_device_add_codec(struct uz_device *dev, const char *text,
+				      unsigned int *index, struct uz_err *err);
 
 #endif
