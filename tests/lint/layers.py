@@ -14,8 +14,9 @@ SEES = {
     'table': set(),
     'pool': set(),
     'backing': set(),
+    'image': set(),
     'device': {'table', 'pool', 'compress', 'backing'},
-    'worker': {'device', 'table', 'pool', 'compress', 'backing'},
+    'worker': {'device', 'table', 'pool', 'compress', 'backing', 'image'},
     'attr': {'worker', 'device', 'table', 'pool', 'compress', 'backing'},
     'frontend': {
         'attr',
