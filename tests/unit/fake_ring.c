@@ -11,6 +11,7 @@
 #include "fake_ring.h"
 
 #define QUEUES	 64
+#define RINGS	 (QUEUES + 2)
 #define MANY	 4096
 #define PREPARED 256
 
@@ -58,7 +59,7 @@ static struct {
 	bool ended;
 	struct fake_answer answers[MANY];
 	unsigned int nr_answers;
-	struct uz__ring *rings[QUEUES];
+	struct uz__ring *rings[RINGS];
 	unsigned int nr_rings;
 	bool paused;
 } * kernel;
@@ -183,7 +184,7 @@ int uz__ring_create(struct uz__ring **ring, int fd, unsigned int events)
 	if (!r)
 		return -ENOMEM;
 	pthread_mutex_lock(&lock);
-	kernel->rings[kernel->nr_rings++ % QUEUES] = r;
+	kernel->rings[kernel->nr_rings++ % RINGS] = r;
 	pthread_mutex_unlock(&lock);
 	*ring = r;
 	return 0;

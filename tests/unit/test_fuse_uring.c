@@ -10,7 +10,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <sys/mman.h>
 
 #include <cmocka.h>
 
@@ -503,24 +502,6 @@ static void test_never_used(void **state)
 	assert_int_equal(create(*state, CPUS), 0);
 }
 
-/* Not a page of the buffers is touched before a request needs it. */
-static void test_untouched_buffers(void **state)
-{
-	struct world *w = *state;
-	const size_t pages =
-		CPUS * DEPTH * (FUSE_MIN_READ_BUFFER / UZ_PAGE_SIZE + 1);
-	unsigned char present[CPUS * DEPTH *
-			      (FUSE_MIN_READ_BUFFER / UZ_PAGE_SIZE + 1)];
-	size_t i, resident = 0;
-
-	go(w);
-	assert_int_equal(
-		mincore(w->uring->buffers, pages * UZ_PAGE_SIZE, present), 0);
-	for (i = 0; i < pages; i++)
-		resident += present[i] & 1;
-	assert_int_equal(resident, 0);
-}
-
 #define world_test(name) \
 	cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
@@ -551,7 +532,6 @@ int main(void)
 		world_test(test_kernel_cannot_be_told),
 		world_test(test_orders_that_need_time),
 		world_test(test_never_used),
-		world_test(test_untouched_buffers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What the buffers of the io_uring transport cost on a machine with 64 CPUs:
+ * never more than the budget, and nothing but what requests have reached.
+ */
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/mman.h>
+
+#include <cmocka.h>
+
+#include "fake_ring.h"
+#include "fuse_fixture.h"
+
+#define CPUS   64
+#define BUDGET (UINT64_C(32) << 20)
+
+/* The workers that have queues, and the one for what is slow. */
+#define RINGS (CPUS + 1)
+
+int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set);
+int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
+{
+	int cpu;
+
+	(void)pid;
+	memset(set, 0, size);
+	for (cpu = 0; cpu < CPUS; cpu++)
+		CPU_SET(cpu, set);
+	return 0;
+}
+
+static size_t buffer_bytes(const struct uz__fuse_plan *plan)
+{
+	return (size_t)plan->queues * plan->depth *
+	       (UZ__FUSE_ENTRY_HEAD + plan->payload);
+}
+
+/* Pages of the buffers that are there. */
+static size_t resident(const struct uz__fuse_uring *u)
+{
+	const size_t pages = buffer_bytes(&u->plan) / UZ_PAGE_SIZE;
+	unsigned char *present = malloc(pages);
+	size_t i, n = 0;
+
+	assert_non_null(present);
+	assert_int_equal(mincore(u->buffers, pages * UZ_PAGE_SIZE, present), 0);
+	for (i = 0; i < pages; i++)
+		n += present[i] & 1;
+	free(present);
+	return n;
+}
+
+static void test_buffers(void **state)
+{
+	struct fixture *f = *state;
+	/* Beyond the end: an answer without data. */
+	const struct fuse_read_in in = { .offset = DISKSIZE, .size = 4096 };
+	struct uz__fuse_uring *u;
+	struct uz__fuse_plan plan;
+	unsigned int i;
+
+	fake_kernel_begin(CPUS);
+	assert_int_equal(uz__fuse_plan(&plan, CPUS, BUDGET), 0);
+	assert_true(buffer_bytes(&plan) <= BUDGET);
+	assert_int_equal(uz__fuse_uring_create(&u, &f->fuse, &plan, CPUS, -1),
+			 0);
+	assert_int_equal(u->serving, CPUS);
+	assert_int_equal(uz__fuse_uring_go(u), 0);
+	fake_kernel_quiet(RINGS);
+	assert_int_equal(resident(u), 0);
+
+	/* One at a time: each finds the entry that was used last. */
+	for (i = 0; i < 3 * CPUS; i++) {
+		fake_kernel_request(i % CPUS, i + 1, FUSE_READ, UZ__FUSE_BLOCK,
+				    &in, sizeof(in));
+		fake_kernel_answers(i + 1);
+		fake_kernel_quiet(RINGS);
+	}
+	assert_in_range(resident(u), CPUS, 2 * CPUS);
+	uz__fuse_uring_destroy(u);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_buffers, fixture_setup,
+						fixture_teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
