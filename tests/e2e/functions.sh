@@ -18,6 +18,9 @@
 # transport. The module parameter that allows it must be Y; tools/test sees to
 # that.
 #
+# UZ_LOOP=1: $dev_block is a loop device on the block file, wherever a test takes
+# it from there. What a block device cannot do, a test asks of $dev_dir/block.
+#
 # By hand: UZRAMD=build/tools/uzramd UZRAMCTL=build/tools/uzramctl SCRIPT
 
 set -euo pipefail
@@ -115,6 +118,7 @@ requires_fuse()
 	[ "$(id -u)" = 0 ] || requires fusermount3
 	[ "${UZ_TRANSPORT-}" != io_uring ] || uring_is_on ||
 		missing uring "$uring_parameter is not Y"
+	[ -z "${UZ_LOOP-}" ] || requires_loop
 }
 
 uring_parameter=/sys/module/fuse/parameters/enable_uring
@@ -190,6 +194,9 @@ start_device()
 	rm -f "$tmp/$name.ready"
 	[ "$line" = READY ] ||
 		fail "uzramd $* $name did not become ready: ${line:-silence}"
+	[ -n "${UZ_LOOP-}" ] || return 0
+	attach_loop "$dev_block"
+	dev_block=$loop_dev
 }
 
 # stop_device NAME: the orderly end; the daemon must succeed and unmount.
@@ -315,6 +322,7 @@ expect_errno()
 	ENODEV) text='No such device' ;;
 	ENOENT) text='No such file or directory' ;;
 	ENOSPC) text='No space left on device' ;;
+	ENOSPC/EIO) text=$'No space left on device\nInput/output error' ;;
 	ENOTCONN) text='Transport endpoint is not connected' ;;
 	ENXIO) text='No such device or address' ;;
 	EOPNOTSUPP) text='Operation not supported' ;;
