@@ -39,6 +39,9 @@ static const struct ctl_verb verbs[] = {
 	  ctl_verb_mount },
 	{ "umount", "NAME|DIR", "unmount, and detach the loop device",
 	  ctl_verb_umount },
+	{ "swapon", "[--priority N] [--force] NAME",
+	  "swap to it, through a loop device", ctl_verb_swapon },
+	{ "swapoff", "NAME", "swap to it no longer", ctl_verb_swapoff },
 	{ "run",
 	  "[--size SIZE] [--algorithm CODEC] [--option KEY=VALUE]... "
 	  "[--mkfs FSTYPE] [--] COMMAND [ARGUMENT]...",

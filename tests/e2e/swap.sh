@@ -1,0 +1,78 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# Swap: memory that was put out to a device made by swapon comes back as it was;
+# what is not swap space is not made so.
+
+. "${0%/*}/functions.sh"
+requires_ctl
+requires_fuse
+requires_loop
+requires mkswap
+requires python3
+requires_root
+
+# Called by name when the test ends.
+# shellcheck disable=SC2317
+end_swap()
+{
+	"$UZRAMCTL" swapoff "$1" 2>/dev/null || :
+}
+
+swaps_to()
+{
+	grep -q "^$1 " /proc/swaps
+}
+
+start_device swap -s 256M -a lz4
+on_exit end_swap swap
+loop=$("$UZRAMCTL" swapon swap -p 100)
+swaps_to "$loop" || fail "no swap on '$loop'"
+expect_equal "$(awk -v dev="$loop" '$1 == dev { print $5 }' /proc/swaps)" 100 \
+	priority
+expect_equal "$(losetup -nO DIO,LOG-SEC "$loop" | xargs)" '1 4096' 'the loop device'
+expect_fail_line 4 "$loop (swap)" "$UZRAMCTL" swapon swap
+expect_fail_line 4 "$loop (swap)" "$UZRAMCTL" remove swap
+
+# Written out and read back, twice.
+cat >"$tmp/pageout.py" <<'END'
+import mmap, random, sys
+MADV_PAGEOUT = 21
+size = 96 << 20
+pages = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+def page(i, r):
+    random.seed(i * 7 + r)
+    return (b'%016d' % (i * 31 + r) + random.randbytes(16)) * 128
+for r in range(2):
+    for i in range(size >> 12):
+        pages[i << 12:(i + 1) << 12] = page(i, r)
+    pages.madvise(MADV_PAGEOUT)
+    for i in range(size >> 12):
+        if pages[i << 12:(i + 1) << 12] != page(i, r):
+            sys.exit('page %d of round %d differs' % (i, r))
+END
+timeout 200 python3 "$tmp/pageout.py" || fail 'what was swapped out differs'
+out=$("$UZRAMCTL" get swap stat | awk '$1 == "bytes_written" { print $2 }')
+[ "$out" -ge $((96 << 20)) ] || fail "only $out bytes were swapped out"
+
+# What is not needed any more was discarded.
+"$UZRAMCTL" swapoff swap
+! swaps_to "$loop" || fail 'it still swaps'
+wait_until 10 eval "! losetup -n '$loop' 2>/dev/null | grep -q ." ||
+	fail "$loop stays"
+expect_fail_line 3 'nothing swaps to it' "$UZRAMCTL" swapoff swap
+
+# It is swap space now, and may be used again as it is.
+"$UZRAMCTL" swapon swap >/dev/null
+"$UZRAMCTL" swapoff swap
+
+# Anything else is not overwritten.
+dd if="$UZRAMD" of="$dev_block" bs=64K count=4 conv=notrunc oflag=direct \
+	status=none
+expect_fail_line 4 'holds something that is not swap' "$UZRAMCTL" swapon swap
+cmp -n $((256 << 10)) "$UZRAMD" "$dev_block" || fail 'it was overwritten'
+"$UZRAMCTL" swapon --force swap >/dev/null
+"$UZRAMCTL" swapoff swap
+expect_fail_line 2 'a priority is 0 to' "$UZRAMCTL" swapon -p high swap
+"$UZRAMCTL" reset swap
+expect_fail_line 1 'swap has no size' "$UZRAMCTL" swapon swap
