@@ -145,6 +145,16 @@ uz_must_check int uz_backing_hold(struct uz_backing *backing, uint64_t offset,
 void uz_backing_drop(struct uz_backing *backing, uint64_t offset,
 		     uint32_t length);
 
+/**
+ * uz_backing_users() - how many users a block has
+ * @backing: the store
+ * @block:   below its number of blocks
+ *
+ * Context: any thread; takes a leaf lock.
+ * Return:  its count of users; 0: it is free.
+ */
+uint32_t uz_backing_users(struct uz_backing *backing, uint64_t block);
+
 /* ---- reading and writing ---- */
 
 /**

@@ -3,6 +3,7 @@
 #define UZRAM_DEVICE_H
 
 #include <uzram/compress.h>
+#include <uzram/device/backing.h>
 #include <uzram/device/codecs.h>
 #include <uzram/device/idle.h>
 #include <uzram/pool.h>
@@ -426,7 +427,7 @@ void uz_device_on_fragmented(struct uz_device *dev, void (*fn)(void *arg),
 
 /**
  * struct uz_device_stat - every number, under zram's public names
- * @orig_data_size:    bytes of pages stored, same-filled ones included
+ * @orig_data_size:    bytes of pages stored, same-filled and backed ones too
  * @compr_data_size:   bytes of their payload in the pool
  * @mem_used_total:    bytes of pool arena in use, fragmentation included
  * @mem_limit:         bytes, 0 for none
@@ -437,7 +438,7 @@ void uz_device_on_fragmented(struct uz_device *dev, void (*fn)(void *arg),
  * @compact_pinned:    zspages that compaction passed over because they were
  *                     mapped
  * @compact_contended: classes that it passed over because they were locked
- * @huge_pages:        pages stored raw
+ * @huge_pages:        pages stored raw, in the pool
  * @huge_pages_since:  pages ever stored raw
  * @failed_reads:      pages that could not be read
  * @failed_writes:     pages that could not be written

@@ -39,7 +39,8 @@ typedef uint64_t uz_slot_t;
  *                    because it fits none of the slot's forms
  * @UZ_SLOT_OBJECT:   compressed, in the pool
  * @UZ_SLOT_RAW:      as it is, in the pool
- * @UZ_SLOT_BACKED:   written back, on the backing store
+ * @UZ_SLOT_BACKED:   written back: the object lies on the backing store, at
+ *                    ref * UZ_REF_UNIT; of UZ_PAGE_SIZE bytes it is raw
  */
 enum uz_slot_kind {
 	UZ_SLOT_EMPTY = 0,
@@ -82,6 +83,14 @@ static inline bool uz_slot_in_pool(uz_slot_t w)
 	return k == UZ_SLOT_SAME_OBJ || k == UZ_SLOT_OBJECT || k == UZ_SLOT_RAW;
 }
 
+/* Does a codec have to decode what the slot names? */
+static inline bool uz_slot_is_compressed(uz_slot_t w)
+{
+	return uz_slot_kind(w) == UZ_SLOT_OBJECT ||
+	       (uz_slot_kind(w) == UZ_SLOT_BACKED &&
+		uz_slot_size(w) < UZ_PAGE_SIZE);
+}
+
 /* Do both words name the same object, whatever their flags? */
 static inline bool uz_slot_same_place(uz_slot_t a, uz_slot_t b)
 {
@@ -100,6 +109,25 @@ static inline uz_slot_t uz_slot_flags(uz_slot_t w, uz_slot_t set,
 				      uz_slot_t clear)
 {
 	return (w & ~clear) | set;
+}
+
+/*
+ * The word of an object once it lies on the backing store: no more idle there.
+ * And of one there: what its kind was in the pool, and will be again.
+ */
+static inline uz_slot_t uz_slot_to_backing(uz_slot_t w, uz_ref_t ref)
+{
+	return uz_slot_make(UZ_SLOT_BACKED, uz_slot_codec(w), uz_slot_size(w),
+			    ref) |
+	       (w & UZ_SLOT_INCOMPRESSIBLE);
+}
+
+static inline uz_slot_t uz_slot_from_backing(uz_slot_t w, uz_ref_t ref)
+{
+	return uz_slot_make(uz_slot_size(w) == UZ_PAGE_SIZE ? UZ_SLOT_RAW
+							    : UZ_SLOT_OBJECT,
+			    uz_slot_codec(w), uz_slot_size(w), ref) |
+	       (w & UZ_SLOT_INCOMPRESSIBLE);
 }
 
 /* The word of the same object, flags included, at another place. */

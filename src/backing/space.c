@@ -149,6 +149,13 @@ void uz_backing_drop(struct uz_backing *b, uint64_t offset, uint32_t length)
 		block_put(b, block);
 }
 
+uint32_t uz_backing_users(struct uz_backing *b, uint64_t block)
+{
+	uz_scoped_acquire(guard, &b->lock);
+
+	return b->users[block];
+}
+
 void uz_backing_info(struct uz_backing *b, struct uz_backing_info *info)
 {
 	uz_scoped_acquire(guard, &b->lock);

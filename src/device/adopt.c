@@ -9,6 +9,10 @@
  * kinds. An object that was filled but not published is in no slot, so it is
  * free; one that was taken out of its slot but not freed likewise.
  *
+ * The store that pages were written back to is opened first, and each piece of
+ * it that a slot names is held again. One that cannot be opened, or is shorter
+ * than it was, makes errors of reading, and is no reason to lose the rest.
+ *
  * Nothing here is trusted: a slot that makes no sense ends the adoption, with
  * the memory untouched, for a person to look at.
  */
@@ -46,8 +50,8 @@ static int adopt_slot(struct uz_device *dev, uint64_t index, uz_slot_t w,
 	uint64_t since = all->huge_pages_since;
 	int ret;
 
-	if (!uz_slot_valid(w) || (uz_slot_kind(w) == UZ_SLOT_OBJECT &&
-				  !dev->codecs[uz_slot_codec(w)].ops))
+	if (!uz_slot_valid(w) ||
+	    (uz_slot_is_compressed(w) && !dev->codecs[uz_slot_codec(w)].ops))
 		return adopt_damaged(dev, index, w, err);
 	if (uz_slot_in_pool(w)) {
 		ret = uz_pool_adopt_object(dev->pool, uz_slot_ref(w),
@@ -59,6 +63,9 @@ static int adopt_slot(struct uz_device *dev, uint64_t index, uz_slot_t w,
 			return uz_err_set(err, ret, "cannot adopt %s: %s",
 					  dev->name, strerror(-ret));
 	}
+	/* -EIO: the store, or this part of it, is not there; reading says so. */
+	if (uz_slot_kind(w) == UZ_SLOT_BACKED)
+		(void)!uz__backed_hold(dev, w);
 	uz__stat_slot(all, w, 1);
 	all->huge_pages_since = since; /* it was counted when it was stored */
 	return 0;
@@ -100,6 +107,7 @@ int uz__adopt(struct uz_device *dev, struct uz_err *err)
 	int ret;
 
 	adopt_counters(dev);
+	uz__backing_adopt(dev);
 	if (!size)
 		return 0;
 	uz_pool_config_default(&config, size);

@@ -8,6 +8,8 @@
  * enough: a slot names at most one object, so equal numbers and a match for
  * every object make a bijection.
  *
+ * Objects on the backing store are for backed.c.
+ *
  * Nothing may run meanwhile. The configuration lock is held.
  */
 #include <errno.h>
@@ -138,6 +140,8 @@ int uz_device_check(struct uz_device *dev, struct uz_err *err)
 	if (!dev->table)
 		return 0;
 	ret = uz_pool_check(dev->pool, err);
+	if (!ret)
+		ret = uz__backing_check(dev, err);
 	if (!ret)
 		ret = check_objects(&c, err);
 	return ret ? ret : check_slots(&c, err);

@@ -129,6 +129,7 @@ static bool device_name_ok(const char *name)
 
 static int device_defaults(struct uz_device *dev)
 {
+	uz__backing_reset(dev);
 	uz__super_set_zpool(dev, uz_pool_backend(0));
 	return uz__codecs_default(dev);
 }
@@ -201,6 +202,7 @@ void uz_device_close(struct uz_device *dev)
 	if (!dev)
 		return;
 	uz__device_unmap_memory(dev);
+	uz_backing_close(atomic_load(&dev->backing));
 	uz__crew_destroy(dev);
 	uz_shm_unmap(&dev->shm);
 	uz_lock_destroy(&dev->gate);
@@ -322,11 +324,12 @@ int uz_device_reset(struct uz_device *dev, bool force, struct uz_err *err)
 			dev->name, holders);
 	/* The gate, seq_cst: nobody enters any more; then nobody is inside. */
 	atomic_store(&dev->nr_pages, 0);
-	uz__io_drain(dev);
+	uz__io_drain(dev, true);
 	dev->snapshot = NULL;
 	/* From here on a successor finds a device without a size. */
 	atomic_store(&dev->ctl->super.disksize, 0);
 	uz__device_unmap_memory(dev);
+	dev->resets++;
 	uz__stat_zero(dev);
 	dev->ctl->super.mem_limit = 0;
 	ret = device_forget_pages(dev);

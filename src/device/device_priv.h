@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include <uzram/backing.h>
 #include <uzram/device.h>
 #include <uzram/device/snapshot.h>
 #include <uzram/pool.h>
@@ -66,6 +67,20 @@ struct uz__super {
 	X(name##6)              \
 	X(name##7)
 
+/**
+ * struct uz__super_backing - the second page: the store, see backed.c
+ * @path:     "" without one; written last, its first byte last of all
+ * @dev:      as struct uz_backing_info
+ * @ino:      likewise
+ * @settings: by enum uz_backing_setting; no lock
+ */
+struct uz__super_backing {
+	char path[UZ_BACKING_PATH_MAX + 1];
+	uint64_t dev;
+	uint64_t ino;
+	_Atomic uint64_t settings[UZ_BACKING_SETTINGS];
+};
+
 /*
  * Counters: X(name). The derived ones follow from the table and are counted
  * anew at adoption; the others are sums over the device's life.
@@ -76,7 +91,9 @@ struct uz__super {
 	X(same_pages)                  \
 	X(huge_pages)                  \
 	UZ__EACH_CODEC(X, codec_pages) \
-	UZ__EACH_CODEC(X, codec_bytes)
+	UZ__EACH_CODEC(X, codec_bytes) \
+	X(backed_pages)                \
+	X(backed_bytes)
 
 #define UZ__LASTING_COUNTERS(X) \
 	X(huge_pages_since)     \
@@ -98,6 +115,16 @@ struct uz__super {
 	X(compact_contended)    \
 	X(worker_pages)
 
+/* These as well: the numbers of the backing store. */
+#define UZ__BACKING_COUNTERS(X) \
+	X(read_blocks)          \
+	X(written_blocks)       \
+	X(written_back_pages)   \
+	X(promoted_pages)       \
+	X(writeback_changed)    \
+	X(writeback_failed)     \
+	X(backing_read_errors)
+
 /**
  * struct uz__counters - one thread's share of every counter
  *
@@ -108,6 +135,7 @@ struct uz__counters {
 #define X(name) _Atomic uint64_t name;
 	UZ__DERIVED_COUNTERS(X)
 	UZ__LASTING_COUNTERS(X)
+	UZ__BACKING_COUNTERS(X)
 #undef X
 } __attribute__((aligned(UZ_CACHELINE)));
 
@@ -117,12 +145,17 @@ struct uz__counters {
 /**
  * struct uz__ctl - the whole control memfd
  * @super:    the superblock
+ * @backing:  its second page
  * @counters: one share per thread
  */
 struct uz__ctl {
 	union {
 		struct uz__super super;
 		unsigned char page[UZ_PAGE_SIZE];
+	};
+	union {
+		struct uz__super_backing backing;
+		unsigned char backing_page[UZ_PAGE_SIZE];
 	};
 	struct uz__counters counters[UZ__COUNTER_SLOTS];
 };
@@ -166,6 +199,9 @@ struct uz__ctl {
  * @track_age: note when pages are used, whenever there is a size
  * @ages:      when each page was used last, or NULL; see idle.c
  * @ages_begin: since when that is noted
+ * @backing:   the store, or NULL; backed.c
+ * @backing_end: bytes of the store
+ * @resets:    how many there were; changed while nobody is in the gate
  * @fragmented: whom each pool tells that compaction is worth while
  * @arg:       handed to @fragmented
  * @ios:       contexts of all threads; the index plus one is the counter slot
@@ -194,6 +230,9 @@ struct uz_device {
 	bool track_age;
 	_Atomic(_Atomic uint32_t *) ages;
 	uint32_t ages_begin;
+	struct uz_backing *_Atomic backing;
+	uint64_t backing_end;
+	uint64_t resets;
 	void (*fragmented)(void *arg);
 	void *arg;
 	struct uz_io *ios[UZ_IO_MAX];
@@ -208,6 +247,7 @@ struct uz_device {
  * @cnt:     this thread's share of the counters
  * @id:      index in the device's @ios
  * @turn:    odd while a request is under way (see io.c)
+ * @mover:   it changes where pages lie, never what they hold
  * @next:    the page after the one loaded last
  * @mem:     what the thread has beside this, for the statistics
  * @size:    bytes at @mem
@@ -222,6 +262,7 @@ struct uz_io {
 	struct uz__counters *cnt;
 	unsigned int id;
 	_Atomic uint32_t turn;
+	bool mover;
 	uint64_t next;
 	const void *mem;
 	size_t size;
@@ -301,7 +342,7 @@ uint64_t uz__io_enter(struct uz_io *io);
 void uz__io_leave(struct uz_io *io);
 
 /* Wait until no request is under way; nr_pages was set to 0 before. */
-void uz__io_drain(struct uz_device *dev);
+void uz__io_drain(struct uz_device *dev, bool movers);
 
 /* In nr_pages: nobody may enter for a moment. */
 #define UZ__GATE_CLOSED (UINT64_C(1) << 63)
@@ -335,12 +376,14 @@ void uz__io_drop_contexts(struct uz_device *dev);
  * @slot:   the word
  * @bytes:  the slot's object, or a copy of it in io->local; NULL without one
  * @mapped: @map is held
+ * @held:   the slot's piece of the store is held; it was not read yet
  * @map:    pin on the slot's object
  */
 struct uz__pinned {
 	uz_slot_t slot;
 	const void *bytes;
 	bool mapped;
+	bool held;
 	struct uz_map map;
 };
 
@@ -349,6 +392,8 @@ int uz__pin(struct uz_io *io, uint64_t index, struct uz__pinned *p);
 void uz__unpin(struct uz_io *io, struct uz__pinned *p);
 bool uz__pin_swap(struct uz_io *io, uint64_t index, const struct uz__pinned *p,
 		  uz_slot_t slot);
+bool uz__copied_swap(struct uz_io *io, uint64_t index, uz_slot_t old,
+		     const void *copy, uz_slot_t slot);
 
 /* ---- crew.c, job.c ---- */
 
@@ -431,6 +476,25 @@ static inline bool uz__slot_in_arena(const struct uz_device *dev, uz_slot_t w)
 	return uz_slot_ref(w) + more / UZ_REF_UNIT < dev->ref_end;
 }
 
+/* ---- backed.c ---- */
+
+/* What an object takes up on the store: up to where the next one may begin. */
+static inline uint32_t uz__piece_bytes(uint32_t size)
+{
+	return (size + UZ__SUM_SIZE + UZ_REF_UNIT - 1) & ~(UZ_REF_UNIT - 1u);
+}
+
+int uz__backed_hold(struct uz_device *dev, uz_slot_t slot);
+void uz__backed_free(struct uz_device *dev, uz_slot_t slot);
+int uz__backed_read(struct uz_device *dev, uz_slot_t slot, void *bytes);
+int uz__backed_decode(struct uz_io *io, const struct uz__pinned *p,
+		      uint64_t index, void *page);
+void uz__backed_promote(struct uz_io *io, uint64_t index,
+			const struct uz__pinned *p);
+void uz__backing_reset(struct uz_device *dev);
+void uz__backing_adopt(struct uz_device *dev);
+int uz__backing_check(struct uz_device *dev, struct uz_err *err);
+
 /* ---- stat.c ---- */
 
 /* The counters of one codec: its pages, or its bytes. */
@@ -448,6 +512,9 @@ static inline _Atomic uint64_t *uz__codec_bytes(struct uz__counters *cnt,
 
 /* Count a slot's page in (sign 1) or out (sign -1). */
 void uz__stat_slot(struct uz__counters *cnt, uz_slot_t slot, int sign);
+
+/* The page's object lies elsewhere now; at no time is it counted as gone. */
+void uz__stat_move(struct uz__counters *cnt, uz_slot_t from, uz_slot_t to);
 
 /* Count what compaction did. */
 void uz__stat_compaction(struct uz__counters *cnt,

@@ -61,12 +61,15 @@ void uz__io_leave(struct uz_io *io)
 	atomic_store_explicit(&io->turn, turn + 1, memory_order_release);
 }
 
-void uz__io_drain(struct uz_device *dev)
+/* Without @movers: whoever changes where pages lie, and no more, may go on. */
+void uz__io_drain(struct uz_device *dev, bool movers)
 {
 	const struct timespec pause = { .tv_nsec = 200000 };
 	unsigned int yields = 0, i;
 
 	for (i = 0; i < UZ_IO_MAX; i++) {
+		if (dev->ios[i] && dev->ios[i]->mover && !movers)
+			continue;
 		while (dev->ios[i] && atomic_load(&dev->ios[i]->turn) % 2) {
 			if (yields++ < DRAIN_YIELDS)
 				sched_yield();
@@ -104,7 +107,7 @@ void uz__gate_close(struct uz_device *dev)
 {
 	uz_lock_acquire(&dev->gate);
 	atomic_fetch_or(&dev->nr_pages, UZ__GATE_CLOSED);
-	uz__io_drain(dev);
+	uz__io_drain(dev, false);
 }
 
 void uz__gate_open(struct uz_device *dev)

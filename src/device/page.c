@@ -49,6 +49,7 @@ static int page_decode(struct uz_io *io, const struct uz__pinned *p,
 	case UZ_SLOT_RAW:
 		return uz__object_decode(io, p->slot, p->bytes, index, buf);
 	case UZ_SLOT_BACKED:
+		return uz__backed_decode(io, p, index, buf);
 	default:
 		return -EIO;
 	}
@@ -73,6 +74,8 @@ int uz_page_load(struct uz_io *io, uint64_t index, void *buf)
 				  uz_table_load(io->dev->table, io->next));
 	if (!err)
 		err = page_decode(io, &p, index, buf);
+	if (uz_unlikely(p.held) && !err)
+		uz__backed_promote(io, index, &p);
 	uz__unpin(io, &p);
 	if (uz_unlikely(err)) {
 		uz__count(io, failed_reads, 1);
@@ -89,6 +92,8 @@ int uz_page_load(struct uz_io *io, uint64_t index, void *buf)
 static void page_release(struct uz_io *io, uz_slot_t old)
 {
 	uz__stat_slot(io->cnt, old, -1);
+	if (uz_unlikely(uz_slot_kind(old) == UZ_SLOT_BACKED))
+		uz__backed_free(io->dev, old);
 	/* What a damaged slot names is not the pool's to free. */
 	if (uz_slot_in_pool(old) && uz_slot_valid(old) &&
 	    uz__slot_in_arena(io->dev, old))

@@ -19,10 +19,16 @@
  * is made under it. Nothing is allocated, encoded or locked while such a map
  * is held.
  *
- * A slot of another kind needs neither: its word is all of its contents.
+ * A page on the backing store is *held* there: its blocks cannot become
+ * somebody else's until it is let go, so the same holds as for a pin, and a
+ * swap is one of words. It is read later, and only by who wants its bytes.
+ *
+ * A slot of another kind needs nothing: its word is all of its contents.
  */
 #include <errno.h>
 #include <string.h>
+
+#include <uzram/util/delay.h>
 
 #include "device_priv.h"
 
@@ -61,6 +67,35 @@ static void copy_object(struct uz_io *io, struct uz__pinned *p)
 	p->bytes = io->local;
 }
 
+/*
+ * A slot that names nothing of the pool; false when that is done, with @err.
+ * The store's lock, and the loads of the slot, order the hold before the
+ * second load (backing.h).
+ */
+static bool pin_backed(struct uz_io *io, uint64_t index, struct uz__pinned *p,
+		       int *err)
+{
+	uz_slot_t again;
+
+	*err = 0;
+	if (uz_slot_kind(p->slot) != UZ_SLOT_BACKED)
+		return false;
+	*err = uz__backed_hold(io->dev, p->slot);
+	if (*err)
+		return false;
+	uz_delay(UZ_DELAY_PINNED);
+	again = uz_table_load(io->dev->table, index);
+	if (uz_slot_same_place(p->slot, again)) {
+		p->slot = again;
+		p->held = true;
+		return false;
+	}
+	uz__backed_free(io->dev, p->slot);
+	p->slot = again;
+	uz__count(io, retries, 1);
+	return true;
+}
+
 /**
  * uz__pin() - read a slot, and have what it names stay
  * @io:    this thread's context; its @local is used
@@ -68,20 +103,27 @@ static void copy_object(struct uz_io *io, struct uz__pinned *p)
  * @p:     filled
  *
  * Context: the thread of @io; one at a time, until uz__unpin().
- * Return:  0; -EIO the slot points outside the arena, which only damage can
- *          do.
+ * Return:  0; -EIO the slot points outside the arena or the store, which only
+ *          damage can do, or the store is not there.
  */
 int uz__pin(struct uz_io *io, uint64_t index, struct uz__pinned *p)
 {
 	struct uz_device *dev = io->dev;
 	uz_slot_t again;
+	int err;
 
 	p->mapped = false;
+	p->held = false;
 	p->bytes = NULL;
 	p->slot = uz_table_load(dev->table, index);
 	/* The pin is a locked instruction: no later load may overtake it. */
 	uz__slot_prefetch(dev, p->slot);
-	while (uz_slot_in_pool(p->slot)) {
+	for (;;) {
+		if (uz_unlikely(!uz_slot_in_pool(p->slot))) {
+			if (!pin_backed(io, index, p, &err))
+				return err;
+			continue;
+		}
 		if (uz_unlikely(!uz__slot_in_arena(dev, p->slot)))
 			return -EIO;
 		uz_pool_map(dev->pool, uz_slot_ref(p->slot), &p->map);
@@ -100,7 +142,6 @@ int uz__pin(struct uz_io *io, uint64_t index, struct uz__pinned *p)
 		p->slot = again;
 		uz__count(io, retries, 1);
 	}
-	return 0;
 }
 
 void uz__unpin(struct uz_io *io, struct uz__pinned *p)
@@ -108,22 +149,34 @@ void uz__unpin(struct uz_io *io, struct uz__pinned *p)
 	if (p->mapped)
 		uz_pool_unmap(io->dev->pool, &p->map);
 	p->mapped = false;
+	if (uz_unlikely(p->held))
+		uz__backed_free(io->dev, p->slot);
+	p->held = false;
 }
 
-/* Does the slot still name what was copied? If so, swap while it must. */
-static bool swap_copied(struct uz_io *io, uint64_t index,
-			const struct uz__pinned *p, uz_slot_t slot)
+/**
+ * uz__copied_swap() - put a word in if the slot still names what was copied
+ * @io:    this thread's context; its @again is used
+ * @index: page
+ * @old:   the word that names an object of the pool
+ * @copy:  that object's bytes, as they were
+ * @slot:  the new word
+ *
+ * Context: the thread of @io; for pools whose maps cannot be held.
+ * Return:  true if swapped: the caller must free what @old names.
+ */
+bool uz__copied_swap(struct uz_io *io, uint64_t index, uz_slot_t old,
+		     const void *copy, uz_slot_t slot)
 {
 	struct uz_device *dev = io->dev;
-	uint32_t len = copy_len(p->slot);
+	uint32_t len = copy_len(old);
 	struct uz_map map;
 	bool swapped = false;
 
-	uz_pool_map(dev->pool, uz_slot_ref(p->slot), &map);
-	if (uz_table_load(dev->table, index) == p->slot &&
-	    !memcmp(uz_pool_view(dev->pool, &map, len, io->again), io->local,
-		    len))
-		swapped = uz_table_swap(dev->table, index, p->slot, slot);
+	uz_pool_map(dev->pool, uz_slot_ref(old), &map);
+	if (uz_table_load(dev->table, index) == old &&
+	    !memcmp(uz_pool_view(dev->pool, &map, len, io->again), copy, len))
+		swapped = uz_table_swap(dev->table, index, old, slot);
 	uz_pool_unmap(dev->pool, &map);
 	return swapped;
 }
@@ -143,5 +196,5 @@ bool uz__pin_swap(struct uz_io *io, uint64_t index, const struct uz__pinned *p,
 {
 	if (uz_likely(io->dev->direct) || !uz_slot_in_pool(p->slot))
 		return uz_table_swap(io->dev->table, index, p->slot, slot);
-	return swap_copied(io, index, p, slot);
+	return uz__copied_swap(io, index, p->slot, io->local, slot);
 }

@@ -25,8 +25,8 @@
  * anybody, and nothing of the old page is needed any more once the bit is set:
  * it is freed as always.
  *
- * Moving an object (relocate.c) or recompressing one changes the slot's word
- * but not the page's contents. So neither needs the bit, and a copy made
+ * Moving an object (relocate.c), recompressing one, writing one back or
+ * fetching it again changes the slot's word but not the page's contents. So neither needs the bit, and a copy made
  * before or after is the same page. Copies lie in ordinary memory, not in the
  * pool: a snapshot holds no pin for longer than a copy takes, compaction is
  * not in its way, and it works on every allocator.
@@ -126,6 +126,28 @@ static uint32_t copy_bytes(uz_slot_t slot)
 }
 
 /*
+ * The object of a page that was written back: the slot is told as if it lay in
+ * the pool. -EAGAIN: the slot is another by now.
+ */
+static int copy_backed(struct uz_device *dev, uint64_t index, uz_slot_t *slot,
+		       void *to)
+{
+	uz_slot_t again;
+	int err = uz__backed_hold(dev, *slot);
+
+	if (err)
+		return err;
+	again = uz_table_load(dev->table, index);
+	if (uz_slot_same_place(*slot, again))
+		err = uz__backed_read(dev, *slot, to);
+	else
+		err = -EAGAIN;
+	uz__backed_free(dev, *slot);
+	*slot = err ? again : uz_slot_from_backing(*slot, 0);
+	return err;
+}
+
+/*
  * What the page holds, at @to: UZ_POOL_MAX_OBJECT bytes. The object is mapped
  * for the time of the copy only; see uz__pin() for why the slot is read twice.
  */
@@ -137,7 +159,15 @@ static int copy_slot(struct uz_device *dev, uint64_t index, uz_slot_t *slot,
 	struct uz_map map;
 	uint64_t word;
 
-	while (uz_slot_in_pool(w)) {
+	while (uz_slot_in_pool(w) || uz_slot_kind(w) == UZ_SLOT_BACKED) {
+		if (uz_slot_kind(w) == UZ_SLOT_BACKED) {
+			int err = copy_backed(dev, index, &w, to);
+
+			*slot = w;
+			if (err != -EAGAIN)
+				return err;
+			continue;
+		}
 		if (!uz_slot_valid(w) || !uz__slot_in_arena(dev, w))
 			return -EIO;
 		uz_pool_map(dev->pool, uz_slot_ref(w), &map);

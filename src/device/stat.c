@@ -19,17 +19,16 @@ static void share_add(_Atomic uint64_t *counter, uint64_t n)
 		memory_order_relaxed);
 }
 
-void uz__stat_slot(struct uz__counters *cnt, uz_slot_t slot, int sign)
+/* All but the number of pages. */
+static void stat_place(struct uz__counters *cnt, uz_slot_t slot, int sign)
 {
 	uint64_t one = (uint64_t)(int64_t)sign;
 
 	switch (uz_slot_kind(slot)) {
 	case UZ_SLOT_SAME:
-		share_add(&cnt->pages_stored, one);
 		share_add(&cnt->same_pages, one);
 		return;
 	case UZ_SLOT_SAME_OBJ:
-		share_add(&cnt->pages_stored, one);
 		share_add(&cnt->same_pages, one);
 		share_add(&cnt->compr_bytes, one * uz_slot_size(slot));
 		return;
@@ -39,7 +38,6 @@ void uz__stat_slot(struct uz__counters *cnt, uz_slot_t slot, int sign)
 			share_add(&cnt->huge_pages_since, 1);
 		__attribute__((fallthrough));
 	case UZ_SLOT_OBJECT:
-		share_add(&cnt->pages_stored, one);
 		share_add(&cnt->compr_bytes, one * uz_slot_size(slot));
 		if (uz_slot_kind(slot) == UZ_SLOT_RAW)
 			return;
@@ -47,11 +45,35 @@ void uz__stat_slot(struct uz__counters *cnt, uz_slot_t slot, int sign)
 		share_add(uz__codec_bytes(cnt, uz_slot_codec(slot)),
 			  one * uz_slot_size(slot));
 		return;
-	case UZ_SLOT_EMPTY:
 	case UZ_SLOT_BACKED:
+		share_add(&cnt->backed_pages, one);
+		share_add(&cnt->backed_bytes, one * uz_slot_size(slot));
+		if (!uz_slot_is_compressed(slot))
+			return;
+		/* A codec is in use as long as any page needs it. */
+		share_add(uz__codec_pages(cnt, uz_slot_codec(slot)), one);
+		share_add(uz__codec_bytes(cnt, uz_slot_codec(slot)),
+			  one * uz_slot_size(slot));
+		return;
+	case UZ_SLOT_EMPTY:
 	default:
 		return;
 	}
+}
+
+void uz__stat_slot(struct uz__counters *cnt, uz_slot_t slot, int sign)
+{
+	enum uz_slot_kind kind = uz_slot_kind(slot);
+
+	if (kind >= UZ_SLOT_SAME && kind <= UZ_SLOT_BACKED)
+		share_add(&cnt->pages_stored, (uint64_t)(int64_t)sign);
+	stat_place(cnt, slot, sign);
+}
+
+void uz__stat_move(struct uz__counters *cnt, uz_slot_t from, uz_slot_t to)
+{
+	stat_place(cnt, to, 1);
+	stat_place(cnt, from, -1);
 }
 
 void uz__stat_compaction(struct uz__counters *cnt,
@@ -71,6 +93,7 @@ static void sum_add(struct uz__counters *sum, const struct uz__counters *cnt)
 		  atomic_load_explicit(&cnt->name, memory_order_relaxed));
 	UZ__DERIVED_COUNTERS(X)
 	UZ__LASTING_COUNTERS(X)
+	UZ__BACKING_COUNTERS(X)
 #undef X
 }
 
@@ -92,6 +115,7 @@ static void share_zero(struct uz__counters *cnt)
 #define X(name) atomic_store_explicit(&cnt->name, 0, memory_order_relaxed);
 	UZ__DERIVED_COUNTERS(X)
 	UZ__LASTING_COUNTERS(X)
+	UZ__BACKING_COUNTERS(X)
 #undef X
 }
 
@@ -186,6 +210,30 @@ bool uz_device_codec_stat(struct uz_device *dev, unsigned int index,
 	stat->pages = *uz__codec_pages(&sum, index);
 	stat->bytes = *uz__codec_bytes(&sum, index);
 	return true;
+}
+
+void uz_device_backing_stat(struct uz_device *dev, struct uz_backing_stat *stat)
+{
+	uz_scoped_acquire(guard, &dev->lock);
+	struct uz_backing *store = atomic_load(&dev->backing);
+	struct uz_backing_info info = { 0 };
+	struct uz__counters sum;
+
+	if (store)
+		uz_backing_info(store, &info);
+	*stat = (struct uz_backing_stat){
+		.blocks = info.blocks,
+		.used_blocks = info.used,
+		.backing_lost = !store && dev->ctl->backing.path[0],
+	};
+	if (!dev->table)
+		return;
+	uz__stat_sum(dev, &sum);
+	stat->backed_pages = sum.backed_pages;
+	stat->backed_bytes = sum.backed_bytes;
+#define X(name) stat->name = sum.name;
+	UZ__BACKING_COUNTERS(X)
+#undef X
 }
 
 bool uz_device_class_stat(struct uz_device *dev, unsigned int nth,

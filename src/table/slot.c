@@ -86,7 +86,11 @@ bool uz_slot_valid(uz_slot_t slot)
 	case UZ_SLOT_RAW:
 		return !(slot & SLOT_UNUSED_MASK) && !uz_slot_codec(slot) &&
 		       uz_slot_size(slot) == UZ_PAGE_SIZE;
-	case UZ_SLOT_BACKED: /* no backing store in this version */
+	case UZ_SLOT_BACKED:
+		return !(slot & SLOT_UNUSED_MASK) && uz_slot_size(slot) &&
+		       uz_slot_size(slot) <= UZ_PAGE_SIZE &&
+		       (uz_slot_size(slot) < UZ_PAGE_SIZE ||
+			!uz_slot_codec(slot));
 	default:
 		return false;
 	}

@@ -32,7 +32,7 @@
 /* No lock is held there, and somebody's pin is. */
 #define PINNED                                                                \
 	(1u << UZ_DELAY_PINNED | 1u << UZ_DELAY_UNPIN | 1u << UZ_DELAY_SEEN | \
-	 1u << UZ_DELAY_COPIED)
+	 1u << UZ_DELAY_COPIED | 1u << UZ_DELAY_WRITTEN)
 
 atomic_bool uz_delay_on;
 

@@ -63,10 +63,28 @@ static void test_slot_fields(void **state)
 		w, uz_slot_make(UZ_SLOT_OBJECT, 7, 4095, ref - 1)));
 }
 
+static void test_backed(void **state)
+{
+	const uz_slot_t w = uz_slot_make(UZ_SLOT_OBJECT, 3, 1000, 77) |
+			    UZ_SLOT_IDLE | UZ_SLOT_INCOMPRESSIBLE;
+	const uz_slot_t raw = uz_slot_make(UZ_SLOT_RAW, 0, 4096, 5);
+	const uz_slot_t b = uz_slot_to_backing(w, 9);
+
+	(void)state;
+	assert_true(uz_slot_valid(b));
+	assert_true(uz_slot_is_compressed(b));
+	assert_int_equal(uz_slot_kind(b), UZ_SLOT_BACKED);
+	assert_true(uz_slot_ref(b) == 9);
+	assert_true(uz_slot_from_backing(b, 77) == (w & ~UZ_SLOT_IDLE));
+	assert_true(uz_slot_from_backing(uz_slot_to_backing(raw, 1), 5) == raw);
+	assert_false(uz_slot_is_compressed(uz_slot_to_backing(raw, 1)));
+}
+
 static void test_invalid_slots(void **state)
 {
 	(void)state;
 	assert_true(uz_slot_valid(0));
+	assert_false(uz_slot_valid(uz_slot_make(UZ_SLOT_BACKED, 1, 4096, 1)));
 	assert_false(uz_slot_valid(UINT64_C(1) << 40)); /* empty, with a ref */
 	assert_false(uz_slot_valid(6));
 	assert_false(uz_slot_valid(7));
@@ -191,6 +209,7 @@ int main(void)
 		cmocka_unit_test(test_flags),
 		cmocka_unit_test(test_same_words),
 		cmocka_unit_test(test_slot_fields),
+		cmocka_unit_test(test_backed),
 		cmocka_unit_test(test_invalid_slots),
 		cmocka_unit_test(test_costs_nothing_untouched),
 		cmocka_unit_test(test_exchange_and_swap),

@@ -34,6 +34,8 @@
  * @UZ_DELAY_SEEN:      a move has seen its object, not copied it yet
  * @UZ_DELAY_COPIED:    a move has copied its object, not swapped the slot yet
  * @UZ_DELAY_SWAPPED:   a move has swapped the slot, the old place is not freed
+ * @UZ_DELAY_WRITTEN:   a page's copy on the backing store is durable, its slot
+ *                      does not say so yet
  * @UZ_DELAY_POINTS:    how many there are
  */
 enum uz_delay_point {
@@ -49,6 +51,7 @@ enum uz_delay_point {
 	UZ_DELAY_SEEN,
 	UZ_DELAY_COPIED,
 	UZ_DELAY_SWAPPED,
+	UZ_DELAY_WRITTEN,
 	UZ_DELAY_POINTS,
 };
 
