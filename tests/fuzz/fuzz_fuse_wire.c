@@ -117,16 +117,33 @@ static size_t least(size_t a, size_t b)
 }
 
 /* The same bytes in parts; each part in memory of exactly its size. */
+static void check_entry(const struct uz__fuse_entry *entry, uint64_t unique)
+{
+	struct fuse_out_header out;
+
+	memcpy(&out, entry->hdr->in_out, sizeof(out));
+	must(out.error <= 0 && out.error > -512, "errno over io_uring");
+	must(out.unique == unique && entry->commit_id == unique,
+	     "number of the answer");
+	must(entry->hdr->ent.payload_sz <= ROOM, "length over io_uring");
+	must(!out.error || !entry->hdr->ent.payload_sz, "an error with data");
+}
+
 static void one_entry(struct world *w, const unsigned char *msg, size_t len,
 		      bool sound)
 {
-	struct fuse_uring_req_header *hdr = calloc(1, sizeof(*hdr));
-	struct uz__fuse_entry entry = { .hdr = hdr, .cap = ROOM };
+	struct uz__fuse_slot *slot = aligned_alloc(UZ_CACHELINE, sizeof(*slot));
+	struct uz__fuse_entry entry = { .cap = ROOM };
+	struct fuse_uring_req_header *hdr;
 	struct fuse_in_header in = { 0 };
-	struct fuse_out_header out;
 	size_t arg;
 
-	must(hdr != NULL, "memory");
+	must(slot != NULL, "memory");
+	memset(slot, 0, sizeof(*slot));
+	/* As a predecessor may have left it. */
+	memcpy(&slot->outcome, msg, least(len, sizeof(slot->outcome)));
+	hdr = entry.hdr = &slot->hdr;
+	entry.outcome = &slot->outcome;
 	entry.payload = w->call.reply.room;
 	memcpy(&in, msg, least(len, sizeof(in)));
 	memcpy(hdr->in_out, &in, sizeof(in));
@@ -142,15 +159,15 @@ static void one_entry(struct world *w, const unsigned char *msg, size_t len,
 	hdr->ent.commit_id = in.unique;
 
 	must(uz__fuse_entry_cost(&entry) > 0, "cost");
+	entry.left = uz__fuse_entry_adopt(&entry);
+	if (entry.left == UZ__FUSE_LEFT_ANSWER)
+		check_entry(&entry, in.unique);
+	memcpy(hdr->in_out, &in, sizeof(in));
+	hdr->ent.payload_sz = sound ? (uint32_t)(len - arg) : in.len;
 	uz__fuse_entry_serve(&entry, &w->call);
-	memcpy(&out, hdr->in_out, sizeof(out));
-	must(out.error <= 0 && out.error > -512, "errno over io_uring");
-	must(out.unique == in.unique && entry.commit_id == in.unique,
-	     "number of the answer");
-	must(hdr->ent.payload_sz <= ROOM, "length over io_uring");
-	must(!out.error || !hdr->ent.payload_sz, "an error with data");
+	check_entry(&entry, in.unique);
 	must(w->dev.holders < 100000, "holders");
-	free(hdr);
+	free(slot);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

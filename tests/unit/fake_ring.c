@@ -55,10 +55,14 @@ static struct {
 		struct request waiting[MANY];
 		unsigned int first, nr_waiting;
 		unsigned int registered;
+		/* Numbers of the requests that were given out. */
+		uint64_t given[MANY];
+		unsigned int nr_given;
 	} queue[QUEUES];
 	bool ended;
 	struct fake_answer answers[MANY];
 	unsigned int nr_answers;
+	unsigned int nr_unknown;
 	struct uz__ring *rings[RINGS];
 	unsigned int nr_rings;
 	bool paused;
@@ -85,15 +89,47 @@ static void post(struct uz__ring *ring, enum uz__ring_kind kind,
 	pthread_cond_broadcast(&changed);
 }
 
-static void deliver(struct place at, const struct request *rq)
+static void give(unsigned int queue, struct fuse_uring_req_header *hdr,
+		 const struct request *rq)
 {
-	struct fuse_uring_req_header *hdr = at.entry->hdr;
-
-	memcpy(hdr->in_out, &rq->hdr, sizeof(rq->hdr));
 	memcpy(hdr->op_in, rq->arg, sizeof(rq->arg));
 	hdr->ent.commit_id = rq->hdr.unique;
 	hdr->ent.payload_sz = 0;
+	memcpy(hdr->in_out, &rq->hdr, sizeof(rq->hdr));
+	kernel->queue[queue].given[kernel->queue[queue].nr_given++] =
+		rq->hdr.unique;
+}
+
+/* Whether the kernel had it. */
+static bool take_back(unsigned int queue, uint64_t unique)
+{
+	uint64_t *given = kernel->queue[queue].given;
+	unsigned int *n = &kernel->queue[queue].nr_given, i;
+
+	for (i = 0; i < *n && given[i] != unique; i++)
+		;
+	if (i == *n)
+		return false;
+	given[i] = given[--*n];
+	return true;
+}
+
+static void deliver(struct place at, const struct request *rq)
+{
+	give(at.entry->qid, at.entry->hdr, rq);
 	post(at.ring, UZ__RING_REQUEST, at.entry, 0);
+}
+
+/* For what comes from now on; what waits is brought by a commit only. */
+static void make_available(struct uz__ring *ring, struct uz__fuse_entry *entry)
+{
+	const struct place at = { entry, ring };
+	unsigned int q = entry->qid;
+
+	if (kernel->ended)
+		post(ring, UZ__RING_REQUEST, entry, -ENOTCONN);
+	else
+		kernel->queue[q].free[kernel->queue[q].nr_free++] = at;
 }
 
 static void make_free(struct uz__ring *ring, struct uz__fuse_entry *entry)
@@ -101,13 +137,12 @@ static void make_free(struct uz__ring *ring, struct uz__fuse_entry *entry)
 	const struct place at = { entry, ring };
 	unsigned int q = entry->qid;
 
-	if (kernel->ended)
-		post(ring, UZ__RING_REQUEST, entry, -ENOTCONN);
-	else if (kernel->queue[q].first < kernel->queue[q].nr_waiting)
+	if (!kernel->ended &&
+	    kernel->queue[q].first < kernel->queue[q].nr_waiting)
 		deliver(at,
 			&kernel->queue[q].waiting[kernel->queue[q].first++]);
 	else
-		kernel->queue[q].free[kernel->queue[q].nr_free++] = at;
+		make_available(ring, entry);
 }
 
 static void do_register(struct uz__ring *ring, struct uz__fuse_entry *entry)
@@ -120,12 +155,17 @@ static void do_register(struct uz__ring *ring, struct uz__fuse_entry *entry)
 			post(ring, UZ__RING_REQUEST, entry, -EINVAL);
 		return;
 	}
+	if (fault(&fake_faults.registers)) {
+		post(ring, UZ__RING_REQUEST, entry, -ENOMEM);
+		return;
+	}
 	round = kernel->queue[entry->qid].registered++;
 	if ((f->register_from && round >= f->register_from - 1) ||
 	    f->register_queue == entry->qid + 1u)
-		post(ring, UZ__RING_REQUEST, entry, -ENOMEM);
+		post(ring, UZ__RING_REQUEST, entry,
+		     f->register_error ? f->register_error : -ENOMEM);
 	else
-		make_free(ring, entry);
+		make_available(ring, entry);
 }
 
 static void do_commit(struct uz__ring *ring, struct uz__fuse_entry *entry)
@@ -134,6 +174,11 @@ static void do_commit(struct uz__ring *ring, struct uz__fuse_entry *entry)
 
 	if (fault(&fake_faults.commits)) {
 		post(ring, UZ__RING_REQUEST, entry, fake_faults.commit_error);
+		return;
+	}
+	if (!kernel->ended && !take_back(entry->qid, entry->commit_id)) {
+		kernel->nr_unknown++;
+		post(ring, UZ__RING_REQUEST, entry, -ENOENT);
 		return;
 	}
 	memcpy(&out, entry->hdr->in_out, sizeof(out));
@@ -211,6 +256,25 @@ int uz__ring_register(struct uz__ring *ring, struct uz__fuse_entry *entry)
 int uz__ring_commit(struct uz__ring *ring, struct uz__fuse_entry *entry)
 {
 	return prepare(ring, (struct prepared){ OP_COMMIT, entry, NULL, 0 });
+}
+
+int uz__ring_guard(struct uz__ring *ring, struct uz__ring *other)
+{
+	(void)ring;
+	(void)other;
+	return 0;
+}
+
+int uz__ring_poke(struct uz__ring *ring, uint16_t qid)
+{
+	static _Atomic uint64_t unique = UINT64_C(1) << 62;
+
+	(void)ring;
+	if (qid == fake_faults.unreachable - 1u)
+		return -EINVAL;
+	fake_kernel_request(qid, unique++, FUSE_NOTIFY_REPLY, UZ__FUSE_BLOCK,
+			    "", 0);
+	return 0;
 }
 
 int uz__ring_send(struct uz__ring *ring, struct uz__ring *to,
@@ -317,6 +381,30 @@ void fake_kernel_request(unsigned int queue, uint64_t unique, uint32_t opcode,
 		kernel->queue[queue].waiting[kernel->queue[queue].nr_waiting++] =
 			rq;
 	pthread_mutex_unlock(&lock);
+}
+
+void fake_kernel_orphan(unsigned int queue, struct fuse_uring_req_header *hdr,
+			uint64_t unique, uint32_t opcode, uint64_t nodeid,
+			const void *arg, size_t arg_len)
+{
+	struct request rq = {
+		.hdr = { .opcode = opcode, .unique = unique, .nodeid = nodeid },
+	};
+
+	memcpy(rq.arg, arg, arg_len);
+	pthread_mutex_lock(&lock);
+	give(queue, hdr, &rq);
+	pthread_mutex_unlock(&lock);
+}
+
+unsigned int fake_kernel_unknown(void)
+{
+	unsigned int n;
+
+	pthread_mutex_lock(&lock);
+	n = kernel->nr_unknown;
+	pthread_mutex_unlock(&lock);
+	return n;
 }
 
 void fake_kernel_pause(bool paused)

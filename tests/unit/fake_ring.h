@@ -26,6 +26,8 @@ struct fake_faults {
 	/* Registering fails, from this round of a queue on, or for a queue. */
 	unsigned int register_from;
 	unsigned int register_queue;
+	/* For what reason; 0: -ENOMEM. */
+	int register_error;
 	/* No registration gets as far as the kernel. */
 	bool stuck_registers;
 	/* No registration fails, whatever it says. */
@@ -39,6 +41,10 @@ struct fake_faults {
 	unsigned int full;
 	/* So many orders to end come back. */
 	unsigned int stops;
+	/* So many registrations find no memory. */
+	unsigned int registers;
+	/* Whoever is asked to run on that CPU, counted from 1, may not. */
+	unsigned int unreachable;
 	/* Nobody hears that registering is to begin. */
 	bool lost_orders;
 };
@@ -52,12 +58,18 @@ void fake_kernel_disconnect(void);
 /* Puts a request into a queue; it waits there if no entry is free. */
 void fake_kernel_request(unsigned int queue, uint64_t unique, uint32_t opcode,
 			 uint64_t nodeid, const void *arg, size_t arg_len);
+/* The same, given to a process that has died since; @hdr is its entry. */
+void fake_kernel_orphan(unsigned int queue, struct fuse_uring_req_header *hdr,
+			uint64_t unique, uint32_t opcode, uint64_t nodeid,
+			const void *arg, size_t arg_len);
 /* Whoever sleeps does so until the end of the pause, whatever arrives. */
 void fake_kernel_pause(bool paused);
 /* Sleeps until there were @count answers; they are in order of arrival. */
 const struct fake_answer *fake_kernel_answers(unsigned int count);
 /* Sleeps until all rings but the caller's have nothing to do. */
 void fake_kernel_quiet(unsigned int rings);
+/* How often a commit named a request that the kernel does not have. */
+unsigned int fake_kernel_unknown(void);
 /* Entries that a queue has in a ring. */
 unsigned int fake_kernel_entries(unsigned int queue,
 				 const struct uz__ring *ring);

@@ -15,7 +15,7 @@
 
 #include "fuse_fixture.h"
 
-static struct fuse_uring_req_header hdr;
+static struct uz__fuse_slot slot;
 static struct uz__fuse_entry entry;
 static struct fuse_out_header out;
 
@@ -30,14 +30,15 @@ static void arrive(struct fixture *f, uint32_t opcode, uint64_t nodeid,
 		.nodeid = nodeid,
 	};
 
-	memset(&hdr, 0xa5, sizeof(hdr));
-	memcpy(hdr.in_out, &in, sizeof(in));
-	memcpy(hdr.op_in, arg, arg_len);
+	memset(&slot, 0xa5, sizeof(slot));
+	memcpy(slot.hdr.in_out, &in, sizeof(in));
+	memcpy(slot.hdr.op_in, arg, arg_len);
 	memcpy(f->room, payload, payload_len);
-	hdr.ent.commit_id = 78;
-	hdr.ent.payload_sz = (uint32_t)payload_len;
+	slot.hdr.ent.commit_id = 77;
+	slot.hdr.ent.payload_sz = (uint32_t)payload_len;
 	entry = (struct uz__fuse_entry){
-		.hdr = &hdr,
+		.hdr = &slot.hdr,
+		.outcome = &slot.outcome,
 		.payload = f->room,
 		.cap = sizeof(f->room),
 	};
@@ -47,12 +48,12 @@ static void arrive(struct fixture *f, uint32_t opcode, uint64_t nodeid,
 static int serve(struct fixture *f)
 {
 	uz__fuse_entry_serve(&entry, &f->call);
-	memcpy(&out, hdr.in_out, sizeof(out));
+	memcpy(&out, slot.hdr.in_out, sizeof(out));
 	assert_int_equal(out.unique, 77);
-	assert_int_equal(entry.commit_id, 78);
-	assert_int_equal(out.len, sizeof(out) + hdr.ent.payload_sz);
+	assert_int_equal(entry.commit_id, 77);
+	assert_int_equal(out.len, sizeof(out) + slot.hdr.ent.payload_sz);
 	assert_true(out.error <= 0 && out.error > -512);
-	assert_true(!out.error || !hdr.ent.payload_sz);
+	assert_true(!out.error || !slot.hdr.ent.payload_sz);
 	return out.error;
 }
 
@@ -67,14 +68,14 @@ static void test_write_and_read(void **state)
 	assert_int_equal(serve(f), 0);
 	/* The device took the data from where the kernel had put them. */
 	assert_ptr_equal(f->dev.last.buf, f->room);
-	assert_int_equal(hdr.ent.payload_sz, sizeof(written));
+	assert_int_equal(slot.hdr.ent.payload_sz, sizeof(written));
 	memcpy(&written, f->room, sizeof(written));
 	assert_int_equal(written.size, 5);
 
 	arrive(f, FUSE_READ, UZ__FUSE_BLOCK, &from, sizeof(from), "", 0);
 	assert_int_equal(serve(f), 0);
 	assert_ptr_equal(f->dev.last.buf, f->room);
-	assert_int_equal(hdr.ent.payload_sz, 7);
+	assert_int_equal(slot.hdr.ent.payload_sz, 7);
 	assert_memory_equal(f->room,
 			    "\0"
 			    "12345",
@@ -88,7 +89,7 @@ static void test_small_answer(void **state)
 
 	arrive(f, FUSE_LOOKUP, FUSE_ROOT_ID, "", 0, "block", 6);
 	assert_int_equal(serve(f), 0);
-	assert_int_equal(hdr.ent.payload_sz, sizeof(found));
+	assert_int_equal(slot.hdr.ent.payload_sz, sizeof(found));
 	memcpy(&found, f->room, sizeof(found));
 	assert_int_equal(found.nodeid, UZ__FUSE_BLOCK);
 	assert_int_equal(found.attr.size, DISKSIZE);
@@ -107,7 +108,7 @@ static void test_errors(void **state)
 	arrive(f, FUSE_WRITE, UZ__FUSE_BLOCK, &to, sizeof(to), "12345", 5);
 	assert_int_equal(serve(f), -EINVAL);
 	arrive(f, FUSE_WRITE, UZ__FUSE_BLOCK, &to, sizeof(to), "12345", 5);
-	hdr.ent.payload_sz = sizeof(f->room) + 1;
+	slot.hdr.ent.payload_sz = sizeof(f->room) + 1;
 	assert_int_equal(serve(f), -EINVAL);
 	assert_int_equal(f->dev.submits, 0);
 	/* What wants no answer gets one all the same. */
@@ -123,7 +124,86 @@ static void test_long_read(void **state)
 
 	arrive(f, FUSE_READ, UZ__FUSE_BLOCK, &from, sizeof(from), "", 0);
 	assert_int_equal(serve(f), 0);
-	assert_int_equal(hdr.ent.payload_sz, ROOM);
+	assert_int_equal(slot.hdr.ent.payload_sz, ROOM);
+}
+
+/* ---- what another process has left ---- */
+
+static void test_left_request(void **state)
+{
+	struct fixture *f = *state;
+	const struct fuse_read_in from = { .size = 4096 };
+
+	arrive(f, FUSE_READ, UZ__FUSE_BLOCK, &from, sizeof(from), "", 0);
+	entry.left = uz__fuse_entry_adopt(&entry);
+	assert_int_equal(entry.left, UZ__FUSE_LEFT_REQUEST);
+	assert_int_equal(serve(f), 0);
+	/* Whoever cares knows that it may be the second time. */
+	assert_true(f->call.msg.hdr.unique & FUSE_UNIQUE_RESEND);
+	arrive(f, FUSE_READ, UZ__FUSE_BLOCK, &from, sizeof(from), "", 0);
+	assert_int_equal(serve(f), 0);
+	assert_false(f->call.msg.hdr.unique & FUSE_UNIQUE_RESEND);
+}
+
+/* Wherever in the writing of the answer it died. */
+static void test_left_answer(void **state)
+{
+	struct fixture *f = *state;
+	const struct fuse_write_in to = { .offset = 4096, .size = 5 };
+	struct uz__fuse_slot whole;
+	struct fuse_write_out written;
+	unsigned int i;
+
+	arrive(f, FUSE_WRITE, UZ__FUSE_BLOCK, &to, sizeof(to), "12345", 5);
+	assert_int_equal(serve(f), 0);
+	whole = slot;
+	for (i = 0; i < 3; i++) {
+		slot = whole;
+		if (i > 0)
+			memset(slot.hdr.in_out, 0xa5, 16);
+		if (i > 1)
+			memset(f->room, 0xa5, sizeof(written));
+		assert_int_equal(uz__fuse_entry_adopt(&entry),
+				 UZ__FUSE_LEFT_ANSWER);
+		assert_memory_equal(&slot, &whole, sizeof(slot));
+		memcpy(&written, f->room, sizeof(written));
+		assert_int_equal(written.size, 5);
+	}
+	assert_int_equal(f->dev.submits, 1);
+}
+
+static void test_left_nonsense(void **state)
+{
+	struct fixture *f = *state;
+	static const struct uz__fuse_outcome outcomes[] = {
+		{ .answered_id = 77, .len = ROOM + 1 },
+		{ .answered_id = 77, .len = 129, .small = 1 },
+		{ .answered_id = 77, .len = 4, .small = 2 },
+		{ .answered_id = 77, .error = 1 },
+		{ .answered_id = 77, .error = -512 },
+		{ .answered_id = 77, .error = -5, .len = 1 },
+	};
+	unsigned int i;
+
+	for (i = 0; i < sizeof(outcomes) / sizeof(outcomes[0]); i++) {
+		arrive(f, FUSE_READ, UZ__FUSE_BLOCK, "", 0, "", 0);
+		slot.outcome = outcomes[i];
+		assert_int_equal(uz__fuse_entry_adopt(&entry),
+				 UZ__FUSE_LEFT_ANSWER);
+		memcpy(&out, slot.hdr.in_out, sizeof(out));
+		assert_int_equal(out.error, -EIO);
+		assert_int_equal(out.unique, 77);
+		assert_int_equal(slot.hdr.ent.payload_sz, 0);
+	}
+	/* The parts of two requests. */
+	arrive(f, FUSE_READ, UZ__FUSE_BLOCK, "", 0, "", 0);
+	slot.hdr.ent.commit_id = 79;
+	slot.outcome.answered_id = 77;
+	assert_int_equal(uz__fuse_entry_adopt(&entry), UZ__FUSE_LEFT_ANSWER);
+	memcpy(&out, slot.hdr.in_out, sizeof(out));
+	assert_int_equal(out.error, -EIO);
+	slot.hdr.ent.commit_id = 0;
+	assert_int_equal(uz__fuse_entry_adopt(&entry), UZ__FUSE_LEFT_NOTHING);
 }
 
 static unsigned int cost(struct fixture *f, uint32_t opcode, uint64_t nodeid,
@@ -183,6 +263,9 @@ int main(void)
 		fixture_test(test_small_answer),
 		fixture_test(test_errors),
 		fixture_test(test_long_read),
+		fixture_test(test_left_request),
+		fixture_test(test_left_answer),
+		fixture_test(test_left_nonsense),
 		fixture_test(test_cost),
 	};
 

@@ -10,8 +10,11 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include <cmocka.h>
+
+#include <uzram/util/shm.h>
 
 #include "fake_ring.h"
 #include "fuse_fixture.h"
@@ -25,6 +28,8 @@
 struct world {
 	struct fixture *f;
 	struct uz__fuse_uring *uring;
+	int mem;
+	struct uz__fuse_area area;
 	unsigned int asked;
 };
 
@@ -49,6 +54,9 @@ static int world_setup(void **state)
 	if (!w || fixture_setup(&f))
 		return -1;
 	w->f = f;
+	w->mem = uz_shm_memfd("test");
+	if (w->mem < 0)
+		return -1;
 	*state = w;
 	fake_kernel_begin(CPUS);
 	return 0;
@@ -60,6 +68,8 @@ static int world_teardown(void **state)
 	void *f = w->f;
 
 	uz__fuse_uring_destroy(w->uring);
+	uz__fuse_area_end(&w->area);
+	close(w->mem);
 	free(w);
 	return fixture_teardown(&f);
 }
@@ -72,7 +82,9 @@ static int create(struct world *w, unsigned int queues)
 		.payload = FUSE_MIN_READ_BUFFER,
 	};
 
-	return uz__fuse_uring_create(&w->uring, &w->f->fuse, &plan, THREADS,
+	uz__fuse_area_end(&w->area);
+	assert_int_equal(uz__fuse_area_create(&w->area, w->mem, 0, &plan), 0);
+	return uz__fuse_uring_create(&w->uring, &w->f->fuse, &w->area, THREADS,
 				     -1);
 }
 

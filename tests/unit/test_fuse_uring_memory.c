@@ -8,8 +8,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
+
+#include <uzram/util/shm.h>
 
 #include "fake_ring.h"
 #include "fuse_fixture.h"
@@ -46,7 +49,8 @@ static size_t resident(const struct uz__fuse_uring *u)
 	size_t i, n = 0;
 
 	assert_non_null(present);
-	assert_int_equal(mincore(u->buffers, pages * UZ_PAGE_SIZE, present), 0);
+	assert_int_equal(mincore(u->area->slots, pages * UZ_PAGE_SIZE, present),
+			 0);
 	for (i = 0; i < pages; i++)
 		n += present[i] & 1;
 	free(present);
@@ -60,12 +64,16 @@ static void test_buffers(void **state)
 	const struct fuse_read_in in = { .offset = DISKSIZE, .size = 4096 };
 	struct uz__fuse_uring *u;
 	struct uz__fuse_plan plan;
+	struct uz__fuse_area area;
+	int mem = uz_shm_memfd("test");
 	unsigned int i;
 
 	fake_kernel_begin(CPUS);
 	assert_int_equal(uz__fuse_plan(&plan, CPUS, BUDGET), 0);
 	assert_true(buffer_bytes(&plan) <= BUDGET);
-	assert_int_equal(uz__fuse_uring_create(&u, &f->fuse, &plan, CPUS, -1),
+	assert_true(mem >= 0);
+	assert_int_equal(uz__fuse_area_create(&area, mem, 0, &plan), 0);
+	assert_int_equal(uz__fuse_uring_create(&u, &f->fuse, &area, CPUS, -1),
 			 0);
 	assert_int_equal(u->serving, CPUS);
 	assert_int_equal(uz__fuse_uring_go(u), 0);
@@ -81,6 +89,8 @@ static void test_buffers(void **state)
 	}
 	assert_in_range(resident(u), CPUS, 2 * CPUS);
 	uz__fuse_uring_destroy(u);
+	uz__fuse_area_end(&area);
+	close(mem);
 }
 
 int main(void)

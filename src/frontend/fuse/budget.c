@@ -18,7 +18,7 @@
 
 #include <uzram/util/cleanup.h>
 
-#include "uring_priv.h"
+#include "area_priv.h"
 
 /*
  * As much as the kernel sends at a time. A request that comes in pieces costs
@@ -33,9 +33,7 @@
 #define PAYLOAD_FAIR (64u << 10)
 #define DEPTH_FAIR   8
 
-#define CPUS_MAX 4096
-
-static uint64_t plan_bytes(const struct uz__fuse_plan *plan)
+uint64_t uz__fuse_plan_bytes(const struct uz__fuse_plan *plan)
 {
 	const uint64_t entry = UZ__FUSE_ENTRY_HEAD + plan->payload;
 
@@ -48,7 +46,7 @@ static bool fits(struct uz__fuse_plan *plan, unsigned int depth_min,
 		 uint64_t budget)
 {
 	plan->depth = UZ__FUSE_DEPTH_MAX;
-	while ((plan->bytes = plan_bytes(plan)) > budget &&
+	while ((plan->bytes = uz__fuse_plan_bytes(plan)) > budget &&
 	       plan->depth > depth_min)
 		plan->depth--;
 	return plan->bytes <= budget;
@@ -79,7 +77,7 @@ static int parse_cpu(const char **text)
 		return -EINVAL;
 	n = strtoul(*text, &end, 10);
 	*text = end;
-	return n < CPUS_MAX ? (int)n : -EINVAL;
+	return n < UZ__FUSE_CPUS_MAX ? (int)n : -EINVAL;
 }
 
 int uz__fuse_cpus_parse(const char *list)
@@ -102,7 +100,7 @@ int uz__fuse_cpus_parse(const char *list)
 	/* A list without its end was cut: there are more. */
 	if (list[0] != '\n' || list[1])
 		return -EINVAL;
-	return count > CPUS_MAX ? -EINVAL : count;
+	return count > UZ__FUSE_CPUS_MAX ? -EINVAL : count;
 }
 
 int uz__fuse_cpus_possible(void)

@@ -8,8 +8,42 @@
  * Knows no ring. Whatever bytes the buffers hold, nothing outside of them is
  * touched, and there is always an answer: without one the kernel would never
  * use the entry again.
+ *
+ * The process may die between any two instructions, and its successor finds
+ * the memory as it was left then. Answering overwrites the request: the opcode
+ * with the error, the first data of a write with how much was written. So what
+ * came of the request is noted beside it first (the outcome), then marked as
+ * complete by @answered_id, and only then laid where the kernel takes it from,
+ * which can be repeated. By where the death was:
+ *
+ *   before the mark   The request is whole, and its client still waits: there
+ *                     is no other way to him than a commit, and no commit
+ *                     without the mark. It is carried out, perhaps for the
+ *                     second time. Whatever was acknowledged meanwhile was
+ *                     under way at the same time, so its order is anybody's.
+ *   after the mark    It is never carried out again. The answer is made again
+ *                     from the outcome, and committed; if the kernel has had
+ *                     it, it says that it knows no such request.
+ *   after the commit  The same, until the kernel brings the next request. It
+ *                     does so in a system call, which death does not cut
+ *                     short. But memory may fail it in the middle; then the
+ *                     request is over, and what lies here is a mixture. The
+ *                     kernel writes commit_id before in_out, so that the two
+ *                     differ in their number: never carried out.
+ *
+ * The mark compares with commit_id, which the kernel gives to one request in
+ * the life of a connection, so an old mark cannot fit a newer request.
+ *
+ * A request that is carried out by a successor has FUSE_UNIQUE_RESEND in its
+ * unique, as the kernel itself would mark it on /dev/fuse: opening the block
+ * file and stores to attributes are not done twice then.
+ *
+ * Who dies in the middle of a function leaves what it has stored in the order
+ * of the program. For that, and nobody reads along, it suffices that the
+ * compiler keeps the order.
  */
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "uring_priv.h"
@@ -37,11 +71,48 @@ static int decode(struct uz__fuse_entry *entry, struct uz__fuse_msg *msg)
 				     entry->payload, hdr->ent.payload_sz);
 }
 
+/* Where the kernel looks for an answer. May be repeated. */
+static void lay_out(const struct uz__fuse_entry *entry)
+{
+	const struct uz__fuse_outcome *outcome = entry->outcome;
+	struct fuse_uring_req_header *hdr = entry->hdr;
+	const struct fuse_out_header out = {
+		.len = (uint32_t)sizeof(out) + outcome->len,
+		.error = outcome->error,
+		.unique = entry->commit_id,
+	};
+
+	if (outcome->small)
+		memcpy(entry->payload, outcome->data, outcome->len);
+	memcpy(hdr->in_out, &out, sizeof(out));
+	hdr->ent.payload_sz = outcome->len;
+}
+
+/* The outcome is complete. */
+static void conclude(const struct uz__fuse_entry *entry)
+{
+	/* release: after it; the fence: before the request is overwritten. */
+	atomic_store_explicit(&entry->outcome->answered_id, entry->commit_id,
+			      memory_order_release);
+	atomic_signal_fence(memory_order_seq_cst);
+	lay_out(entry);
+}
+
+static void conclude_error(const struct uz__fuse_entry *entry, int error)
+{
+	struct uz__fuse_outcome *outcome = entry->outcome;
+
+	outcome->error = error;
+	outcome->len = 0;
+	outcome->small = 0;
+	conclude(entry);
+}
+
 void uz__fuse_entry_serve(struct uz__fuse_entry *entry,
 			  struct uz__fuse_call *call)
 {
+	struct uz__fuse_outcome *outcome = entry->outcome;
 	struct uz__fuse_reply *reply = &call->reply;
-	struct fuse_uring_req_header *hdr = entry->hdr;
 	struct fuse_out_header out;
 	int ret;
 
@@ -49,17 +120,61 @@ void uz__fuse_entry_serve(struct uz__fuse_entry *entry,
 	reply->cap = entry->cap;
 	reply->data = NULL;
 	reply->len = 0;
-	entry->commit_id = hdr->ent.commit_id;
+	entry->commit_id = entry->hdr->ent.commit_id;
 	ret = decode(entry, &call->msg);
+	if (entry->left == UZ__FUSE_LEFT_REQUEST)
+		call->msg.hdr.unique |= FUSE_UNIQUE_RESEND;
 	if (!ret)
 		ret = uz__fuse_handle(call);
 	uz__fuse_encode(&out, call, ret);
-	/* A few words; data are there already. */
-	if (reply->len && reply->data != entry->payload)
-		memcpy(entry->payload, reply->data, reply->len);
-	memcpy(hdr->in_out, &out, sizeof(out));
-	hdr->ent.payload_sz = (uint32_t)reply->len;
+	outcome->error = out.error;
+	outcome->len = (uint32_t)reply->len;
+	/* A few words; other data are in their place already. */
+	outcome->small = reply->len && reply->data != entry->payload;
+	if (outcome->small)
+		memcpy(outcome->data, reply->data, reply->len);
+	conclude(entry);
 }
+
+/* ---- what another process has left ---- */
+
+/* As uz__fuse_entry_serve() makes them. */
+static bool is_sound(const struct uz__fuse_entry *entry)
+{
+	const struct uz__fuse_outcome *outcome = entry->outcome;
+
+	return outcome->error <= 0 && outcome->error > -512 &&
+	       outcome->small <= 1 && (!outcome->error || !outcome->len) &&
+	       outcome->len <=
+		       (outcome->small ? sizeof(outcome->data) : entry->cap);
+}
+
+enum uz__fuse_left uz__fuse_entry_adopt(struct uz__fuse_entry *entry)
+{
+	struct uz__fuse_outcome *outcome = entry->outcome;
+	struct fuse_in_header in;
+
+	entry->commit_id = entry->hdr->ent.commit_id;
+	if (!entry->commit_id)
+		return UZ__FUSE_LEFT_NOTHING;
+	/* relaxed: whoever wrote it is dead. */
+	if (atomic_load_explicit(&outcome->answered_id, memory_order_relaxed) ==
+	    entry->commit_id) {
+		if (is_sound(entry))
+			lay_out(entry);
+		else
+			conclude_error(entry, -EIO);
+		return UZ__FUSE_LEFT_ANSWER;
+	}
+	memcpy(&in, entry->hdr->in_out, sizeof(in));
+	if (in.unique != entry->commit_id) {
+		conclude_error(entry, -EIO);
+		return UZ__FUSE_LEFT_ANSWER;
+	}
+	return UZ__FUSE_LEFT_REQUEST;
+}
+
+/* ---- what a request costs ---- */
 
 static unsigned int pages(uint32_t bytes)
 {

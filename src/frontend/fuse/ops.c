@@ -114,6 +114,7 @@ static const op_fn ops[] = {
 	[FUSE_CREATE] = op_refuse,
 	[FUSE_INTERRUPT] = op_silent,
 	[FUSE_DESTROY] = op_done,
+	[FUSE_NOTIFY_REPLY] = op_silent,
 	[FUSE_BATCH_FORGET] = op_silent,
 	[FUSE_FALLOCATE] = op_fallocate,
 	[FUSE_READDIRPLUS] = uz__fuse_readdir,

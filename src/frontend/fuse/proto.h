@@ -48,6 +48,7 @@ enum fuse_opcode {
 	FUSE_CREATE = 35,
 	FUSE_INTERRUPT = 36,
 	FUSE_DESTROY = 38,
+	FUSE_NOTIFY_REPLY = 41,
 	FUSE_BATCH_FORGET = 42,
 	FUSE_FALLOCATE = 43,
 	FUSE_READDIRPLUS = 44,
@@ -80,6 +81,10 @@ enum fuse_opcode {
 
 /* A message of ours that answers nothing: unique 0, this as error. */
 #define FUSE_NOTIFY_INVAL_INODE 2
+#define FUSE_NOTIFY_RETRIEVE	5
+
+/* In a request's unique: it may have been given to a server before. */
+#define FUSE_UNIQUE_RESEND (1ull << 63)
 
 struct fuse_in_header {
 	uint32_t len; /* of the whole message */
@@ -272,6 +277,15 @@ struct fuse_notify_inval_inode_out {
 	int64_t len;
 };
 
+/* It is answered by a FUSE_NOTIFY_REPLY with the unique that it names. */
+struct fuse_notify_retrieve_out {
+	uint64_t notify_unique;
+	uint64_t nodeid;
+	uint64_t offset;
+	uint32_t size;
+	uint32_t padding;
+};
+
 /*
  * Over io_uring a request lies in two buffers of ours. The first is this; the
  * second, the payload, has data only, in either direction.
@@ -329,5 +343,6 @@ static_assert(sizeof(struct fuse_lseek_in) == 24, "layout");
 static_assert(sizeof(struct fuse_lseek_out) == 8, "layout");
 static_assert(sizeof(struct fuse_dirent) == 24, "layout");
 static_assert(sizeof(struct fuse_notify_inval_inode_out) == 24, "layout");
+static_assert(sizeof(struct fuse_notify_retrieve_out) == 32, "layout");
 
 #endif

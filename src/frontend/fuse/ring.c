@@ -10,8 +10,11 @@
  */
 #include <errno.h>
 #include <liburing.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "uring_priv.h"
 
@@ -124,6 +127,82 @@ int uz__ring_send(struct uz__ring *ring, struct uz__ring *to,
 	sqe->flags = IOSQE_CQE_SKIP_SUCCESS;
 	sqe->user_data = event_word(UZ__RING_BACK, entry);
 	return 0;
+}
+
+/*
+ * A thread that dies has its commands cancelled where it dies only if it also
+ * waits for another ring; otherwise some time later, by somebody else, and
+ * until then the kernel hands requests to it. This poll waits for nothing that
+ * ever comes.
+ */
+int uz__ring_guard(struct uz__ring *ring, struct uz__ring *other)
+{
+	struct io_uring_sqe *sqe = prepare(ring);
+
+	if (!sqe)
+		return -EBUSY;
+	io_uring_prep_poll_add(sqe, other->ring.ring_fd, 0);
+	sqe->user_data = event_word(UZ__RING_BACK, NULL);
+	return 0;
+}
+
+/*
+ * Asks the kernel for what it has cached of a file, which is nothing: it says
+ * so by a request in the queue of the CPU that we are on. Nobody waits for it,
+ * so that we may die at any time; a thread that sleeps until its own process
+ * answers could not be killed.
+ */
+static int ask_for_nothing(const struct uz__ring *ring, uint64_t nodeid)
+{
+	struct timespec now;
+	struct {
+		struct fuse_out_header hdr;
+		struct fuse_notify_retrieve_out body;
+	} note = {
+		.hdr = { .len = sizeof(note), .error = FUSE_NOTIFY_RETRIEVE },
+		.body = { .nodeid = nodeid },
+	};
+
+	/*
+	 * Its request's number. The kernel counts its own from 0, so it never
+	 * gets there; and no predecessor had this one.
+	 */
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	note.body.notify_unique =
+		(UINT64_C(1) << 62) +
+		((uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec) *
+			2;
+	return write(ring->fd, &note, sizeof(note)) < 0 ? -errno : 0;
+}
+
+/* Of any file that the kernel knows; mostly that is the first. */
+static int ask_for_any(const struct uz__ring *ring)
+{
+	uint64_t nodeid = UZ__FUSE_BLOCK;
+	int ret;
+
+	do {
+		ret = ask_for_nothing(ring, nodeid);
+	} while (ret == -ENOENT && uz__fuse_attr_of(++nodeid));
+	return ret;
+}
+
+int uz__ring_poke(struct uz__ring *ring, uint16_t qid)
+{
+	cpu_set_t before, there;
+	int ret;
+
+	if (qid >= CPU_SETSIZE)
+		return -EINVAL;
+	CPU_ZERO(&there);
+	CPU_SET(qid, &there);
+	if (sched_getaffinity(0, sizeof(before), &before) ||
+	    sched_setaffinity(0, sizeof(there), &there))
+		return -errno;
+	ret = ask_for_any(ring);
+	if (sched_setaffinity(0, sizeof(before), &before) && !ret)
+		ret = -errno;
+	return ret;
 }
 
 int uz__ring_submit(struct uz__ring *ring, bool wait)

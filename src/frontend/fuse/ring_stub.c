@@ -44,6 +44,20 @@ int uz__ring_send(struct uz__ring *ring, struct uz__ring *to,
 	return -ENOTSUP;
 }
 
+int uz__ring_guard(struct uz__ring *ring, struct uz__ring *other)
+{
+	(void)ring;
+	(void)other;
+	return -ENOTSUP;
+}
+
+int uz__ring_poke(struct uz__ring *ring, uint16_t qid)
+{
+	(void)ring;
+	(void)qid;
+	return -ENOTSUP;
+}
+
 int uz__ring_submit(struct uz__ring *ring, bool wait)
 {
 	(void)ring;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <uzram/util/log.h>
+#include <uzram/util/shm.h>
 #include <uzram/util/size.h>
 
 #include "config.h"
@@ -37,6 +38,7 @@ int uz__fuse_transport_create(struct uz__fuse_transport *t,
 		.wanted = config->transport,
 		.budget = config->buffer_budget,
 		.threads = config->threads,
+		.area_fd = -1,
 	};
 	return uz__fuse_dev_create(&t->dev, fuse,
 				   config->threads + SPARE_THREADS);
@@ -69,6 +71,17 @@ static int too_little(const struct uz__fuse_transport *t,
 			  budget);
 }
 
+static int make_area(struct uz__fuse_transport *t,
+		     const struct uz__fuse_plan *plan)
+{
+	int ret = uz_shm_memfd("uzram-requests");
+
+	if (ret < 0)
+		return ret;
+	t->area_fd = ret;
+	return uz__fuse_area_create(&t->area, t->area_fd, 0, plan);
+}
+
 /* All that io_uring needs, or why not. */
 static int make_uring(struct uz__fuse_transport *t, struct uz_err *err)
 {
@@ -89,8 +102,10 @@ static int make_uring(struct uz__fuse_transport *t, struct uz_err *err)
 				  strerror(-cpus));
 	if (uz__fuse_plan(&plan, (unsigned int)cpus, t->budget))
 		return too_little(t, &plan, err);
-	ret = uz__fuse_uring_create(&t->uring, t->fuse, &plan, t->threads,
-				    t->dev_fd);
+	ret = make_area(t, &plan);
+	if (!ret)
+		ret = uz__fuse_uring_create(&t->uring, t->fuse, &t->area,
+					    t->threads, t->dev_fd);
 	if (ret == -EPERM || ret == -ENOSYS)
 		return uz_err_set(err, -EPERM,
 				  "io_uring: %s; allow it (sysctl "
@@ -142,6 +157,7 @@ static int start_uring(struct uz__fuse_transport *t, struct uz_err *err)
 	ret = uz__fuse_uring_go(t->uring);
 	if (!ret)
 		return 0;
+	uz__fuse_area_drop(&t->area);
 	uz__fuse_uring_destroy(t->uring);
 	t->uring = NULL;
 	if (ret != -EAGAIN)
@@ -186,6 +202,9 @@ int uz__fuse_transport_join(struct uz__fuse_transport *t)
 
 void uz__fuse_transport_destroy(struct uz__fuse_transport *t)
 {
-	uz__fuse_uring_destroy(t->uring);
+	if (uz__fuse_uring_destroy(t->uring))
+		uz__fuse_area_end(&t->area);
+	if (t->area_fd > 0)
+		close(t->area_fd);
 	uz__fuse_dev_destroy(t->dev);
 }

@@ -15,7 +15,6 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 
 #include <uzram/util/log.h>
@@ -90,43 +89,52 @@ static unsigned int entries_of(const struct uz__fuse_plan *plan)
 	return plan->queues * plan->depth;
 }
 
-static size_t buffer_size(const struct uz__fuse_plan *plan)
+/* Not touched: a page of it costs something when a request gets there. */
+static void make_entry(struct uz__fuse_uring *u, unsigned int i,
+		       const struct cpus *cpus)
 {
-	return UZ__FUSE_ENTRY_HEAD + (size_t)plan->payload;
+	struct uz__fuse_entry *entry = &u->entries[i];
+	unsigned char *at = u->area->slots + i * uz__fuse_slot_size(&u->plan);
+	struct uz__fuse_slot *slot = (struct uz__fuse_slot *)at;
+	struct uz__fuse_slot *first =
+		(struct uz__fuse_slot *)(u->area->slots +
+					 i / u->plan.depth * u->plan.depth *
+						 uz__fuse_slot_size(&u->plan));
+
+	*entry = (struct uz__fuse_entry){
+		.hdr = &slot->hdr,
+		.outcome = &slot->outcome,
+		.warm = &first->warm,
+		.payload = at + UZ__FUSE_ENTRY_HEAD,
+		.cap = u->plan.payload,
+		.qid = (uint16_t)(i / u->plan.depth),
+		.home = home_of(cpus, i / u->plan.depth, u->serving),
+	};
+	entry->iov[0] = (struct iovec){ entry->hdr, sizeof(*entry->hdr) };
+	entry->iov[1] = (struct iovec){ entry->payload, entry->cap };
+	if (u->area->adopted && uz__fuse_area_touched(u->area, i))
+		entry->left = uz__fuse_entry_adopt(entry);
 }
 
-/* Not touched: a page of it costs something when a request gets there. */
 static int make_entries(struct uz__fuse_uring *u, const struct cpus *cpus)
 {
 	const unsigned int count = entries_of(&u->plan);
-	const size_t size = buffer_size(&u->plan);
-	struct uz__fuse_entry *entry;
-	unsigned char *at;
-	unsigned int i;
+	unsigned int i, answers = 0, requests = 0;
 
 	u->entries = aligned_alloc(UZ_CACHELINE, count * sizeof(*u->entries));
 	if (!u->entries)
 		return -ENOMEM;
-	at = mmap(NULL, count * size, PROT_READ | PROT_WRITE,
-		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (at == MAP_FAILED)
-		return -errno;
-	u->buffers = at;
-	/* A huge page would be one request's. */
-	madvise(at, count * size, MADV_NOHUGEPAGE);
-	for (i = 0; i < count; i++, at += size) {
-		entry = &u->entries[i];
-		*entry = (struct uz__fuse_entry){
-			.hdr = (void *)at,
-			.payload = at + UZ__FUSE_ENTRY_HEAD,
-			.cap = u->plan.payload,
-			.qid = (uint16_t)(i / u->plan.depth),
-			.home = home_of(cpus, i / u->plan.depth, u->serving),
-		};
-		entry->iov[0] =
-			(struct iovec){ entry->hdr, sizeof(*entry->hdr) };
-		entry->iov[1] = (struct iovec){ entry->payload, entry->cap };
+	for (i = 0; i < u->plan.queues && u->area->adopted; i++)
+		uz__fuse_area_warm(u->area, i, 0);
+	for (i = 0; i < count; i++) {
+		make_entry(u, i, cpus);
+		answers += u->entries[i].left == UZ__FUSE_LEFT_ANSWER;
+		requests += u->entries[i].left == UZ__FUSE_LEFT_REQUEST;
 	}
+	if (u->area->adopted)
+		uz_log(UZ_LOG_INFO,
+		       "io_uring: taken over %u requests and %u answers",
+		       requests, answers);
 	return 0;
 }
 
@@ -164,9 +172,10 @@ static int start_workers(struct uz__fuse_uring *u, const struct cpus *cpus)
 }
 
 int uz__fuse_uring_create(struct uz__fuse_uring **uring, struct uz__fuse *fuse,
-			  const struct uz__fuse_plan *plan,
+			  const struct uz__fuse_area *area,
 			  unsigned int threads, int fd)
 {
+	const struct uz__fuse_plan *plan = &area->plan;
 	struct uz__fuse_uring *u;
 	struct cpus cpus;
 	unsigned int i;
@@ -184,6 +193,7 @@ int uz__fuse_uring_create(struct uz__fuse_uring **uring, struct uz__fuse *fuse,
 		return -ENOMEM;
 	memset(u, 0, size);
 	u->fuse = fuse;
+	u->area = area;
 	u->plan = *plan;
 	u->serving = threads;
 	sem_init(&u->reports, 0, 0);
@@ -194,8 +204,7 @@ int uz__fuse_uring_create(struct uz__fuse_uring **uring, struct uz__fuse *fuse,
 		ret = make_worker(u, &u->workers[i], fd);
 	if (!ret) {
 		/* One for all, as entries belong to no thread for good. */
-		uz_io_buffer(u->workers[0].call.io, u->buffers,
-			     entries_of(plan) * buffer_size(plan));
+		uz_io_buffer(u->workers[0].call.io, area->base, area->size);
 		ret = start_workers(u, &cpus);
 	}
 	if (ret) {
@@ -267,6 +276,9 @@ int uz__fuse_uring_go(struct uz__fuse_uring *u)
 	ret = tell(u, UZ__RING_GO, u->serving);
 	if (!ret)
 		ret = hear(u);
+	/* The kernel has queues already; what it refuses is tried again. */
+	if (u->area->adopted)
+		return ret ? -EIO : 0;
 	for (queue = 0; queue < u->plan.queues && !ret; queue++) {
 		missing = 0;
 		for (i = 0; i < u->plan.depth; i++)
@@ -313,16 +325,16 @@ static bool end_workers(struct uz__fuse_uring *u)
 	return true;
 }
 
-void uz__fuse_uring_destroy(struct uz__fuse_uring *u)
+bool uz__fuse_uring_destroy(struct uz__fuse_uring *u)
 {
 	unsigned int i;
 
 	if (!u)
-		return;
+		return true;
 	/* Nobody can reach them: they sleep until the process ends. */
 	if (!end_workers(u)) {
 		uz_log(UZ_LOG_ERR, "io_uring: threads could not be ended");
-		return;
+		return false;
 	}
 	for (i = 0; i <= u->serving; i++) {
 		uz__ring_destroy(u->workers[i].ring);
@@ -330,9 +342,7 @@ void uz__fuse_uring_destroy(struct uz__fuse_uring *u)
 	}
 	uz__ring_destroy(u->control);
 	sem_destroy(&u->reports);
-	if (u->buffers)
-		munmap(u->buffers,
-		       entries_of(&u->plan) * buffer_size(&u->plan));
 	free(u->entries);
 	free(u);
+	return true;
 }

@@ -8,6 +8,7 @@
 
 #include <uzram/frontend.h>
 
+#include "area_priv.h"
 #include "fuse_priv.h"
 
 /**
@@ -17,6 +18,7 @@
  *   uring.c      its life: set up, register, fall back, end
  *   worker.c     a thread: takes requests from its ring, shares, answers
  *   entry.c      pure: a request in its two buffers, its answer in the same
+ *   area.c       the memory of all entries, which outlives the process
  *   ring.c       one io_uring; the only file that knows liburing
  *   budget.c     pure: how many entries of which size
  *
@@ -25,66 +27,25 @@
  * that last gave it to the kernel, where its next request will arrive.
  */
 
-/* ---- budget.c ---- */
-
-#define UZ__FUSE_DEPTH_MIN 2
-#define UZ__FUSE_DEPTH_MAX 16
-/* One page for an entry's header, so that payloads are aligned. */
-#define UZ__FUSE_ENTRY_HEAD UZ_PAGE_SIZE
-
-/**
- * struct uz__fuse_plan - how many entries, how large
- * @queues:  one for each possible CPU
- * @depth:   entries of a queue
- * @payload: bytes of an entry's payload; the most that one request moves
- * @bytes:   address space of all entries and of the thread on /dev/fuse
- */
-struct uz__fuse_plan {
-	unsigned int queues;
-	unsigned int depth;
-	uint32_t payload;
-	uint64_t bytes;
-};
-
-/**
- * uz__fuse_plan() - the best plan within a budget
- * @plan:   filled on success
- * @queues: at least 1
- * @budget: bytes
- *
- * First the depth gives way, down to 8, then the payload, down to 64 KiB. After
- * that the depth does again, down to two: with one, a store to an attribute
- * that waits for a file's close would keep that from being told. Then the
- * payload does.
- *
- * Context: any thread; pure.
- * Return:  0; -ENOSPC even the least does not fit; then @plan is the least.
- */
-uz_must_check int uz__fuse_plan(struct uz__fuse_plan *plan, unsigned int queues,
-				uint64_t budget);
-
-/**
- * uz__fuse_cpus_parse() - count the CPUs of a list as the kernel writes it
- * @list: "0-3,8-11\n"
- *
- * Context: any thread; pure.
- * Return:  1 ... 4096, or -EINVAL.
- */
-int uz__fuse_cpus_parse(const char *list);
-
-/**
- * uz__fuse_cpus_possible() - the CPUs that this machine may ever have
- *
- * Context: any thread; reads a file.
- * Return:  as uz__fuse_cpus_parse(), or -errno.
- */
-int uz__fuse_cpus_possible(void);
-
 /* ---- entry.c ---- */
+
+/**
+ * enum uz__fuse_left - what a predecessor has left in an entry
+ * @UZ__FUSE_LEFT_NOTHING: no request has ever been there
+ * @UZ__FUSE_LEFT_ANSWER:  an answer, which the kernel may have or not
+ * @UZ__FUSE_LEFT_REQUEST: a request that nobody has answered
+ */
+enum uz__fuse_left {
+	UZ__FUSE_LEFT_NOTHING,
+	UZ__FUSE_LEFT_ANSWER,
+	UZ__FUSE_LEFT_REQUEST,
+};
 
 /**
  * struct uz__fuse_entry - one pair of buffers
  * @hdr:       where the kernel puts a request's header, and we the answer's
+ * @outcome:   what a successor has to know of it
+ * @warm:      bytes of payloads of its queue that are present
  * @payload:   its data, page-aligned
  * @cap:       bytes at @payload
  * @iov:       both, as the kernel is told of them
@@ -98,6 +59,7 @@ int uz__fuse_cpus_possible(void);
  * @answered:  it holds an answer and not a request
  * @missing:   the kernel did not take it when it was registered
  * @renewed:   registered again after the kernel had refused an answer
+ * @left:      by a predecessor, until the kernel brings something
  *
  * Whoever was told of a request owns all of it until it is committed.
  */
@@ -108,6 +70,8 @@ struct uz__fuse_entry {
 	struct iovec iov[2];
 	uint64_t commit_id;
 	struct uz__fuse_entry *next;
+	struct uz__fuse_outcome *outcome;
+	const _Atomic uint32_t *warm;
 	unsigned int cost;
 	uint16_t qid;
 	uint16_t home;
@@ -115,6 +79,7 @@ struct uz__fuse_entry {
 	bool answered;
 	bool missing;
 	bool renewed;
+	enum uz__fuse_left left;
 };
 
 /**
@@ -126,6 +91,17 @@ struct uz__fuse_entry {
  */
 void uz__fuse_entry_serve(struct uz__fuse_entry *entry,
 			  struct uz__fuse_call *call);
+
+/**
+ * uz__fuse_entry_adopt() - look at what a predecessor has left
+ * @entry: its memory may hold any bytes at all
+ *
+ * An answer is ready to be committed afterwards, by @entry->commit_id.
+ *
+ * Context: before the entry is used for anything else.
+ * Return:  what it was.
+ */
+enum uz__fuse_left uz__fuse_entry_adopt(struct uz__fuse_entry *entry);
 
 /**
  * uz__fuse_entry_cost() - how much work is that?
@@ -150,7 +126,7 @@ struct uz__ring;
  * @UZ__RING_TAKE:    another worker: serve the request in the entry
  * @UZ__RING_DONE:    another worker: commit the answer in the entry
  * @UZ__RING_BACK:    a message could not be sent; what it was about is ours
- * @UZ__RING_GO:      register entries
+ * @UZ__RING_GO:      register entries, or take them over
  * @UZ__RING_STOP:    end
  */
 enum uz__ring_kind {
@@ -233,6 +209,33 @@ uz_must_check int uz__ring_send(struct uz__ring *ring, struct uz__ring *to,
 				struct uz__fuse_entry *entry);
 
 /**
+ * uz__ring_guard() - give up what waits for requests before the thread dies
+ * @ring:  ours
+ * @other: any other; alive for as long as @ring
+ *
+ * A request that the kernel hands to a thread which is dying is lost to
+ * everybody. This makes a thread give its entries back at the beginning of its
+ * end, whatever it dies of, when it can still take in what was handed to it.
+ *
+ * Context: the ring's thread, once; to be submitted.
+ * Return:  as uz__ring_register().
+ */
+uz_must_check int uz__ring_guard(struct uz__ring *ring, struct uz__ring *other);
+
+/**
+ * uz__ring_poke() - have a request arrive in a queue
+ * @ring: ours
+ * @qid:  the queue
+ *
+ * The kernel then notices what waits in that queue.
+ *
+ * Context: the ring's thread; no answer is waited for.
+ * Return:  0; -errno it was not possible, for one because we may not run on
+ *          that CPU.
+ */
+int uz__ring_poke(struct uz__ring *ring, uint16_t qid);
+
+/**
  * uz__ring_submit() - do all that was prepared
  * @ring: ours
  * @wait: and sleep until an event has arrived
@@ -275,6 +278,7 @@ struct uz__fuse_uring;
  * @stop:     it is to end
  * @closed:   nothing is to be submitted any more
  * @troubled: it has said that its ring is broken
+ * @adopting: it is dealing with what was left in its entries
  * @idle:     it sleeps, or is about to; a hint for the others
  */
 struct uz__fuse_worker {
@@ -292,14 +296,15 @@ struct uz__fuse_worker {
 	bool stop;
 	bool closed;
 	bool troubled;
+	bool adopting;
 	_Alignas(UZ_CACHELINE) _Atomic bool idle;
 };
 
 /**
  * struct uz__fuse_uring - the transport
  * @fuse:    what it serves
+ * @area:    memory of its entries
  * @plan:    its entries
- * @buffers: of all entries
  * @entries: queue after queue
  * @reports: one from each worker that has registered its entries; no message,
  *           as it must come however broken a ring is
@@ -310,8 +315,8 @@ struct uz__fuse_worker {
  */
 struct uz__fuse_uring {
 	struct uz__fuse *fuse;
+	const struct uz__fuse_area *area;
 	struct uz__fuse_plan plan;
-	unsigned char *buffers;
 	struct uz__fuse_entry *entries;
 	sem_t reports;
 	struct uz__ring *control;
@@ -334,7 +339,7 @@ void *uz__fuse_worker_main(void *arg);
  * uz__fuse_uring_create() - all that can fail, before the kernel is told
  * @uring:   set on success
  * @fuse:    what it serves; borrowed
- * @plan:    entries
+ * @area:    memory of its entries; borrowed until uz__fuse_uring_destroy()
  * @threads: most threads that serve; fewer if there are fewer CPUs
  * @fd:      /dev/fuse, mounted; borrowed until uz__fuse_uring_destroy()
  *
@@ -345,12 +350,16 @@ void *uz__fuse_worker_main(void *arg);
  */
 uz_must_check int uz__fuse_uring_create(struct uz__fuse_uring **uring,
 					struct uz__fuse *fuse,
-					const struct uz__fuse_plan *plan,
+					const struct uz__fuse_area *area,
 					unsigned int threads, int fd);
 
 /**
  * uz__fuse_uring_go() - give all entries to the kernel
  * @uring: from uz__fuse_uring_create(); FUSE_INIT has been answered
+ *
+ * With memory of a predecessor: what he left unanswered is answered, and what
+ * has waited in the kernel since he died is called for. What the kernel does
+ * not take then is tried again while the rest is served.
  *
  * Context: the thread that created it; sleeps until all were registered.
  * Return:  0 requests are served here from now on; -EAGAIN a queue has no
@@ -365,8 +374,9 @@ uz_must_check int uz__fuse_uring_go(struct uz__fuse_uring *uring);
  *
  * Context: the thread that created it; the connection has ended, or no queue
  *          was ever served.
+ * Return:  false when threads are left, which use all that was borrowed.
  */
-void uz__fuse_uring_destroy(struct uz__fuse_uring *uring);
+bool uz__fuse_uring_destroy(struct uz__fuse_uring *uring);
 
 /* ---- transport.c ---- */
 
@@ -380,6 +390,8 @@ void uz__fuse_uring_destroy(struct uz__fuse_uring *uring);
  * @dev:     the threads on it
  * @uring:   io_uring, or NULL
  * @plan:    of @uring
+ * @area:    memory of its entries
+ * @area_fd: where that lies, or -1
  */
 struct uz__fuse_transport {
 	struct uz__fuse *fuse;
@@ -390,6 +402,8 @@ struct uz__fuse_transport {
 	struct uz__fuse_dev *dev;
 	struct uz__fuse_uring *uring;
 	struct uz__fuse_plan plan;
+	struct uz__fuse_area area;
+	int area_fd;
 };
 
 /**

@@ -174,6 +174,41 @@ static bool is_lost(int error)
 	return error == -ENOENT || error == -EIO;
 }
 
+static bool is_passing(int error)
+{
+	return error == -ENOMEM || error == -EAGAIN || error == -EINTR;
+}
+
+/* The kernel has queues already, so it has not given up because of one. */
+static void register_again(struct uz__fuse_worker *w,
+			   struct uz__fuse_entry *entry, int error)
+{
+	entry->answered = false;
+	if (!error || is_passing(error)) {
+		if (error)
+			w->again = error;
+		error = uz__ring_register(w->ring, entry);
+	}
+	if (!error)
+		return;
+	entry->missing = true;
+	uz_log(UZ_LOG_ERR, "io_uring: a buffer is lost: %s", strerror(-error));
+}
+
+/*
+ * Our predecessor had given this answer to the kernel. It has forgotten the
+ * entry, too: nothing is in its way now. What waits in its queue does not come
+ * by itself.
+ */
+static void was_taken(struct uz__fuse_worker *w, struct uz__fuse_entry *entry)
+{
+	register_again(w, entry, 0);
+	if (w->adopting)
+		return;
+	submit(w, false);
+	uz__ring_poke(w->ring, entry->qid);
+}
+
 /*
  * The kernel does not have an entry that it was given. Unless it says that the
  * request is gone, its client still sleeps until the answer arrives.
@@ -183,6 +218,10 @@ static void refused(struct uz__fuse_worker *w, struct uz__fuse_entry *entry,
 {
 	if (is_end(error))
 		return;
+	if (!entry->answered && w->uring->area->adopted) {
+		register_again(w, entry, error);
+		return;
+	}
 	if (!entry->answered) {
 		entry->missing = true;
 		return;
@@ -193,6 +232,11 @@ static void refused(struct uz__fuse_worker *w, struct uz__fuse_entry *entry,
 			uz_log(UZ_LOG_ERR,
 			       "io_uring: the kernel takes no answers any more; unmount and start anew");
 		w->troubled = true;
+		return;
+	}
+	if (entry->left && error == -ENOENT) {
+		entry->left = UZ__FUSE_LEFT_NOTHING;
+		was_taken(w, entry);
 		return;
 	}
 	if (!entry->renewed && !is_lost(error)) {
@@ -209,12 +253,25 @@ static void refused(struct uz__fuse_worker *w, struct uz__fuse_entry *entry,
 	entry->renewed = true;
 }
 
-static void on_request(struct uz__fuse_worker *w, struct uz__fuse_entry *entry)
+/* The next one of that size finds all of its queue's payloads present. */
+static void warm_up(const struct uz__fuse_worker *w,
+		    const struct uz__fuse_entry *entry)
+{
+	uint32_t size = entry->hdr->ent.payload_sz;
+
+	if (size > entry->cap)
+		size = entry->cap;
+	/* relaxed: a hint */
+	if (size > atomic_load_explicit(entry->warm, memory_order_relaxed))
+		uz__fuse_area_warm(w->uring->area, entry->qid, size);
+}
+
+/* It is in the entry, and is to be served by somebody. */
+static void receive(struct uz__fuse_worker *w, struct uz__fuse_entry *entry)
 {
 	struct uz__fuse_worker *slow = &w->uring->workers[w->uring->serving];
 
-	entry->answered = false;
-	entry->renewed = false;
+	warm_up(w, entry);
 	entry->cost = uz__fuse_entry_cost(entry);
 	if (entry->cost == UZ__FUSE_COST_SLOW &&
 	    !uz__ring_send(w->ring, slow->ring, UZ__RING_TAKE, entry)) {
@@ -223,6 +280,67 @@ static void on_request(struct uz__fuse_worker *w, struct uz__fuse_entry *entry)
 		return;
 	}
 	append(w, entry);
+}
+
+static void on_request(struct uz__fuse_worker *w, struct uz__fuse_entry *entry)
+{
+	entry->answered = false;
+	entry->renewed = false;
+	entry->left = UZ__FUSE_LEFT_NOTHING;
+	receive(w, entry);
+}
+
+/*
+ * What a predecessor has left in our entries is dealt with as if it had just
+ * arrived. The kernel has closed all that it had given him for new requests;
+ * an entry is registered again if it holds none, and never before that is
+ * known, or else two of the kernel's requests could share one buffer.
+ */
+static void adopt_entries(struct uz__fuse_worker *w)
+{
+	const struct uz__fuse_uring *u = w->uring;
+	struct uz__fuse_entry *entry;
+	unsigned int i;
+
+	for (i = 0; i < u->plan.queues * u->plan.depth; i++) {
+		entry = &u->entries[i];
+		if (entry->home != w->index)
+			continue;
+		switch (entry->left) {
+		case UZ__FUSE_LEFT_NOTHING:
+			register_again(w, entry, 0);
+			break;
+		case UZ__FUSE_LEFT_ANSWER:
+			entry->answered = true;
+			entry->cost = 1;
+			commit(w, entry);
+			break;
+		case UZ__FUSE_LEFT_REQUEST:
+			receive(w, entry);
+			break;
+		}
+	}
+}
+
+/* What has waited since a predecessor died comes with the next request. */
+static void poke_queues(struct uz__fuse_worker *w)
+{
+	const struct uz__fuse_uring *u = w->uring;
+	unsigned int queue, failed = 0;
+	int ret, error = 0;
+
+	for (queue = 0; queue < u->plan.queues; queue++) {
+		if (u->entries[queue * u->plan.depth].home != w->index)
+			continue;
+		ret = uz__ring_poke(w->ring, (uint16_t)queue);
+		failed += !!ret;
+		error = ret ? ret : error;
+	}
+	if (failed)
+		uz_log(UZ_LOG_INFO,
+		       "io_uring: %u CPUs cannot be asked what waits there "
+		       "(%s); it comes with their next request",
+		       failed, strerror(-error));
 }
 
 static void on_event(struct uz__fuse_worker *w,
@@ -248,7 +366,11 @@ static void on_event(struct uz__fuse_worker *w,
 			append(w, entry);
 		break;
 	case UZ__RING_GO:
-		register_entries(w);
+		w->adopting = w->uring->area->adopted;
+		if (w->adopting)
+			adopt_entries(w);
+		else
+			register_entries(w);
 		break;
 	case UZ__RING_STOP:
 		w->stop = true;
@@ -264,10 +386,16 @@ static void take_events(struct uz__fuse_worker *w)
 	while (uz__ring_next(w->ring, &event)) {
 		on_event(w, &event);
 		go |= event.kind == UZ__RING_GO;
+		/* Their answers are here when the call returns. */
+		if (w->adopting)
+			submit(w, false);
 	}
 	if (w->again)
 		trouble(w, w->again);
 	w->again = 0;
+	if (w->adopting)
+		poke_queues(w);
+	w->adopting = false;
 	/* After the refusals, which have been noted by now. */
 	if (go)
 		sem_post(&w->uring->reports);
@@ -442,6 +570,9 @@ void *uz__fuse_worker_main(void *arg)
 	struct uz__fuse_worker *w = arg;
 	struct uz__fuse_entry *entry;
 
+	/* Goes to the kernel with what follows; it is of use without. */
+	if (uz__ring_guard(w->ring, w->uring->control))
+		uz_log(UZ_LOG_DEBUG, "io_uring: no room for a guard");
 	while (!w->stop) {
 		gather(w);
 		share(w);
