@@ -125,7 +125,7 @@ int main(int argc, char **argv)
 	struct uz_daemon_config config;
 	struct uz_err err = { 0 };
 	char who[64];
-	int c, rc;
+	int c;
 
 	uz_daemon_config_init(&config);
 	uz_log_init("uzramd", level);
@@ -161,8 +161,5 @@ int main(int argc, char **argv)
 	strcpy(config.name, argv[optind]);
 	snprintf(who, sizeof(who), "uzramd %s", config.name);
 	uz_log_init(who, level);
-	rc = uz_daemon_run(&config, &err);
-	if (rc && config.ready_fd < 0)
-		uz_log(UZ_LOG_ERR, "%s", err.text);
-	return uz_exit_status(rc);
+	return uz_exit_status(uz_daemon_run(&config, &err));
 }

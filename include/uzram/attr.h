@@ -2,6 +2,8 @@
 #ifndef UZRAM_ATTR_H
 #define UZRAM_ATTR_H
 
+#include <sys/types.h>
+
 #include <uzram/device.h>
 #include <uzram/types.h>
 #include <uzram/util/err.h>
@@ -66,11 +68,25 @@ uz_must_check int uz_attr_ctx_create(struct uz_attr_ctx **ctx,
  * @ctx:          the attributes' context
  * @name:         one word; stays valid
  * @buffer_bytes: address space of its buffers
+ * @survives:     one word, what becomes of requests when this process dies:
+ *                "yes" all are carried out by the next one, "queued" those
+ *                that it had begun end with an error, "no" all do; stays valid
  *
  * Context: any thread; takes a lock of this layer.
  */
 void uz_attr_set_transport(struct uz_attr_ctx *ctx, const char *name,
-			   uint64_t buffer_bytes);
+			   uint64_t buffer_bytes, const char *survives);
+
+/**
+ * uz_attr_set_process() - what pid and stat say about processes
+ * @ctx:        the attributes' context
+ * @supervisor: the process that signals are for; without this call, our own
+ * @restarts:   workers that have served the device before us
+ *
+ * Context: before attributes are read.
+ */
+void uz_attr_set_process(struct uz_attr_ctx *ctx, pid_t supervisor,
+			 unsigned int restarts);
 
 /**
  * uz_attr_ctx_destroy() - forget it
@@ -128,6 +144,9 @@ uz_must_check int uz_attr_read(struct uz_attr_ctx *ctx,
  * @attr: from uz_attr_at()
  * @text: @len bytes, not zero-terminated; any bytes at all
  * @len:  how many
+ * @again: a process that died since may have carried out this very store and
+ *        not have been able to say so. What it did is not done twice, and no
+ *        reason for a refusal
  *
  * One store is under way at a time. A refusal is kept for last_error, as one
  * line "NAME: REASON".
@@ -138,6 +157,6 @@ uz_must_check int uz_attr_read(struct uz_attr_ctx *ctx,
  */
 uz_must_check int uz_attr_store(struct uz_attr_ctx *ctx,
 				const struct uz_attr *attr, const void *text,
-				size_t len);
+				size_t len, bool again);
 
 #endif

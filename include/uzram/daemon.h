@@ -11,9 +11,11 @@
  * DOC: the daemon
  *
  * One device, one daemon: one crash domain, one owner, one memory limit. The
- * daemon makes the device's memory, opens the device, mounts the front end
- * under the run directory, tells its starter that it is ready, and ends when
- * the mount ends or a signal asks for it.
+ * daemon is two processes. The supervisor makes the device's memory, mounts the
+ * front end under the run directory and keeps both; the worker opens the device
+ * and serves. A worker that dies is replaced by one that takes over what it
+ * had. The daemon tells its starter when it is ready, and ends when the mount
+ * ends or a signal asks for it.
  *
  * A device NAME lives at RUNDIR/NAME: /run/uzram/NAME for root and
  * $XDG_RUNTIME_DIR/uzram/NAME otherwise.
@@ -107,14 +109,16 @@ uz_must_check int uz_daemon_rundir(char *path, size_t size);
 /**
  * uz_daemon_run() - serve a device until it is unmounted or a signal ends it
  * @config: what to serve
- * @err:    the reason of a failure
+ * @err:    the reason of a failure; whoever waits at @config->ready_fd was told
+ *          it, or else the log
  *
- * SIGTERM and SIGINT unmount. When the device is in use they detach the mount
+ * The calling process becomes the supervisor. SIGTERM and SIGINT unmount. When the device is in use they detach the mount
  * and say who uses it; service goes on until the last user is gone.
  *
- * Context: the main thread, before any other thread exists.
+ * Context: the main thread, before any other thread exists; makes processes.
  * Return:  0 after an orderly end; -EBUSY the name is taken or the directory
- *          is not empty; other -errno. After a failure nothing stays mounted.
+ *          is not empty; -EIO workers died again and again; other -errno. After
+ *          a failure nothing stays mounted, and who used it gets errors.
  */
 uz_must_check int uz_daemon_run(const struct uz_daemon_config *config,
 				struct uz_err *err);

@@ -2,6 +2,8 @@
 #ifndef UZRAM_FRONTEND_H
 #define UZRAM_FRONTEND_H
 
+#include <sys/types.h>
+
 #include <uzram/device.h>
 #include <uzram/types.h>
 #include <uzram/util/err.h>
@@ -11,7 +13,9 @@
  *
  * A front end turns a kernel protocol into struct uz_request for the device
  * and into shows and stores of attributes. The daemon drives it through the
- * four functions of struct uz_frontend_ops. Today there is one: FUSE.
+ * functions of struct uz_frontend_ops, in two processes: the supervisor
+ * mounts, which gives a session; one worker after another serves that session,
+ * each taking over from one that died. Today there is one: FUSE.
  */
 
 struct uz_frontend;
@@ -29,43 +33,80 @@ enum uz_transport {
 };
 
 /**
+ * struct uz_session - what of a mount outlives every worker
+ * @fd:  the connection to the kernel; it lasts until its last copy is closed
+ * @mem: memfd with all that a worker has to know of those before it, and what
+ *       they had taken from the kernel and not answered yet
+ *
+ * Both are -1 where there is none.
+ */
+struct uz_session {
+	int fd;
+	int mem;
+};
+
+/**
+ * struct uz_mount_config - what is to be mounted
+ * @name:    of the device, shown as the source
+ * @dir:     directory to mount on; exists and is empty
+ * @foreign: let other users in (FUSE allow_other); each file's mode
+ *           still decides
+ */
+struct uz_mount_config {
+	const char *name;
+	const char *dir;
+	bool foreign;
+};
+
+/**
  * struct uz_frontend_config - what a front end needs to know
  * @dev:           the device that it serves; borrowed
- * @dir:           directory to mount on; exists and is empty
+ * @session:       from mount(); its descriptors are borrowed
  * @threads:       threads that serve requests, 1 ... 64
- * @foreign:       let other users in (FUSE allow_other); each file's mode
- *                 still decides
  * @transport:     what was asked for; it is not replaced by another
  * @buffer_budget: most bytes of address space for buffers of requests over
  *                 io_uring
+ * @supervisor:    the process that signals are for
+ * @restarts:      workers that have served the session before this one
  */
 struct uz_frontend_config {
 	struct uz_device *dev;
-	const char *dir;
+	struct uz_session session;
 	unsigned int threads;
-	bool foreign;
 	enum uz_transport transport;
 	uint64_t buffer_budget;
+	pid_t supervisor;
+	unsigned int restarts;
 };
 
 /**
  * struct uz_frontend_ops - one front end
- * @name:  "fuse"
- * @start: mount and begin to serve; returns when the kernel has accepted us
- *         (FUSE_INIT answered) and files can be opened.
- *         On failure nothing stays mounted, @err says why and what to do.
- *         Returns 0; -ENODEV no /dev/fuse; -EPERM not allowed; -ENOTSUP the
- *         transport that was asked for is not possible; other -errno
- * @wait:  sleep until the service has ended: the kernel ended the connection
- *         (unmounted by anybody), or it broke. Returns 0 or -errno
- * @stop:  ask for the end from any thread: unmount. Returns 0; -EBUSY
- *         somebody uses the mount: then it was detached (nobody can open
- *         anything there any more) and service goes on until the last user
- *         is gone
- * @free:  end and free everything; the service has ended, or never began
+ * @name:    "fuse"
+ * @mount:   mount; until a worker serves, whoever opens a file there waits.
+ *           On failure nothing stays mounted, @err says why and what to do.
+ *           Returns 0; -ENODEV no /dev/fuse; -EPERM not allowed; other -errno
+ * @unmount: let go of a session, whatever state it is in: what is mounted
+ *           still is detached, requests under way end with errors. No process
+ *           serves it any more. @session becomes { -1, -1 }
+ * @start:   begin to serve, or take over from a worker that died; returns when
+ *           the kernel has accepted us (FUSE_INIT answered) and files can be
+ *           opened. After a failure threads may be left that use @config->dev
+ *           and the session: the process has to end. Returns 0; -ENOTSUP the
+ *           transport that was asked for is not possible, or cannot be taken
+ *           over; -EUCLEAN the session's memory is damaged; other -errno
+ * @wait:    sleep until the service has ended: the kernel ended the connection
+ *           (unmounted by anybody), or it broke. Returns 0 or -errno
+ * @stop:    ask for the end from any thread: unmount. Returns 0; -EBUSY
+ *           somebody uses the mount: then it was detached (nobody can open
+ *           anything there any more) and service goes on until the last user
+ *           is gone
+ * @free:    end and free everything; the service has ended
  */
 struct uz_frontend_ops {
 	const char *name;
+	int (*mount)(const struct uz_mount_config *config,
+		     struct uz_session *session, struct uz_err *err);
+	void (*unmount)(struct uz_session *session);
 	int (*start)(const struct uz_frontend_config *config,
 		     struct uz_frontend **fe, struct uz_err *err);
 	int (*wait)(struct uz_frontend *fe);

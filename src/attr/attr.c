@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "attr_priv.h"
 
@@ -67,8 +68,8 @@ static const struct uz_attr attrs[] = {
 	  uz__attr_pool_stat_show, NULL },
 	{ "last_error", 0444, "why the last write to an attribute was refused",
 	  uz__attr_last_error_show, NULL },
-	{ "pid", 0444, "process that serves the device", uz__attr_pid_show,
-	  NULL },
+	{ "pid", 0444, "process that keeps the device and takes signals",
+	  uz__attr_pid_show, NULL },
 };
 
 int uz_attr_ctx_create(struct uz_attr_ctx **ctx, struct uz_device *dev,
@@ -83,6 +84,7 @@ int uz_attr_ctx_create(struct uz_attr_ctx **ctx, struct uz_device *dev,
 	c->streams = streams;
 	c->resized = resized;
 	c->arg = arg;
+	c->supervisor = getpid();
 	uz_lock_init(&c->store_lock, UZ_LOCK_ATTR);
 	uz_lock_init(&c->text_lock, UZ_LOCK_LEAF);
 	*ctx = c;
@@ -90,12 +92,20 @@ int uz_attr_ctx_create(struct uz_attr_ctx **ctx, struct uz_device *dev,
 }
 
 void uz_attr_set_transport(struct uz_attr_ctx *ctx, const char *name,
-			   uint64_t buffer_bytes)
+			   uint64_t buffer_bytes, const char *survives)
 {
 	uz_scoped_acquire(guard, &ctx->text_lock);
 
 	ctx->transport = name;
 	ctx->buffer_bytes = buffer_bytes;
+	ctx->survives = survives;
+}
+
+void uz_attr_set_process(struct uz_attr_ctx *ctx, pid_t supervisor,
+			 unsigned int restarts)
+{
+	ctx->supervisor = supervisor;
+	ctx->restarts = restarts;
 }
 
 void uz_attr_ctx_destroy(struct uz_attr_ctx *ctx)
@@ -144,7 +154,8 @@ int uz_attr_read(struct uz_attr_ctx *ctx, const struct uz_attr *attr,
 
 /* Everything that is checked before store() is asked; makes the text safe. */
 static int store_checked(struct uz_attr_ctx *ctx, const struct uz_attr *attr,
-			 const void *text, size_t len, struct uz_err *err)
+			 const void *text, size_t len, bool again,
+			 struct uz_err *err)
 {
 	uz_scoped_acquire(guard, &ctx->store_lock);
 	char copy[UZ_ATTR_TEXT_MAX + 1];
@@ -161,6 +172,7 @@ static int store_checked(struct uz_attr_ctx *ctx, const struct uz_attr *attr,
 				      : "the text is empty");
 	memcpy(copy, text, len);
 	copy[len] = 0;
+	ctx->again = again;
 	return attr->store(ctx, copy, len, err);
 }
 
@@ -174,13 +186,13 @@ static void keep_error(struct uz_attr_ctx *ctx, const struct uz_attr *attr,
 }
 
 int uz_attr_store(struct uz_attr_ctx *ctx, const struct uz_attr *attr,
-		  const void *text, size_t len)
+		  const void *text, size_t len, bool again)
 {
 	struct uz_err err = { 0 };
 	uint64_t before = uz_device_disksize(ctx->dev);
 	int ret;
 
-	ret = store_checked(ctx, attr, text, len, &err);
+	ret = store_checked(ctx, attr, text, len, again, &err);
 	if (ret)
 		keep_error(ctx, attr, ret, &err);
 	if (ctx->resized && uz_device_disksize(ctx->dev) != before)

@@ -48,6 +48,10 @@ int uz__attr_disksize_store(struct uz_attr_ctx *ctx, const char *text,
 		return uz_err_set(err, -EINVAL,
 				  "not a size; write bytes, or a number with "
 				  "K, M, G or T after it");
+	if (ctx->again && size <= UZ_DISKSIZE_MAX &&
+	    uz_device_disksize(ctx->dev) ==
+		    (size + UZ_PAGE_SIZE - 1) / UZ_PAGE_SIZE * UZ_PAGE_SIZE)
+		return 0; /* done, by the process that died */
 	return uz_device_set_disksize(ctx->dev, size, err);
 }
 

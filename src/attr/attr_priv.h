@@ -24,12 +24,17 @@ struct uz__attr_place {
  * @streams:      threads that serve requests
  * @resized:      told when the disksize has changed; may be NULL
  * @arg:          handed to @resized
+ * @supervisor:   the process that signals are for
+ * @restarts:     workers before this one
  * @store_lock:   one store at a time; shows never take it
+ * @again:        the store that is under way may have been carried out before;
+ *                under @store_lock
  * @text_lock:    guards what follows; innermost, held for a copy only
  * @transport:    how requests get to the front end; or NULL
  * @buffer_bytes: address space of its buffers
  * @places:       where readers of block_state have got to
  * @next_place:   which of them is forgotten next
+ * @survives:     what becomes of requests when this process dies; or NULL
  * @last_error:   the last refusal, one line with its line feed, or ""
  */
 struct uz_attr_ctx {
@@ -37,12 +42,16 @@ struct uz_attr_ctx {
 	unsigned int streams;
 	void (*resized)(void *arg);
 	void *arg;
+	pid_t supervisor;
+	unsigned int restarts;
 	struct uz_lock store_lock;
+	bool again;
 	struct uz_lock text_lock;
 	const char *transport;
 	uint64_t buffer_bytes;
 	struct uz__attr_place places[UZ__ATTR_PLACES];
 	unsigned int next_place;
+	const char *survives;
 	char last_error[UZ_ERR_TEXT + 32];
 };
 

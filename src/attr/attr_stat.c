@@ -138,7 +138,11 @@ int uz__attr_stat_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
 	uz_strbuf_add(out, "buffer_bytes %" PRIu64 "\n", ctx->buffer_bytes);
 	if (ctx->transport)
 		uz_strbuf_add(out, "transport %s\n", ctx->transport);
+	if (ctx->survives)
+		uz_strbuf_add(out, "survives %s\n", ctx->survives);
 	uz_lock_release(&ctx->text_lock);
+	uz_strbuf_add(out, "restarts %u\nworker_pid %d\n", ctx->restarts,
+		      (int)getpid());
 	return 0;
 }
 
@@ -153,7 +157,6 @@ int uz__attr_last_error_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
 
 int uz__attr_pid_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
 {
-	(void)ctx;
-	uz_strbuf_add(out, "%d\n", (int)getpid());
+	uz_strbuf_add(out, "%d\n", (int)ctx->supervisor);
 	return 0;
 }

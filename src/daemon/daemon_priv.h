@@ -3,9 +3,11 @@
 #define UZ_DAEMON_PRIV_H
 
 #include <pthread.h>
+#include <signal.h>
 #include <sys/types.h>
 
 #include <uzram/daemon.h>
+#include <uzram/device.h>
 #include <uzram/frontend.h>
 
 /* ---- place.c ---- */
@@ -47,6 +49,88 @@ void uz__notify_manager(const char *fmt, ...) uz_printf(1, 2);
 /* Tells the starter by @fd, one line, and closes it; -1: nobody asked. */
 void uz__notify_starter(int fd, const char *line);
 
+/* ---- restart.c ---- */
+
+/*
+ * struct uz__restart - how it went so far
+ * @total: workers that died and were replaced
+ * @vain:  deaths in a row of workers that had hardly served
+ */
+struct uz__restart {
+	unsigned int total;
+	unsigned int vain;
+};
+
+/* So many in a row are too many. */
+#define UZ__RESTART_VAIN 8
+
+/*
+ * A worker has died that served for @served_ms (0: it never did). Returns the
+ * milliseconds until the next one is to be started, or -1: no more.
+ */
+int uz__restart_pause(struct uz__restart *r, uint64_t served_ms);
+
+/* ---- report.c ---- */
+
+/*
+ * enum uz__report_kind - what a worker has to say
+ * @UZ__REPORT_SERVES:  files can be opened
+ * @UZ__REPORT_MANAGER: @text is for the service manager
+ * @UZ__REPORT_FAILED:  it is about to end, by @rc, because of @text
+ */
+enum uz__report_kind {
+	UZ__REPORT_SERVES,
+	UZ__REPORT_MANAGER,
+	UZ__REPORT_FAILED,
+};
+
+struct uz__report {
+	enum uz__report_kind kind;
+	int rc;
+	char text[512];
+};
+
+/* Says it; @fd is the pipe. */
+void uz__report(int fd, enum uz__report_kind kind, int rc, const char *fmt, ...)
+	uz_printf(4, 5);
+
+/* ---- supervisor.c, serve.c ---- */
+
+/*
+ * struct uz__daemon - what outlives the workers
+ * @config:  as given
+ * @pid:     the supervisor
+ * @place:   where it is mounted
+ * @mem:     memory of the device
+ * @ops:     the front end
+ * @session: its mount
+ * @fs:      st_dev of the mount
+ * @restart: workers so far
+ * @report:  where the worker writes reports
+ * @served:  a worker has served, and who waited for that was told
+ */
+struct uz__daemon {
+	const struct uz_daemon_config *config;
+	pid_t pid;
+	struct uz__place place;
+	struct uz_device_mem mem;
+	const struct uz_frontend_ops *ops;
+	struct uz_session session;
+	dev_t fs;
+	struct uz__restart restart;
+	int report;
+	bool served;
+};
+
+/*
+ * Has the device served until the orderly end (0) or an error. No worker is
+ * left then.
+ */
+uz_must_check int uz__supervise(struct uz__daemon *d, struct uz_err *err);
+
+/* What a worker does; called in its own process. */
+_Noreturn void uz__serve(const struct uz__daemon *d);
+
 /* ---- signal.c ---- */
 
 /*
@@ -54,6 +138,7 @@ void uz__notify_starter(int fd, const char *line);
  * @ops:    the front end
  * @fe:     which of its services
  * @fs:     st_dev of its mount
+ * @report: the supervisor's pipe
  * @ending: the service has ended: the next signal ends the thread
  */
 struct uz__signals {
@@ -61,8 +146,12 @@ struct uz__signals {
 	const struct uz_frontend_ops *ops;
 	struct uz_frontend *fe;
 	dev_t fs;
+	int report;
 	_Atomic bool ending;
 };
+
+/* The signals that ask for the end. */
+void uz__signals_set(sigset_t *set);
 
 /* Blocks the signals; threads made later inherit that. */
 void uz__signals_block(void);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
  * SIGTERM, SIGINT and SIGHUP (a closed terminal) ask for the end of service.
- * They are blocked in every thread and taken by one that does nothing else, so
- * that the front end's stop() runs in an ordinary context.
+ * The supervisor hands them on to the worker, where they are blocked in every
+ * thread and taken by one that does nothing else, so that the front end's
+ * stop() runs in an ordinary context.
  *
  * A device that is in use is detached, not torn away: the thread says who uses
  * it, and the service ends by itself with the last user.
@@ -18,7 +19,7 @@
 
 #include "daemon_priv.h"
 
-static void signals_set(sigset_t *set)
+void uz__signals_set(sigset_t *set)
 {
 	sigemptyset(set);
 	sigaddset(set, SIGTERM);
@@ -30,7 +31,7 @@ void uz__signals_block(void)
 {
 	sigset_t set;
 
-	signals_set(&set);
+	uz__signals_set(&set);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	/* A starter or a terminal that went away is no reason to die. */
 	signal(SIGPIPE, SIG_IGN);
@@ -46,14 +47,16 @@ static void signals_say_busy(const struct uz__signals *signals)
 	uz_users_free(&users);
 	uz_log(UZ_LOG_WARN,
 	       "still used by %s; detached, and serving until that ends", text);
-	uz__notify_manager("STATUS=Detached, still used by %s", text);
+	uz__report(signals->report, UZ__REPORT_MANAGER, 0,
+		   "STATUS=Detached, still used by %s", text);
 }
 
 static void signals_stop(const struct uz__signals *signals)
 {
 	int rc;
 
-	uz__notify_manager("STOPPING=1\nSTATUS=Unmounting");
+	uz__report(signals->report, UZ__REPORT_MANAGER, 0,
+		   "STOPPING=1\nSTATUS=Unmounting");
 	rc = signals->ops->stop(signals->fe);
 	if (rc == -EBUSY)
 		signals_say_busy(signals);
@@ -67,7 +70,7 @@ static void *signals_thread(void *arg)
 	sigset_t set;
 	int sig;
 
-	signals_set(&set);
+	uz__signals_set(&set);
 	while (!sigwait(&set, &sig)) {
 		/* acquire: pairs with uz__signals_end(); no more stop() */
 		if (atomic_load_explicit(&signals->ending,

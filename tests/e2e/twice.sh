@@ -78,11 +78,21 @@ remove_all()
 	done
 }
 
+# kill_supervisor: of the device dead; returns when its worker is gone, too.
+kill_supervisor()
+{
+	local worker
+
+	worker=$(sed -n 's/^worker_pid //p' "$dev_dir/stat")
+	kill -KILL "$dev_pid"
+	wait "$dev_pid" || true
+	rm "$tmp/dead.pid"
+	wait_until 10 pid_gone "$worker" || fail 'the worker goes on alone'
+}
+
 # After a crash the mount is dead: said so, cleared by remove ...
 start_device dead -s 16M
-kill -KILL "$dev_pid"
-wait "$dev_pid" || true
-rm "$tmp/dead.pid"
+kill_supervisor
 expect_errno ENOTCONN cat "$dev_dir/disksize"
 expect_fail_line 3 "its daemon has died; 'uzramctl remove dead'" \
 	"$UZRAMCTL" stat dead
@@ -94,9 +104,7 @@ grep -q 'its daemon has died' "$tmp/err" || fail 'the table keeps silent'
 
 # ... or by the next daemon of that name, and by one only.
 start_device dead -s 16M
-kill -KILL "$dev_pid"
-wait "$dev_pid" || true
-rm "$tmp/dead.pid"
+kill_supervisor
 start_device dead -s 32M
 grep -q "cleared the mount of a daemon that died" "$tmp/dead.log" ||
 	fail "nothing said: $(cat "$tmp/dead.log")"

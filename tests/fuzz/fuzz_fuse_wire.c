@@ -20,9 +20,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <fake_device.h>
-#include <uring_priv.h>
+#include <session_priv.h>
 
 #define DISKSIZE (1u << 20)
 #define ROOM	 8192u
@@ -42,13 +43,16 @@ struct world {
 	struct uz_device dev;
 	struct uz__fuse fuse;
 	struct uz__fuse_call call;
+	int session;
 };
 
 static void world_begin(struct world *w)
 {
 	memset(w, 0, sizeof(*w));
 	fake_device_init(&w->dev);
-	must(!uz_device_set_disksize(&w->dev, DISKSIZE, NULL) &&
+	w->session = uz__fuse_session_create("/nowhere");
+	must(!uz__fuse_session_map(&w->fuse, w->session, NULL) &&
+		     !uz_device_set_disksize(&w->dev, DISKSIZE, NULL) &&
 		     !uz_attr_ctx_create(&w->fuse.attrs, &w->dev, 1, NULL,
 					 NULL) &&
 		     !uz_io_create(&w->dev, &w->call.io),
@@ -64,6 +68,8 @@ static void world_end(struct world *w)
 	free(w->call.reply.room);
 	uz_io_destroy(w->call.io);
 	uz_attr_ctx_destroy(w->fuse.attrs);
+	uz__fuse_session_unmap(&w->fuse);
+	close(w->session);
 	fake_device_end(&w->dev);
 }
 

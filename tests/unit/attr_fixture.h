@@ -59,7 +59,8 @@ static inline const struct uz_attr *attr_named(const char *name)
 
 static inline int store(struct fixture *f, const char *name, const char *text)
 {
-	return uz_attr_store(f->ctx, attr_named(name), text, strlen(text));
+	return uz_attr_store(f->ctx, attr_named(name), text, strlen(text),
+			     false);
 }
 
 static inline void assert_shows(struct fixture *f, const char *name,

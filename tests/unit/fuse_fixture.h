@@ -8,8 +8,9 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include <fuse_priv.h>
+#include <session_priv.h>
 
 #include "fake_device.h"
 
@@ -20,6 +21,7 @@ struct fixture {
 	struct uz_device dev;
 	struct uz__fuse fuse;
 	struct uz__fuse_call call;
+	int session;
 	unsigned char room[ROOM];
 	unsigned char msg[ROOM];
 };
@@ -29,7 +31,10 @@ static inline int fixture_setup(void **state)
 	struct fixture *f = calloc(1, sizeof(*f));
 
 	fake_device_init(&f->dev);
-	if (uz_device_set_disksize(&f->dev, DISKSIZE, NULL) ||
+	f->session = uz__fuse_session_create("/nowhere");
+	if (f->session < 0 ||
+	    uz__fuse_session_map(&f->fuse, f->session, NULL) ||
+	    uz_device_set_disksize(&f->dev, DISKSIZE, NULL) ||
 	    uz_attr_ctx_create(&f->fuse.attrs, &f->dev, 2, NULL, NULL) ||
 	    uz_io_create(&f->dev, &f->call.io))
 		return -1;
@@ -49,6 +54,8 @@ static inline int fixture_teardown(void **state)
 
 	uz_io_destroy(f->call.io);
 	uz_attr_ctx_destroy(f->fuse.attrs);
+	uz__fuse_session_unmap(&f->fuse);
+	close(f->session);
 	fake_device_end(&f->dev);
 	free(f);
 	return 0;

@@ -30,7 +30,7 @@ static void test_rows_are_whole(void **state)
 			assert_string_not_equal(a->name, b->name);
 		}
 	}
-	assert_int_equal(i, 16);
+	assert_int_equal(i, 18);
 	assert_null(uz_attr_at(i));
 	assert_null(uz_attr_at(UINT32_MAX));
 }
@@ -68,21 +68,26 @@ static void test_text_limits(void **state)
 	static char big[1 << 20];
 
 	memset(big, '1', sizeof(big));
-	assert_int_equal(uz_attr_store(f->ctx, attr, big, sizeof(big)), -E2BIG);
-	assert_int_equal(uz_attr_store(f->ctx, attr, big, UZ_ATTR_TEXT_MAX + 1),
+	assert_int_equal(uz_attr_store(f->ctx, attr, big, sizeof(big), false),
 			 -E2BIG);
+	assert_int_equal(
+		uz_attr_store(f->ctx, attr, big, UZ_ATTR_TEXT_MAX + 1, false),
+		-E2BIG);
 	/* That many digits are no number, but a text that is looked at. */
-	assert_int_equal(uz_attr_store(f->ctx, attr, big, UZ_ATTR_TEXT_MAX),
+	assert_int_equal(
+		uz_attr_store(f->ctx, attr, big, UZ_ATTR_TEXT_MAX, false),
+		-EINVAL);
+	assert_int_equal(uz_attr_store(f->ctx, attr, "", 0, false), -EINVAL);
+	assert_int_equal(uz_attr_store(f->ctx, attr, NULL, 0, false), -EINVAL);
+	assert_int_equal(uz_attr_store(f->ctx, attr, "1048576\0", 8, false),
 			 -EINVAL);
-	assert_int_equal(uz_attr_store(f->ctx, attr, "", 0), -EINVAL);
-	assert_int_equal(uz_attr_store(f->ctx, attr, NULL, 0), -EINVAL);
-	assert_int_equal(uz_attr_store(f->ctx, attr, "1048576\0", 8), -EINVAL);
-	assert_int_equal(uz_attr_store(f->ctx, attr, "1048576\n\0x", 10),
+	assert_int_equal(uz_attr_store(f->ctx, attr, "1048576\n\0x", 10, false),
 			 -EINVAL);
 	assert_int_equal(f->dev.size, 0);
 	assert_int_equal(f->resized, 0);
 	/* Not zero-terminated: what follows the text is not part of it. */
-	assert_int_equal(uz_attr_store(f->ctx, attr, "1048576garbage", 7), 0);
+	assert_int_equal(
+		uz_attr_store(f->ctx, attr, "1048576garbage", 7, false), 0);
 	assert_int_equal(f->dev.size, 1048576);
 }
 

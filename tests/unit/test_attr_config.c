@@ -64,6 +64,23 @@ static void test_reset(void **state)
 	assert_shows(f, "initstate", "0\n");
 }
 
+/* By a process that could not say so before it died, or by somebody else. */
+static void test_disksize_was_set_already(void **state)
+{
+	struct fixture *f = *state;
+	const struct uz_attr *disksize = attr_named("disksize");
+
+	assert_int_equal(uz_attr_store(f->ctx, disksize, "1M", 2, true), 0);
+	assert_int_equal(uz_attr_store(f->ctx, disksize, "1M", 2, true), 0);
+	assert_int_equal(uz_attr_store(f->ctx, disksize, "1048575", 7, true),
+			 0);
+	assert_int_equal(uz_attr_store(f->ctx, disksize, "2M", 2, true),
+			 -EBUSY);
+	assert_int_equal(uz_attr_store(f->ctx, disksize, "1M", 2, false),
+			 -EBUSY);
+	assert_shows(f, "disksize", "1048576\n");
+}
+
 static void test_reset_of_what_is_held(void **state)
 {
 	struct fixture *f = *state;
@@ -179,6 +196,7 @@ int main(void)
 		fixture_test(test_disksize),
 		fixture_test(test_disksize_suffixes),
 		fixture_test(test_reset),
+		fixture_test(test_disksize_was_set_already),
 		fixture_test(test_reset_of_what_is_held),
 		fixture_test(test_reset_waits_for_a_close),
 		fixture_test(test_comp_algorithm),

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -81,16 +82,22 @@ static void test_stat_names_every_number(void **state)
 	struct uz_strbuf out = { 0 };
 	uint64_t value;
 	size_t i, seen = 0;
-	char name[64];
+	char name[64], rest[128];
 	char *line;
 
 	for (i = 0; i < words; i++)
 		word[i] = 1000 + i;
-	uz_attr_set_transport(f->ctx, "fuse", 123);
+	uz_attr_set_transport(f->ctx, "fuse", 123, "yes");
+	uz_attr_set_process(f->ctx, 4711, 7);
+	assert_shows(f, "pid", "4711\n");
 	assert_int_equal(uz_attr_show(f->ctx, attr_named("stat"), &out), 0);
 	/* What is no number of the device comes last. */
 	line = strstr(out.data, "\nbuffer_bytes ");
-	assert_string_equal(line, "\nbuffer_bytes 123\ntransport fuse\n");
+	snprintf(rest, sizeof(rest),
+		 "\nbuffer_bytes 123\ntransport fuse\nsurvives yes\n"
+		 "restarts 7\nworker_pid %d\n",
+		 (int)getpid());
+	assert_string_equal(line, rest);
 	line[1] = '\0';
 	for (line = strtok(out.data, "\n"); line; line = strtok(NULL, "\n")) {
 		assert_int_equal(

@@ -29,18 +29,25 @@ struct kernel {
 	ssize_t got_len;
 };
 
+static void kernel_open(struct kernel *k)
+{
+	int fds[2];
+
+	assert_int_equal(
+		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+	k->fd = fds[0];
+	k->dev_fd = fds[1];
+}
+
 static int kernel_setup(void **state)
 {
 	struct kernel *k = calloc(1, sizeof(*k));
 	void *f;
-	int fds[2];
 
-	if (!k || fixture_setup(&f) ||
-	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds))
+	if (!k || fixture_setup(&f))
 		return -1;
 	k->f = f;
-	k->fd = fds[0];
-	k->dev_fd = fds[1];
+	kernel_open(k);
 	*state = k;
 	return uz__fuse_dev_create(&k->dev, &k->f->fuse, THREADS);
 }
@@ -253,6 +260,93 @@ static void test_forget_attr(void **state)
 	assert_true(body->off < 0);
 }
 
+/* Another process on the same session, after the one that has greeted. */
+static void successor(struct kernel *k)
+{
+	shutdown(k->fd, SHUT_WR);
+	assert_int_equal(uz__fuse_dev_join(k->dev), 0);
+	uz__fuse_dev_destroy(k->dev);
+	k->dev = NULL;
+	close(k->fd);
+	close(k->dev_fd);
+	kernel_open(k);
+	assert_int_equal(uz__fuse_dev_create(&k->dev, &k->f->fuse, THREADS), 0);
+}
+
+static void test_taking_over(void **state)
+{
+	struct kernel *k = *state;
+	const struct fuse_init_in in = {
+		.major = 7,
+		.minor = 40,
+		.flags = (uint32_t)FUSE_INIT_EXT,
+		.flags2 = FUSE_HAS_RESEND >> 32,
+	};
+
+	kernel_send(k, FUSE_INIT, 0, &in, sizeof(in), NULL, 0);
+	assert_int_equal(start(k, NULL), 0);
+	assert_int_equal(kernel_get(k), 0);
+	assert_true(uz__fuse_resends(&k->f->fuse));
+	successor(k);
+	assert_int_equal(uz__fuse_dev_adopt(k->dev, k->dev_fd, NULL), 0);
+	assert_int_equal(kernel_get(k), FUSE_NOTIFY_RESEND);
+	assert_int_equal(k->got.hdr.unique, 0);
+	assert_int_equal(k->got_len, 16);
+	/* Its answers name the requests as they came. */
+	assert_int_equal(uz__fuse_dev_run(k->dev, THREADS, NULL), 0);
+	message(k->f, FUSE_STATFS, 1, NULL, 0, NULL, 0);
+	((struct fuse_in_header *)k->f->msg)->unique |= FUSE_UNIQUE_RESEND;
+	assert_int_equal(write(k->fd, k->f->msg, 40), 40);
+	assert_int_equal(kernel_get(k), 0);
+	assert_true(k->got.hdr.unique == (77 | FUSE_UNIQUE_RESEND));
+}
+
+/* An older kernel: what was under way ends, as far as anybody can tell. */
+static void test_taking_over_without_resend(void **state)
+{
+	struct kernel *k = *state;
+
+	greet(k);
+	assert_false(uz__fuse_resends(&k->f->fuse));
+	kernel_send(k, FUSE_STATFS, 1, NULL, 0, NULL, 0);
+	assert_int_equal(kernel_get(k), 0);
+	successor(k);
+	assert_int_equal(uz__fuse_dev_adopt(k->dev, k->dev_fd, NULL), 0);
+	assert_int_equal(kernel_get(k), -EIO);
+	assert_int_equal(k->got.hdr.unique, 77);
+	assert_int_equal(uz__fuse_dev_run(k->dev, THREADS, NULL), 0);
+}
+
+/* Unmounted while nobody served: the threads find out. */
+static void test_taking_over_nothing(void **state)
+{
+	struct kernel *k = *state;
+	struct uz_err err = { 0 };
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	k->f->fuse.proto.offered = FUSE_HAS_RESEND;
+	assert_int_equal(uz__fuse_dev_adopt(k->dev, null, &err), -EBADF);
+	assert_non_null(strstr(err.text, "does not give out again"));
+	close(null);
+}
+
+/* A successor finds room for messages as large as there were. */
+static void test_largest_message(void **state)
+{
+	struct kernel *k = *state;
+	struct fuse_write_in in = { .size = 4096 };
+	static unsigned char data[4096];
+	const size_t bytes = 40 + sizeof(in) + sizeof(data);
+
+	greet(k);
+	kernel_send(k, FUSE_WRITE, UZ__FUSE_BLOCK, &in, sizeof(in), data,
+		    sizeof(data));
+	assert_int_equal(kernel_get(k), 0);
+	kernel_send(k, FUSE_STATFS, 1, NULL, 0, NULL, 0);
+	assert_int_equal(kernel_get(k), 0);
+	assert_int_equal(k->f->fuse.session->largest, bytes);
+}
+
 static void test_end(void **state)
 {
 	struct kernel *k = *state;
@@ -297,6 +391,10 @@ int main(void)
 		kernel_test(test_write_and_read),
 		kernel_test(test_malformed),
 		kernel_test(test_forget_attr),
+		kernel_test(test_taking_over),
+		kernel_test(test_taking_over_without_resend),
+		kernel_test(test_taking_over_nothing),
+		kernel_test(test_largest_message),
 		kernel_test(test_end),
 		kernel_test(test_broken_descriptor),
 	};

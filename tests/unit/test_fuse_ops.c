@@ -175,31 +175,100 @@ static void test_lseek(void **state)
 	assert_int_equal(ask_lseek(f, 99, 0), -EINVAL);
 }
 
+static void release(struct fixture *f, uint64_t nodeid, uint64_t handle)
+{
+	const struct fuse_release_in in = { .fh = handle };
+
+	assert_int_equal(ask(f, FUSE_RELEASE, nodeid, &in, sizeof(in), NULL, 0),
+			 0);
+}
+
 static void test_holds(void **state)
 {
-	static const struct fuse_release_in in;
 	struct fixture *f = *state;
 	const struct fuse_open_out *open = &f->call.reply.out.open;
+	uint64_t handle;
 
 	assert_int_equal(ask_open(f, UZ__FUSE_BLOCK, O_RDWR), 0);
 	assert_true(open->open_flags & FOPEN_DIRECT_IO);
 	assert_true(open->open_flags & FOPEN_PARALLEL_DIRECT_WRITES);
 	assert_int_equal(ask_open(f, UZ__FUSE_BLOCK, O_RDONLY), 0);
+	handle = open->fh;
 	assert_int_equal(f->dev.holders, 2);
 	assert_int_equal(ask_open(f, inode_of(f, "disksize"), O_RDWR), 0);
 	assert_true(open->open_flags & FOPEN_DIRECT_IO);
 	assert_int_equal(f->dev.holders, 2);
 
-	assert_int_equal(ask(f, FUSE_RELEASE, inode_of(f, "disksize"), &in,
-			     sizeof(in), NULL, 0),
-			 0);
+	release(f, inode_of(f, "disksize"), open->fh);
 	assert_int_equal(f->dev.holders, 2);
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(ask(f, FUSE_RELEASE, UZ__FUSE_BLOCK, &in,
-				     sizeof(in), NULL, 0),
-				 0);
+		release(f, UZ__FUSE_BLOCK, handle);
 	/* The third was one too many. */
 	assert_int_equal(f->dev.holders, 0);
+}
+
+/* A second worker, and requests that it gets though the first did them. */
+static void test_holds_again(void **state)
+{
+	struct fixture *f = *state;
+	const uint64_t first = 100, second = 102;
+
+	assert_int_equal(uz__fuse_session_open(&f->fuse, first), first);
+	assert_int_equal(uz__fuse_session_open(&f->fuse, second), second);
+	uz__fuse_session_unmap(&f->fuse);
+	f->dev.holders = 0;
+	assert_int_equal(uz__fuse_session_map(&f->fuse, f->session, NULL), 0);
+	uz__fuse_session_hold(&f->fuse);
+	assert_int_equal(f->dev.holders, 2);
+
+	assert_int_equal(
+		uz__fuse_session_open(&f->fuse, second | FUSE_UNIQUE_RESEND),
+		second);
+	assert_int_equal(f->dev.holders, 2);
+	/* One that the first did not get to. */
+	assert_int_equal(
+		uz__fuse_session_open(&f->fuse, 104 | FUSE_UNIQUE_RESEND), 104);
+	assert_int_equal(f->dev.holders, 3);
+	uz__fuse_session_close(&f->fuse, first);
+	uz__fuse_session_close(&f->fuse, first);
+	assert_int_equal(f->dev.holders, 2);
+}
+
+/* More than are known one by one are counted all the same. */
+static void test_holds_many(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t i;
+
+	for (i = 1; i <= UZ__FUSE_OPENS; i++)
+		assert_int_equal(uz__fuse_session_open(&f->fuse, i), i);
+	assert_int_equal(uz__fuse_session_open(&f->fuse, i), 0);
+	assert_int_equal(f->dev.holders, UZ__FUSE_OPENS + 1);
+	f->dev.holders = 0;
+	uz__fuse_session_hold(&f->fuse);
+	assert_int_equal(f->dev.holders, UZ__FUSE_OPENS + 1);
+	uz__fuse_session_close(&f->fuse, 0);
+	uz__fuse_session_close(&f->fuse, 0);
+	assert_int_equal(f->dev.holders, UZ__FUSE_OPENS);
+}
+
+/* What is no session of ours is not believed. */
+static void test_other_sessions(void **state)
+{
+	struct fixture *f = *state;
+	struct uz__fuse_session *s = f->fuse.session;
+	struct uz__fuse other = { 0 };
+	struct uz_err err = { 0 };
+
+	s->version++;
+	assert_int_equal(uz__fuse_session_map(&other, f->session, &err),
+			 -ENOTSUP);
+	assert_non_null(strstr(err.text, "layout 2"));
+	s->magic--;
+	assert_int_equal(uz__fuse_session_map(&other, f->session, &err),
+			 -EUCLEAN);
+	assert_null(other.session);
+	assert_int_equal(uz__fuse_session_map(&other, -1, &err), -EBADF);
 }
 
 static void test_open_of_attributes(void **state)
@@ -356,6 +425,9 @@ int main(void)
 		fixture_test(test_fallocate),
 		fixture_test(test_lseek),
 		fixture_test(test_holds),
+		fixture_test(test_holds_again),
+		fixture_test(test_holds_many),
+		fixture_test(test_other_sessions),
 		fixture_test(test_open_of_attributes),
 		fixture_test(test_attribute_files),
 		fixture_test(test_data_of_what_has_none),

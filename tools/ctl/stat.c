@@ -59,6 +59,19 @@ static const struct {
 	{ "meta_bytes", "bytes", "of memory for tables" },
 	{ "mem_resident", "bytes", "of memory, everything together" },
 	{ "buffer_bytes", "bytes", "of address space for requests" },
+	{ "restarts", "times", "a worker process died and was replaced" },
+	{ "worker_pid", "", "the worker process" },
+};
+
+/* What "survives" says, in words. */
+static const struct {
+	const char *word;
+	const char *text;
+} survivals[] = {
+	{ "yes", "When the worker dies, another takes over; nothing is lost." },
+	{ "queued", "When the worker dies, another takes over; requests that "
+		    "it had begun fail." },
+	{ "no", "When the worker dies, the device ends." },
 };
 
 /*
@@ -67,6 +80,7 @@ static const struct {
  * @stat:      text of the attribute "stat"
  * @codec:     the codec
  * @transport: how requests get to the daemon, or ""
+ * @survives:  what becomes of them when the worker dies, or ""
  * @disksize:  bytes, 0 for none
  */
 struct report {
@@ -74,6 +88,7 @@ struct report {
 	char *stat;
 	char *codec;
 	char transport[16];
+	char survives[16];
 	uint64_t disksize;
 };
 
@@ -82,13 +97,16 @@ static uint64_t number(const struct report *r, const char *name)
 	return ctl_stat_number(r->stat, name);
 }
 
-/* The only statistic that is a word. */
-static void report_transport(struct report *r)
+/* The statistics that are words. */
+static void report_words(struct report *r)
 {
 	const char *line = strstr(r->stat, "\ntransport ");
 
 	if (line)
 		sscanf(line, " transport %15s", r->transport);
+	line = strstr(r->stat, "\nsurvives ");
+	if (line)
+		sscanf(line, " survives %15s", r->survives);
 }
 
 static int report_read(struct report *r, const char *name, struct uz_err *err)
@@ -99,7 +117,7 @@ static int report_read(struct report *r, const char *name, struct uz_err *err)
 	if (!rc)
 		rc = ctl_device_read(&r->dev, "stat", &r->stat, err);
 	if (!rc)
-		report_transport(r);
+		report_words(r);
 	if (!rc)
 		rc = ctl_device_codec(&r->dev, &r->codec, err);
 	if (!rc)
@@ -213,6 +231,9 @@ static void print_report(const struct report *r)
 		printf("Requests come over %s.\n", strcmp(r->transport, "fuse")
 							   ? r->transport
 							   : "/dev/fuse");
+	for (i = 0; i < sizeof(survivals) / sizeof(*survivals); i++)
+		if (!strcmp(r->survives, survivals[i].word))
+			puts(survivals[i].text);
 	puts("");
 	for (i = 0; i < sizeof(statistics) / sizeof(*statistics); i++)
 		printf("%-17s %16" PRIu64 " %-8s  %s\n", statistics[i].name,
@@ -241,6 +262,8 @@ static int print_json(const struct report *r, struct uz_err *err)
 	failed |= json_object_set_new(root, "algorithm", json_string(r->codec));
 	failed |= json_object_set_new(root, "transport",
 				      json_string(r->transport));
+	failed |=
+		json_object_set_new(root, "survives", json_string(r->survives));
 	failed |= json_object_set_new(root, "disksize", json_uint(r->disksize));
 	for (i = 0; i < sizeof(statistics) / sizeof(*statistics); i++)
 		failed |= json_object_set_new(

@@ -59,5 +59,6 @@ int uz__fuse_attrfile_write(struct uz__fuse_call *call)
 	};
 	uz__fuse_answer(reply, write);
 	return uz_attr_store(call->fuse->attrs, attr, msg->payload,
-			     msg->payload_len);
+			     msg->payload_len,
+			     msg->hdr.unique & FUSE_UNIQUE_RESEND);
 }

@@ -12,7 +12,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "fuse_priv.h"
+#include "session_priv.h"
 
 /* Bytes of [@offset, @offset + @len) that lie within @size. */
 static uint64_t within(uint64_t offset, uint64_t len, uint64_t size)
@@ -39,8 +39,8 @@ int uz__fuse_block_open(struct uz__fuse_call *call)
 {
 	struct uz__fuse_reply *reply = &call->reply;
 
-	uz_device_hold(call->fuse->dev);
 	reply->out.open = (struct fuse_open_out){
+		.fh = uz__fuse_session_open(call->fuse, call->msg.hdr.unique),
 		.open_flags = FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES,
 	};
 	uz__fuse_answer(reply, open);
@@ -49,9 +49,7 @@ int uz__fuse_block_open(struct uz__fuse_call *call)
 
 int uz__fuse_block_release(struct uz__fuse_call *call)
 {
-	/* One release for each open; more of them would be a forgery. */
-	if (uz_device_holders(call->fuse->dev))
-		uz_device_release(call->fuse->dev);
+	uz__fuse_session_close(call->fuse, call->msg.in.release.fh);
 	return 0;
 }
 

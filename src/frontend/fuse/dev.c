@@ -20,6 +20,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,11 +30,7 @@
 
 #include <uzram/util/log.h>
 
-#include "fuse_priv.h"
-
-/* What comes before the data of a write. */
-#define WRITE_HEAD \
-	(sizeof(struct fuse_in_header) + sizeof(struct fuse_write_in))
+#include "session_priv.h"
 
 struct thread {
 	struct uz__fuse_dev *dev;
@@ -59,8 +56,8 @@ static ssize_t receive(struct thread *t)
 	ssize_t n;
 
 	for (;;) {
-		n = read(t->dev->fd, t->buf + UZ_PAGE_SIZE - WRITE_HEAD,
-			 t->buf_size - UZ_PAGE_SIZE + WRITE_HEAD);
+		n = read(t->dev->fd, t->buf + UZ__FUSE_HEAD_AT,
+			 t->buf_size - UZ__FUSE_HEAD_AT);
 		if (n > 0)
 			return n;
 		if (!n) /* never from /dev/fuse: a socket's end, in tests */
@@ -101,11 +98,22 @@ static void answer(struct thread *t, int error)
 		answer(t, -EIO);
 }
 
+/* For successors, see thread_populate(). */
+static void note_size(struct uz__fuse_dev *dev, size_t len)
+{
+	_Atomic uint32_t *largest = &dev->fuse->session->largest;
+
+	/* relaxed: a hint; when two threads raise it, either will do. */
+	if (len > atomic_load_explicit(largest, memory_order_relaxed))
+		atomic_store_explicit(largest, (uint32_t)len,
+				      memory_order_relaxed);
+}
+
 static void serve(struct thread *t, size_t len)
 {
-	int ret = uz__fuse_decode(&t->call.msg,
-				  t->buf + UZ_PAGE_SIZE - WRITE_HEAD, len);
+	int ret = uz__fuse_decode(&t->call.msg, t->buf + UZ__FUSE_HEAD_AT, len);
 
+	note_size(t->dev, len);
 	if (ret == -EBADMSG)
 		return;
 	t->call.reply.none = false;
@@ -140,6 +148,43 @@ size_t uz__fuse_dev_bytes(const struct uz__fuse *fuse)
 	       (fuse->proto.io_max ? fuse->proto.io_max : UZ__FUSE_IO_MAX);
 }
 
+/*
+ * The first page is the session's, so that a successor can see which request
+ * the thread had last.
+ */
+static int thread_map(struct thread *t, unsigned int index)
+{
+	const struct uz__fuse *fuse = t->dev->fuse;
+	const off_t head = (off_t)(offsetof(struct uz__fuse_session, heads) +
+				   index * (size_t)UZ_PAGE_SIZE);
+
+	t->buf = mmap(NULL, t->buf_size, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (t->buf == MAP_FAILED)
+		return -ENOMEM;
+	if (mmap(t->buf, UZ_PAGE_SIZE, PROT_READ | PROT_WRITE,
+		 MAP_SHARED | MAP_POPULATE | MAP_FIXED, fuse->session_mem,
+		 head) == MAP_FAILED) {
+		munmap(t->buf, t->buf_size);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/*
+ * The kernel gives up filling a page that is not there when the process is
+ * being killed, and then the client gets an error. So what messages have needed
+ * so far is there before the first one is read.
+ */
+static void thread_populate(struct thread *t)
+{
+	size_t end = atomic_load(&t->dev->fuse->session->largest), at;
+
+	for (at = UZ_PAGE_SIZE; at < t->buf_size && at < end + UZ__FUSE_HEAD_AT;
+	     at += UZ_PAGE_SIZE)
+		*(volatile unsigned char *)(t->buf + at) = 0;
+}
+
 static int thread_create(struct uz__fuse_dev *dev)
 {
 	struct thread *t = &dev->threads[dev->count];
@@ -147,10 +192,10 @@ static int thread_create(struct uz__fuse_dev *dev)
 
 	t->dev = dev;
 	t->buf_size = uz__fuse_dev_bytes(dev->fuse);
-	t->buf = mmap(NULL, t->buf_size, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (t->buf == MAP_FAILED)
-		return -ENOMEM;
+	ret = thread_map(t, dev->count);
+	if (ret)
+		return ret;
+	thread_populate(t);
 	dev->count++;
 	t->call.fuse = dev->fuse;
 	t->call.reply.room = t->buf + UZ_PAGE_SIZE;
@@ -210,8 +255,7 @@ int uz__fuse_dev_greet(struct uz__fuse_dev *dev, int fd, struct uz_err *err)
 					  "FUSE: no greeting from the kernel: "
 					  "%s",
 					  strerror((int)-n));
-		ret = uz__fuse_decode(&t->call.msg,
-				      t->buf + UZ_PAGE_SIZE - WRITE_HEAD,
+		ret = uz__fuse_decode(&t->call.msg, t->buf + UZ__FUSE_HEAD_AT,
 				      (size_t)n);
 		if (!ret && t->call.msg.hdr.opcode != FUSE_INIT)
 			ret = -EPROTO;
@@ -226,6 +270,56 @@ int uz__fuse_dev_greet(struct uz__fuse_dev *dev, int fd, struct uz_err *err)
 				  "(Linux 4.20) is the least that is needed",
 				  in->major, in->minor, FUSE_MAJOR,
 				  FUSE_MINOR_MIN);
+	return 0;
+}
+
+/* To the kernel, that it gives out again what the dead process had. */
+static int ask_again(int fd)
+{
+	const struct fuse_out_header note = {
+		.len = sizeof(note),
+		.error = FUSE_NOTIFY_RESEND,
+	};
+
+	return write(fd, &note, sizeof(note)) < 0 ? -errno : 0;
+}
+
+/*
+ * The last request that each thread of the dead process had: one that was
+ * answered is no longer known, and nothing happens.
+ */
+static void fail_taken(const struct uz__fuse_dev *dev)
+{
+	const struct uz__fuse_session *s = dev->fuse->session;
+	struct fuse_out_header out = { .len = sizeof(out), .error = -EIO };
+	struct fuse_in_header in;
+	unsigned int i;
+
+	for (i = 0; i < UZ__FUSE_HEADS; i++) {
+		memcpy(&in, &s->heads[i][UZ__FUSE_HEAD_AT], sizeof(in));
+		out.unique = in.unique;
+		if (in.unique && write(dev->fd, &out, sizeof(out)) < 0 &&
+		    errno != ENOENT)
+			uz_log(UZ_LOG_WARN, "a request was lost: %s",
+			       strerror(errno));
+	}
+}
+
+int uz__fuse_dev_adopt(struct uz__fuse_dev *dev, int fd, struct uz_err *err)
+{
+	int ret = 0;
+
+	dev->fd = fd;
+	if (uz__fuse_resends(dev->fuse))
+		ret = ask_again(fd);
+	else
+		fail_taken(dev);
+	/* Unmounted meanwhile: the threads will see it. */
+	if (ret && ret != -ENODEV)
+		return uz_err_set(err, ret,
+				  "FUSE: the kernel does not give out again "
+				  "what was under way: %s",
+				  strerror(-ret));
 	return 0;
 }
 

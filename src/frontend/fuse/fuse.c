@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * The life of the FUSE front end: attributes, threads, mount, greeting; then
- * it serves until the kernel ends the connection, whoever unmounted.
+ * The life of the FUSE front end. The supervisor mounts and keeps the session;
+ * a worker sets up attributes and threads, greets the kernel or takes over from
+ * the one before it, and serves until the kernel ends the connection, whoever
+ * unmounted.
  *
  * stop() may come from any thread and more than once, so a lock is around the
  * unmounting; requests are served meanwhile and never take it.
@@ -11,17 +13,50 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <uzram/util/cleanup.h>
 #include <uzram/util/lock.h>
 
 #include "fuse_frontend.h"
-#include "uring_priv.h"
+#include "session_priv.h"
 
 struct uz_frontend {
 	struct uz__fuse fuse;
-	struct uz__fuse_mount mount;
+	int fd;
 	struct uz__fuse_transport transport;
 	struct uz_lock stop_lock;
 };
+
+static int fuse_mount(const struct uz_mount_config *config,
+		      struct uz_session *session, struct uz_err *err)
+{
+	uz_autofree char *dir = realpath(config->dir, NULL);
+	uz_autoclose int mem = -1;
+	int ret;
+
+	if (!dir)
+		return uz_err_set(err, -errno, "%s: %s", config->dir,
+				  strerror(errno));
+	mem = uz__fuse_session_create(dir);
+	if (mem < 0)
+		return uz_err_set(err, mem, "memory of the session: %s",
+				  strerror(-mem));
+	ret = uz__fuse_mount(config, dir, &session->fd, err);
+	if (!ret)
+		session->mem = uz_steal_fd(&mem);
+	return ret;
+}
+
+static void fuse_unmount(struct uz_session *session)
+{
+	struct uz__fuse fuse = { 0 };
+
+	if (!uz__fuse_session_map(&fuse, session->mem, NULL))
+		uz__fuse_mount_end(fuse.session, uz_steal_fd(&session->fd));
+	uz__fuse_session_unmap(&fuse);
+	if (session->fd >= 0)
+		close(uz_steal_fd(&session->fd));
+	close(uz_steal_fd(&session->mem));
+}
 
 static void fuse_resized(void *arg)
 {
@@ -34,15 +69,13 @@ static void fuse_free(struct uz_frontend *fe)
 {
 	if (!fe)
 		return;
-	if (fe->mount.session) {
-		uz__fuse_transport_join(&fe->transport);
-		/* A stop() that made the end come may not have returned yet. */
-		uz_lock_acquire(&fe->stop_lock);
-		uz__fuse_mount_end(&fe->mount);
-		uz_lock_release(&fe->stop_lock);
-	}
+	uz__fuse_transport_join(&fe->transport);
+	/* A stop() that made the end come may not have returned yet. */
+	uz_lock_acquire(&fe->stop_lock);
+	uz_lock_release(&fe->stop_lock);
 	uz__fuse_transport_destroy(&fe->transport);
 	uz_attr_ctx_destroy(fe->fuse.attrs);
+	uz__fuse_session_unmap(&fe->fuse);
 	uz_lock_destroy(&fe->stop_lock);
 	free(fe);
 }
@@ -51,12 +84,36 @@ static int fuse_stop(struct uz_frontend *fe)
 {
 	uz_scoped_acquire(guard, &fe->stop_lock);
 
-	return uz__fuse_unmount(&fe->mount);
+	return uz__fuse_unmount(fe->fuse.session, fe->fd);
 }
 
 static int fuse_wait(struct uz_frontend *fe)
 {
 	return uz__fuse_transport_join(&fe->transport);
+}
+
+/* All but the kernel. */
+static int fuse_create(struct uz_frontend *fe,
+		       const struct uz_frontend_config *config,
+		       struct uz_err *err)
+{
+	int ret = uz__fuse_session_map(&fe->fuse, config->session.mem, err);
+
+	if (ret)
+		return ret;
+	uz__fuse_session_hold(&fe->fuse);
+	ret = uz_attr_ctx_create(&fe->fuse.attrs, config->dev, config->threads,
+				 fuse_resized, fe);
+	if (!ret)
+		uz_attr_set_process(fe->fuse.attrs, config->supervisor,
+				    config->restarts);
+	if (!ret)
+		ret = uz__fuse_transport_create(&fe->transport, &fe->fuse,
+						config);
+	if (ret)
+		return uz_err_set(err, ret, "cannot set up %u threads: %s",
+				  config->threads, strerror(-ret));
+	return 0;
 }
 
 static int fuse_start(const struct uz_frontend_config *config,
@@ -71,36 +128,23 @@ static int fuse_start(const struct uz_frontend_config *config,
 	fe->fuse.dev = config->dev;
 	fe->fuse.uid = geteuid();
 	fe->fuse.gid = getegid();
-	clock_gettime(CLOCK_REALTIME, &fe->fuse.born);
-	ret = uz_attr_ctx_create(&fe->fuse.attrs, config->dev, config->threads,
-				 fuse_resized, fe);
+	fe->fd = config->session.fd;
+	ret = fuse_create(fe, config, err);
+	if (ret) {
+		fuse_free(fe);
+		return ret;
+	}
+	/* From here on there may be threads, which only the end can end. */
+	ret = uz__fuse_transport_start(&fe->transport, fe->fd, err);
 	if (!ret)
-		ret = uz__fuse_transport_create(&fe->transport, &fe->fuse,
-						config);
-	if (ret) {
-		uz_err_set(err, ret, "cannot set up %u threads: %s",
-			   config->threads, strerror(-ret));
-		goto fail;
-	}
-	ret = uz__fuse_mount(&fe->mount, config->dir,
-			     uz_device_name(config->dev), config->foreign, err);
-	if (ret)
-		goto fail;
-	ret = uz__fuse_transport_start(&fe->transport, fe->mount.fd, err);
-	if (ret) {
-		fuse_stop(fe);
-		goto fail;
-	}
-	*out = fe;
-	return 0;
-
-fail:
-	fuse_free(fe);
+		*out = fe;
 	return ret;
 }
 
 const struct uz_frontend_ops uz__fuse_frontend = {
 	.name = "fuse",
+	.mount = fuse_mount,
+	.unmount = fuse_unmount,
 	.start = fuse_start,
 	.wait = fuse_wait,
 	.stop = fuse_stop,

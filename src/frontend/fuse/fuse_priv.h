@@ -9,6 +9,7 @@
 
 #include <uzram/attr.h>
 #include <uzram/device.h>
+#include <uzram/frontend.h>
 
 #include "proto.h"
 
@@ -24,6 +25,7 @@
  *   ops.c                 one function for each opcode
  *   tree.c, block.c, attrfile.c, init.c
  *                         what the files are and do
+ *   session.c             what the next process has to know
  *
  * Only a transport touches the descriptor, and only it knows where messages
  * come from; both serve the same operations.
@@ -107,6 +109,8 @@ struct uz__fuse_proto {
  * @gid:   group of all files
  * @born:  time stamp of all files
  * @proto: set before the first operation but FUSE_INIT
+ * @session:     memory that outlives the process, mapped; see session_priv.h
+ * @session_mem: its memfd
  *
  * Nothing here changes while requests are served.
  */
@@ -117,6 +121,8 @@ struct uz__fuse {
 	gid_t gid;
 	struct timespec born;
 	struct uz__fuse_proto proto;
+	struct uz__fuse_session *session;
+	int session_mem;
 };
 
 /**
@@ -251,40 +257,23 @@ int uz__fuse_attrfile_write(struct uz__fuse_call *call);
 
 /* ---- mount.c ---- */
 
-struct fuse_session;
-
-/**
- * struct uz__fuse_mount - the mount and its descriptor
- * @dir:      where, absolute
- * @session:  libfuse's, for its mount code only
- * @fd:       /dev/fuse; belongs to @session
- * @detached: the mount is out of the tree but still in use
- */
-struct uz__fuse_mount {
-	char *dir;
-	struct fuse_session *session;
-	int fd;
-	bool detached;
-};
-
 /**
  * uz__fuse_mount() - mount on an empty directory
- * @mnt:     filled on success, untouched on failure
- * @dir:     the directory
- * @name:    of the device, shown as the source
- * @foreign: let other users in
- * @err:     why not, and what to do
+ * @config: where, and for whom
+ * @dir:    @config->dir without symbolic links
+ * @fd:     /dev/fuse, set on success
+ * @err:    why not, and what to do
  *
  * Context: one thread at a time.
  * Return:  0 or -errno; -ENODEV without /dev/fuse.
  */
-uz_must_check int uz__fuse_mount(struct uz__fuse_mount *mnt, const char *dir,
-				 const char *name, bool foreign,
-				 struct uz_err *err);
+uz_must_check int uz__fuse_mount(const struct uz_mount_config *config,
+				 const char *dir, int *fd, struct uz_err *err);
 
 /**
  * uz__fuse_unmount() - take it out of the tree
- * @mnt:  from uz__fuse_mount()
+ * @session: of the mount
+ * @fd:      its descriptor
  *
  * Requests have to be served meanwhile.
  *
@@ -292,17 +281,18 @@ uz_must_check int uz__fuse_mount(struct uz__fuse_mount *mnt, const char *dir,
  * Return:  0; -EBUSY it is in use, was detached, and lives until the last user
  *          is gone; other -errno: it is still there.
  */
-int uz__fuse_unmount(struct uz__fuse_mount *mnt);
+int uz__fuse_unmount(struct uz__fuse_session *session, int fd);
 
 /**
  * uz__fuse_mount_end() - close the descriptor
- * @mnt: from uz__fuse_mount(), or all zeroes; all zeroes afterwards
+ * @session: of the mount
+ * @fd:      its descriptor, and no other process has a copy
  *
  * A mount that is still there is detached; its users get errors.
  *
  * Context: no thread reads the descriptor any more.
  */
-void uz__fuse_mount_end(struct uz__fuse_mount *mnt);
+void uz__fuse_mount_end(struct uz__fuse_session *session, int fd);
 
 /* ---- dev.c ---- */
 
@@ -329,7 +319,7 @@ uz_must_check int uz__fuse_thread(pthread_t *id, void *(*main)(void *arg),
  * uz__fuse_dev_create() - what the threads on /dev/fuse need
  * @dev:     set on success, untouched on failure
  * @fuse:    what they work on; borrowed
- * @threads: most that there will be
+ * @threads: most that there will be, at most UZ__FUSE_HEADS
  *
  * Context: any thread.
  * Return:  0, -ENOMEM, or as uz_io_create().
@@ -375,6 +365,29 @@ void uz__fuse_dev_accept(struct uz__fuse_dev *dev);
  * Context: one thread.
  */
 void uz__fuse_dev_refuse(struct uz__fuse_dev *dev);
+
+/**
+ * uz__fuse_dev_adopt() - take a connection over, in place of the greeting
+ * @dev: from uz__fuse_dev_create()
+ * @fd:  /dev/fuse; borrowed until uz__fuse_dev_join(). Another process had it,
+ *       which is no more
+ * @err: why not
+ *
+ * What that process had taken from the kernel and not answered will be read
+ * once more, if the kernel can do that (uz__fuse_resends()), and else is
+ * answered by -EIO.
+ *
+ * Context: one thread, before any thread reads @fd.
+ * Return:  0 or -errno.
+ */
+uz_must_check int uz__fuse_dev_adopt(struct uz__fuse_dev *dev, int fd,
+				     struct uz_err *err);
+
+/* Does the kernel give requests out again that a dead process had? */
+static inline bool uz__fuse_resends(const struct uz__fuse *fuse)
+{
+	return fuse->proto.offered & FUSE_HAS_RESEND;
+}
 
 /**
  * uz__fuse_dev_run() - let threads serve

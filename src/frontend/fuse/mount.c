@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
  * Mounting and unmounting. libfuse3 mounts, because it knows when and how to
- * go through fusermount3 for an ordinary user; of its session we use nothing
- * but the descriptor. What it and fusermount3 say on stderr is caught, since
+ * go through fusermount3 for an ordinary user; of it we keep nothing but the
+ * descriptor. What it and fusermount3 say on stderr is caught, since
  * the reason is nowhere else, and becomes part of our one line.
  *
  * Unmounting is ours, since libfuse closes the descriptor first and then
  * detaches: here the mount is asked to go while it is still being served, and
- * only when it is in use it is detached.
+ * only when it is in use it is detached. That it was is in the session's
+ * memory: a worker that takes over must not unmount what is mounted there next.
  *
  * No locks: the caller sees to it that one thread at a time is here.
  */
@@ -29,7 +30,7 @@
 #include <uzram/util/shm.h>
 #include <uzram/util/spawn.h>
 
-#include "fuse_priv.h"
+#include "session_priv.h"
 
 static int check_device(struct uz_err *err)
 {
@@ -92,57 +93,59 @@ static int why_not(const char *dir, const char *said, struct uz_err *err)
 			  said[0] ? said : "the system refused");
 }
 
-static struct fuse_session *session_mount(const char *dir, const char *name,
-					  bool foreign)
+/* Its descriptor, or -1. */
+static int session_mount(const struct uz_mount_config *config, const char *dir)
 {
 	static const struct fuse_lowlevel_ops ops;
 	char program[] = "uzramd", dash_o[] = "-o", options[256];
 	char *argv[] = { program, dash_o, options, NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(3, argv);
 	struct fuse_session *session;
+	int fd = -1;
 
 	snprintf(options, sizeof(options),
 		 "fsname=%s,subtype=uzram,default_permissions,max_read=%u,"
 		 "nosuid,nodev,noexec%s",
-		 name, UZ__FUSE_IO_MAX, foreign ? ",allow_other" : "");
+		 config->name, UZ__FUSE_IO_MAX,
+		 config->foreign ? ",allow_other" : "");
 	session = fuse_session_new(&args, &ops, sizeof(ops), NULL);
 	fuse_opt_free_args(&args);
-	if (session && fuse_session_mount(session, dir)) {
-		fuse_session_destroy(session);
-		return NULL;
-	}
-	return session;
+	if (!session)
+		return -1;
+	/* It closes its descriptor, but does not unmount. */
+	if (!fuse_session_mount(session, dir))
+		fd = fcntl(fuse_session_fd(session), F_DUPFD_CLOEXEC, 0);
+	fuse_session_destroy(session);
+	return fd;
 }
 
 /*
  * session_mount() with stderr caught: the first line of it. Another thread's
  * stderr is lost meanwhile, but nobody serves yet.
  */
-static struct fuse_session *quiet_mount(const char *dir, const char *name,
-					bool foreign, char *said, size_t size)
+static int quiet_mount(const struct uz_mount_config *config, const char *dir,
+		       char *said, size_t size)
 {
 	uz_autoclose int saved = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
 	uz_autoclose int caught = uz_shm_memfd("uz-mount-stderr");
-	struct fuse_session *session;
 	ssize_t n = 0;
+	int fd;
 
 	if (saved >= 0 && caught >= 0)
 		dup2(caught, STDERR_FILENO);
-	session = session_mount(dir, name, foreign);
+	fd = session_mount(config, dir);
 	if (saved >= 0 && caught >= 0) {
 		dup2(saved, STDERR_FILENO);
 		n = pread(caught, said, size - 1, 0);
 	}
 	said[n > 0 ? n : 0] = 0;
 	said[strcspn(said, "\n")] = 0;
-	return session;
+	return fd;
 }
 
-int uz__fuse_mount(struct uz__fuse_mount *mnt, const char *dir,
-		   const char *name, bool foreign, struct uz_err *err)
+int uz__fuse_mount(const struct uz_mount_config *config, const char *dir,
+		   int *fd, struct uz_err *err)
 {
-	struct fuse_session *session;
-	uz_autofree char *path = NULL;
 	char said[128];
 	int ret;
 
@@ -152,42 +155,32 @@ int uz__fuse_mount(struct uz__fuse_mount *mnt, const char *dir,
 	ret = check_dir(dir, err);
 	if (ret)
 		return ret;
-	path = realpath(dir, NULL);
-	if (!path)
-		return uz_err_set(err, -errno, "%s: %s", dir, strerror(errno));
-	session = quiet_mount(path, name, foreign, said, sizeof(said));
-	if (!session)
-		return why_not(dir, said, err);
-	*mnt = (struct uz__fuse_mount){
-		.dir = uz_steal_ptr(path),
-		.session = session,
-		.fd = fuse_session_fd(session),
-	};
-	fcntl(mnt->fd, F_SETFD, FD_CLOEXEC);
-	return 0;
+	*fd = quiet_mount(config, dir, said, sizeof(said));
+	return *fd < 0 ? why_not(dir, said, err) : 0;
 }
 
-static bool has_ended(const struct uz__fuse_mount *mnt)
+static bool has_ended(int fd)
 {
-	struct pollfd p = { .fd = mnt->fd };
+	struct pollfd p = { .fd = fd };
 
 	return poll(&p, 1, 0) == 1 && (p.revents & POLLERR);
 }
 
-int uz__fuse_unmount(struct uz__fuse_mount *mnt)
+int uz__fuse_unmount(struct uz__fuse_session *session, int fd)
 {
 	int ret;
 
-	if (has_ended(mnt))
+	if (has_ended(fd))
 		return 0;
-	if (mnt->detached)
+	if (atomic_load(&session->detached))
 		return -EBUSY;
-	ret = uz_mountpoint_unmount(mnt->dir, false);
+	ret = uz_mountpoint_unmount(session->dir, false);
 	if (ret == -EBUSY) {
-		ret = uz_mountpoint_unmount(mnt->dir, true);
-		mnt->detached = !ret;
-		if (!ret)
-			ret = has_ended(mnt) ? 0 : -EBUSY;
+		ret = uz_mountpoint_unmount(session->dir, true);
+		if (!ret) {
+			atomic_store(&session->detached, 1);
+			ret = has_ended(fd) ? 0 : -EBUSY;
+		}
 	}
 	/* Somebody else was faster. */
 	if (ret == -EINVAL || ret == -ENOENT)
@@ -195,20 +188,16 @@ int uz__fuse_unmount(struct uz__fuse_mount *mnt)
 	return ret;
 }
 
-void uz__fuse_mount_end(struct uz__fuse_mount *mnt)
+void uz__fuse_mount_end(struct uz__fuse_session *session, int fd)
 {
 	enum uz_mountpoint state;
 
-	if (mnt->session) {
-		/* An aborted connection leaves a dead mount behind. */
-		if (!mnt->detached && !uz_mountpoint_state(mnt->dir, &state) &&
-		    state == UZ_MOUNTPOINT_STALE &&
-		    uz_mountpoint_unmount(mnt->dir, true))
-			uz_log(UZ_LOG_WARN, "%s: a dead mount is left there",
-			       mnt->dir);
-		fuse_session_unmount(mnt->session);
-		fuse_session_destroy(mnt->session);
-	}
-	free(mnt->dir);
-	*mnt = (struct uz__fuse_mount){ 0 };
+	/* The last copy: nobody has to wait for an answer any more. */
+	close(fd);
+	if (!atomic_load(&session->detached) &&
+	    !uz_mountpoint_state(session->dir, &state) &&
+	    state == UZ_MOUNTPOINT_STALE &&
+	    uz_mountpoint_unmount(session->dir, true))
+		uz_log(UZ_LOG_WARN, "%s: a dead mount is left there",
+		       session->dir);
 }

@@ -67,6 +67,7 @@ enum fuse_opcode {
 #define FUSE_MAX_PAGES		  (1ull << 22)
 #define FUSE_INIT_EXT		  (1ull << 30)
 #define FUSE_DIRECT_IO_ALLOW_MMAP (1ull << 36)
+#define FUSE_HAS_RESEND		  (1ull << 39)
 #define FUSE_OVER_IO_URING	  (1ull << 41)
 
 /* struct fuse_open_out: open_flags */
@@ -82,6 +83,7 @@ enum fuse_opcode {
 /* A message of ours that answers nothing: unique 0, this as error. */
 #define FUSE_NOTIFY_INVAL_INODE 2
 #define FUSE_NOTIFY_RETRIEVE	5
+#define FUSE_NOTIFY_RESEND	7
 
 /* In a request's unique: it may have been given to a server before. */
 #define FUSE_UNIQUE_RESEND (1ull << 63)

@@ -5,7 +5,8 @@
  *
  * FUSE_INIT is answered here, since the answer says which it is to be; after
  * it, only registering can still fail. Beside io_uring one thread stays on
- * /dev/fuse: forgets and interrupts arrive there.
+ * /dev/fuse: forgets and interrupts arrive there. A worker that takes over from
+ * one that died finds all that decided.
  *
  * No locks; one thread sets up and ends.
  */
@@ -18,7 +19,7 @@
 #include <uzram/util/size.h>
 
 #include "config.h"
-#include "uring_priv.h"
+#include "session_priv.h"
 
 #define PARAMETER "/sys/module/fuse/parameters/enable_uring"
 
@@ -131,13 +132,15 @@ static void tell(const struct uz__fuse_transport *t)
 		uz_log(UZ_LOG_INFO,
 		       "transport io_uring: %u queues of %u buffers of %u KiB",
 		       plan->queues, plan->depth, plan->payload >> 10);
-		uz_attr_set_transport(t->fuse->attrs, "io_uring", plan->bytes);
+		uz_attr_set_transport(t->fuse->attrs, "io_uring", plan->bytes,
+				      "no");
 		return;
 	}
 	uz_log(UZ_LOG_INFO, "transport fuse: %u threads",
 	       (unsigned int)threads);
 	uz_attr_set_transport(t->fuse->attrs, "fuse",
-			      threads * uz__fuse_dev_bytes(t->fuse));
+			      threads * uz__fuse_dev_bytes(t->fuse),
+			      uz__fuse_resends(t->fuse) ? "yes" : "queued");
 }
 
 static int start_classic(struct uz__fuse_transport *t, struct uz_err *err)
@@ -172,8 +175,7 @@ static int start_uring(struct uz__fuse_transport *t, struct uz_err *err)
 	return ret;
 }
 
-int uz__fuse_transport_start(struct uz__fuse_transport *t, int fd,
-			     struct uz_err *err)
+static int greet(struct uz__fuse_transport *t, int fd, struct uz_err *err)
 {
 	struct uz_err why = { 0 };
 	int ret = uz__fuse_dev_greet(t->dev, fd, err);
@@ -192,7 +194,39 @@ int uz__fuse_transport_start(struct uz__fuse_transport *t, int fd,
 		uz_log(UZ_LOG_NOTICE, "%s", why.text);
 	tell(t);
 	uz__fuse_dev_accept(t->dev);
-	return t->uring ? start_uring(t, err) : start_classic(t, err);
+	ret = t->uring ? start_uring(t, err) : start_classic(t, err);
+	if (!ret)
+		uz__fuse_session_keep(t->fuse,
+				      t->uring ? UZ_TRANSPORT_IO_URING
+					       : UZ_TRANSPORT_FUSE,
+				      t->uring ? &t->plan : NULL);
+	return ret;
+}
+
+/* The kernel knows nothing of the change, and is not asked anything. */
+static int take_over(struct uz__fuse_transport *t, int fd, struct uz_err *err)
+{
+	int ret;
+
+	if (t->fuse->session->transport == UZ_TRANSPORT_IO_URING)
+		return uz_err_set(err, -ENOTSUP,
+				  "requests over io_uring cannot be taken over "
+				  "from a worker that died; use -o "
+				  "transport=fuse");
+	t->dev_fd = fd;
+	ret = uz__fuse_dev_adopt(t->dev, fd, err);
+	if (ret)
+		return ret;
+	tell(t);
+	return start_classic(t, err);
+}
+
+int uz__fuse_transport_start(struct uz__fuse_transport *t, int fd,
+			     struct uz_err *err)
+{
+	return uz__fuse_session_greeted(t->fuse->session)
+		       ? take_over(t, fd, err)
+		       : greet(t, fd, err);
 }
 
 int uz__fuse_transport_join(struct uz__fuse_transport *t)

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The worker: the process that opens the device on the memory that it was
+ * given, and serves. It is a copy of the supervisor, made by fork(), so it has
+ * the configuration and every descriptor; whatever it does or dies of, the
+ * supervisor's are not touched.
+ *
+ * The first one configures the device. Those after it take over what they find
+ * and change nothing: it may have been changed since, through attributes.
+ *
+ * The main thread waits in the front end; signals are taken by a thread of
+ * their own (signal.c). It never outlives the supervisor: nobody would know
+ * that the device is still there.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <uzram/device.h>
+#include <uzram/util/cpus.h>
+#include <uzram/util/log.h>
+#include <uzram/util/size.h>
+#include <uzram/worker.h>
+
+#include "daemon_priv.h"
+
+#define THREADS_MIN 2
+#define THREADS_MAX 64
+
+/*
+ * struct service - what a worker has
+ * @d:         what it was given
+ * @dev:       the device, or NULL
+ * @compactor: works in the background, or NULL
+ * @fe:        the service
+ * @signals:   the thread that ends the service
+ */
+struct service {
+	const struct uz__daemon *d;
+	struct uz_device *dev;
+	struct uz_compactor *compactor;
+	struct uz_frontend *fe;
+	struct uz__signals signals;
+};
+
+static unsigned int service_threads(const struct uz_daemon_config *config)
+{
+	unsigned int n = uz_cpus();
+
+	if (config->threads)
+		return config->threads;
+	if (n < THREADS_MIN)
+		n = THREADS_MIN;
+	return n > THREADS_MAX ? THREADS_MAX : n;
+}
+
+/* With the thread that has received the request, one for each CPU. */
+static unsigned int service_workers(const struct uz_daemon_config *config)
+{
+	return config->workers == UZ_WORKERS_AUTO ? uz_cpus() - 1
+						  : config->workers;
+}
+
+static void service_limit(struct uz_device *dev, uint64_t limit)
+{
+	uint64_t ceiling = uz__ceiling();
+	char text[UZ_SIZE_TEXT];
+
+	uz_device_set_limit(dev, limit);
+	if (!ceiling || (limit && limit <= ceiling))
+		return;
+	uz_size_format(ceiling, text);
+	uz_log(UZ_LOG_NOTICE,
+	       "mem_limit set to %s: more would not fit this cgroup", text);
+}
+
+static void service_compact(struct service *s)
+{
+	int rc = uz_compactor_start(&s->compactor, s->dev);
+
+	if (rc)
+		uz_log(UZ_LOG_WARN,
+		       "no thread for compaction (%s): done only when asked for",
+		       strerror(-rc));
+}
+
+/* What the device keeps by itself. */
+static int service_configure(struct service *s, struct uz_err *err)
+{
+	const struct uz_daemon_config *config = s->d->config;
+	int rc = 0;
+
+	if (*config->codec)
+		rc = uz_device_set_codec(s->dev, config->codec, err);
+	if (!rc && *config->zpool)
+		rc = uz_device_set_zpool(s->dev, config->zpool, err);
+	if (!rc)
+		service_limit(s->dev, config->mem_limit);
+	return rc;
+}
+
+static int service_open(struct service *s, struct uz_err *err)
+{
+	const struct uz_daemon_config *config = s->d->config;
+	const bool first = !s->d->restart.total;
+	int rc = uz_device_open(&s->dev, config->name, &s->d->mem, err);
+
+	if (!rc && first)
+		rc = service_configure(s, err);
+	if (rc)
+		return rc;
+	/* What belongs to a process. */
+	uz_device_set_ceiling(s->dev, uz__ceiling());
+	uz_device_set_workers(s->dev, service_workers(config));
+	if (config->compaction)
+		service_compact(s);
+	if (config->track_age) {
+		rc = uz_device_track_age(s->dev);
+		if (rc)
+			return uz_err_set(err, rc, "ages of pages: %s",
+					  strerror(-rc));
+	}
+	if (first && config->size)
+		rc = uz_device_set_disksize(s->dev, config->size, err);
+	return rc;
+}
+
+static int service_start(struct service *s, struct uz_err *err)
+{
+	const struct uz__daemon *d = s->d;
+	const struct uz_frontend_config fe = {
+		.dev = s->dev,
+		.session = d->session,
+		.threads = service_threads(d->config),
+		.transport = d->config->transport,
+		.buffer_budget = d->config->buffer_budget,
+		.supervisor = d->pid,
+		.restarts = d->restart.total,
+	};
+	int rc = d->ops->start(&fe, &s->fe, err);
+
+	if (rc)
+		return rc;
+	s->signals.ops = d->ops;
+	s->signals.fe = s->fe;
+	s->signals.fs = d->fs;
+	s->signals.report = d->report;
+	rc = uz__signals_start(&s->signals);
+	if (rc)
+		return uz_err_set(err, rc, "thread for signals: %s",
+				  strerror(-rc));
+	return 0;
+}
+
+static int service_wait(struct service *s, struct uz_err *err)
+{
+	int rc;
+
+	uz__report(s->d->report, UZ__REPORT_SERVES, 0, "%s", "");
+	rc = s->d->ops->wait(s->fe);
+	uz__signals_end(&s->signals);
+	uz__report(s->d->report, UZ__REPORT_MANAGER, 0, "STOPPING=1");
+	if (rc)
+		uz_err_set(err, rc, "service of %s broke: %s", s->d->place.path,
+			   strerror(-rc));
+	s->d->ops->free(s->fe);
+	uz_compactor_stop(s->compactor);
+	uz_device_close(s->dev);
+	return rc;
+}
+
+/* What the supervisor alone may hold. */
+static void become_worker(const struct uz__daemon *d)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != d->pid) /* it was too late for that */
+		_exit(1);
+	/* A terminal's signals come by way of the supervisor. */
+	setpgid(0, 0);
+	prctl(PR_SET_NAME, "uzramd-worker");
+	if (d->place.parent >= 0)
+		close(d->place.parent);
+	close(d->place.fd);
+	if (d->config->ready_fd >= 0)
+		close(d->config->ready_fd);
+}
+
+void uz__serve(const struct uz__daemon *d)
+{
+	struct service s = { .d = d };
+	struct uz_err err = { 0 };
+	int rc;
+
+	become_worker(d);
+	rc = service_open(&s, &err);
+	if (!rc)
+		rc = service_start(&s, &err);
+	if (!rc)
+		rc = service_wait(&s, &err);
+	/* Threads may be left after a failure; they end here. */
+	if (rc)
+		uz__report(d->report, UZ__REPORT_FAILED, rc, "%s", err.text);
+	_exit(!!rc);
+}

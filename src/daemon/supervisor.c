@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The supervisor: starts the worker, waits, and starts another when it died.
+ * It holds what must not die with a worker: the memory of the device, the
+ * memory of the session and the connection to the kernel.
+ *
+ * One thread. From the first worker on it neither allocates nor opens anything,
+ * so that it needs neither memory nor the files of this program when it is
+ * wanted; a worker is a fork() for the same reason. Everything that it waits
+ * for arrives at two descriptors: signals, and reports of the worker.
+ *
+ * No worker is started before the one before it is gone with all its threads
+ * (waitpid(2) tells so): two at a time would destroy the device.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <uzram/util/cleanup.h>
+#include <uzram/util/log.h>
+
+#include "daemon_priv.h"
+
+#define NS_PER_MS 1000000ull
+
+/*
+ * struct supervisor - what it knows
+ * @d:       what it gives to workers
+ * @signals: signalfd
+ * @reports: of workers, the end to read
+ * @worker:  the process, or 0
+ * @asked:   the signal that asked for the end, or 0; each worker is told
+ * @served:  this worker has served since then, ms; 0: not yet
+ * @next:    when to start another one, ms; while there is none
+ * @failure: of this worker; @failure.rc is 0 if it has said nothing
+ * @cores:   where the kernel puts cores
+ */
+struct supervisor {
+	struct uz__daemon *d;
+	int signals;
+	int reports;
+	pid_t worker;
+	int asked;
+	uint64_t served;
+	uint64_t next;
+	struct uz__report failure;
+	char cores[128];
+};
+
+/* More than zero. */
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / NS_PER_MS + 1;
+}
+
+/* After a failure, which s->failure tells, it is as one that died. */
+static int start_worker(struct supervisor *s)
+{
+	s->served = 0;
+	s->failure.rc = 0;
+	s->worker = fork();
+	if (!s->worker) {
+		close(s->signals);
+		close(s->reports);
+		uz__serve(s->d);
+	}
+	if (s->worker < 0) {
+		s->failure.rc = -errno;
+		snprintf(s->failure.text, sizeof(s->failure.text),
+			 "cannot start a worker: %s", strerror(errno));
+		return -1;
+	}
+	/* It has inherited that they are blocked, so it cannot miss it. */
+	if (s->asked)
+		kill(s->worker, s->asked);
+	return 0;
+}
+
+static void worker_serves(struct supervisor *s)
+{
+	struct uz__daemon *d = s->d;
+
+	s->served = now_ms();
+	if (d->served) {
+		uz__notify_manager("STATUS=Serving %s, restarted %u times",
+				   d->place.path, d->restart.total);
+		return;
+	}
+	d->served = true;
+	uz__place_settled(&d->place);
+	uz_log(UZ_LOG_INFO, "serving %s", d->place.path);
+	uz__notify_manager("READY=1\nSTATUS=Serving %s", d->place.path);
+	uz__notify_starter(d->config->ready_fd, "READY");
+}
+
+static void take_reports(struct supervisor *s)
+{
+	struct uz__report report;
+
+	while (read(s->reports, &report, sizeof(report)) == sizeof(report)) {
+		switch (report.kind) {
+		case UZ__REPORT_SERVES:
+			worker_serves(s);
+			break;
+		case UZ__REPORT_MANAGER:
+			uz__notify_manager("%s", report.text);
+			break;
+		case UZ__REPORT_FAILED:
+			s->failure = report;
+			break;
+		}
+	}
+}
+
+/* A failure that the next worker would meet as well. */
+static bool is_final(const struct supervisor *s)
+{
+	return !s->d->served || s->served || s->failure.rc == -EUCLEAN ||
+	       s->failure.rc == -ENOTSUP;
+}
+
+static void why_died(const struct supervisor *s, int status, char *text,
+		     size_t size)
+{
+	if (s->failure.rc)
+		snprintf(text, size, "%.200s", s->failure.text);
+	else if (WIFEXITED(status))
+		snprintf(text, size, "ended with status %d",
+			 WEXITSTATUS(status));
+	else if (WCOREDUMP(status))
+		snprintf(text, size,
+			 "killed by signal %d (%s), its core is where "
+			 "kernel.core_pattern says: %s",
+			 WTERMSIG(status), strsignal(WTERMSIG(status)),
+			 s->cores);
+	else
+		snprintf(text, size, "killed by signal %d (%s)",
+			 WTERMSIG(status), strsignal(WTERMSIG(status)));
+}
+
+/*
+ * It is gone: 0 when another one is to come, 1 when that was the orderly end,
+ * or -errno.
+ */
+static int worker_ended(struct supervisor *s, int status, struct uz_err *err)
+{
+	char why[UZ_ERR_TEXT];
+	pid_t was = s->worker;
+	uint64_t now = now_ms();
+	int pause;
+
+	s->worker = 0;
+	take_reports(s);
+	if (WIFEXITED(status) && !WEXITSTATUS(status))
+		return 1;
+	if (s->failure.rc && is_final(s))
+		return uz_err_set(err, s->failure.rc, "%s", s->failure.text);
+	why_died(s, status, why, sizeof(why));
+	if (!s->d->served)
+		return uz_err_set(err, -EIO, "worker did not come up: %s", why);
+	pause = uz__restart_pause(&s->d->restart,
+				  s->served ? now - s->served : 0);
+	if (pause < 0)
+		return uz_err_set(err, -EIO,
+				  "worker died %d times in a row without "
+				  "serving; the device is gone: %s",
+				  UZ__RESTART_VAIN, why);
+	s->next = now + (unsigned int)pause;
+	uz_log(UZ_LOG_WARN, "worker %d died, another takes over: %s", (int)was,
+	       why);
+	return 0;
+}
+
+static void take_signals(struct supervisor *s)
+{
+	struct signalfd_siginfo info;
+
+	while (read(s->signals, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGCHLD)
+			continue;
+		s->asked = (int)info.ssi_signo;
+		if (s->worker)
+			kill(s->worker, s->asked);
+	}
+}
+
+static int supervise(struct supervisor *s, struct uz_err *err)
+{
+	struct pollfd fds[2] = {
+		{ .fd = s->signals, .events = POLLIN },
+		{ .fd = s->reports, .events = POLLIN },
+	};
+	int status, rc;
+
+	for (;;) {
+		uint64_t now = now_ms();
+
+		if (!s->worker && now >= s->next && start_worker(s)) {
+			rc = worker_ended(s, W_EXITCODE(1, 0), err);
+			if (rc)
+				return rc;
+			continue;
+		}
+		poll(fds, 2, s->worker ? -1 : (int)(s->next - now));
+		take_signals(s);
+		take_reports(s);
+		if (s->worker && waitpid(s->worker, &status, WNOHANG) > 0) {
+			rc = worker_ended(s, status, err);
+			if (rc)
+				return rc;
+		}
+	}
+}
+
+static int open_signals(void)
+{
+	sigset_t set;
+	int fd;
+
+	uz__signals_set(&set);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return fd < 0 ? -errno : fd;
+}
+
+static void read_core_pattern(char *text, size_t size)
+{
+	uz_autoclose int fd =
+		open("/proc/sys/kernel/core_pattern", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, text, size - 1);
+
+	text[n > 0 ? n : 0] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+}
+
+int uz__supervise(struct uz__daemon *d, struct uz_err *err)
+{
+	struct supervisor s = { .d = d };
+	uz_autoclose int signals = open_signals();
+	uz_autoclose int reports = -1;
+	uz_autoclose int report = -1;
+	int fds[2], rc;
+
+	if (signals < 0 || pipe2(fds, O_CLOEXEC))
+		return uz_err_set(err, -errno, "cannot watch a worker: %s",
+				  strerror(errno));
+	s.signals = signals;
+	s.reports = reports = fds[0];
+	d->report = report = fds[1];
+	fcntl(reports, F_SETFL, O_NONBLOCK);
+	read_core_pattern(s.cores, sizeof(s.cores));
+	rc = supervise(&s, err);
+	return rc > 0 ? 0 : rc;
+}
