@@ -240,6 +240,51 @@ void *uz_pool_bytes(struct uz_pool *pool, uz_ref_t ref);
 void uz_pool_free(struct uz_pool *pool, uz_ref_t ref);
 
 /**
+ * uz_pool_spans() - can an object lie there at all?
+ * @pool: the pool
+ * @ref:  any value
+ * @size: bytes, at least 1
+ *
+ * For whoever has a ref from a word that may be damaged: only what passes may
+ * be mapped. Whether there is such an object is not looked at.
+ *
+ * Context: any thread; takes no lock.
+ * Return:  true when it begins within the arena and, where objects' bytes lie
+ *          in a row, ends there as well.
+ */
+bool uz_pool_spans(const struct uz_pool *pool, uz_ref_t ref, uint32_t size);
+
+/**
+ * uz_pool_holds() - does this very object lie there?
+ * @pool:  the pool
+ * @ref:   any value
+ * @size:  any value; as given to uz_pool_alloc(), or another of its class
+ * @owner: as given to uz_pool_alloc()
+ *
+ * Context: any thread; takes the class lock for a moment.
+ * Return:  true when it does, and was not freed.
+ */
+bool uz_pool_holds(struct uz_pool *pool, uz_ref_t ref, uint32_t size,
+		   uint32_t owner);
+
+/**
+ * uz_pool_free_if() - free an object if it is what the owner thinks it is
+ * @pool:  the pool
+ * @ref:   any value, otherwise as for uz_pool_free()
+ * @size:  any value; as given to uz_pool_alloc(), or another of its class
+ * @owner: as given to uz_pool_alloc()
+ *
+ * As uz_pool_free(), for whoever has @ref from a word that may be damaged.
+ * All is compared before anything is changed.
+ *
+ * Context: as uz_pool_free().
+ * Return:  true if it was freed; false when no such object lies there, or it
+ *          was freed before: nothing has changed.
+ */
+bool uz_pool_free_if(struct uz_pool *pool, uz_ref_t ref, uint32_t size,
+		     uint32_t owner);
+
+/**
  * struct uz_map - a pin on the place of one object
  * @bytes: the object's first byte; meaningful once the owner's word was read
  *         again and still names the object. NULL unless UZ_POOL_LINEAR
@@ -262,7 +307,8 @@ struct uz_map {
 /**
  * uz_pool_map_by() - pin an object's place
  * @pool: the pool
- * @ref:  the object, from a word that may have changed meanwhile
+ * @ref:  the object, from a word that may have changed meanwhile; if the word
+ *        may be damaged, uz_pool_spans() was asked
  * @map:  filled
  * @who:  the function that maps, for messages about maps that are misused; a
  *        string that lives as long as the program
@@ -294,7 +340,9 @@ void uz_pool_map_by(struct uz_pool *pool, uz_ref_t ref, struct uz_map *map,
  *
  * Context: any thread; sleeps for nothing.
  * Return:  @len bytes in a row: the object's own, valid until
- *          uz_pool_unmap(), or @copy, filled.
+ *          uz_pool_unmap(), or @copy, filled. NULL: no object of so many
+ *          bytes lies there, so the owner's word is damaged. Where bytes lie
+ *          in a row this is not noticed: the answer is then what lies there.
  */
 const void *uz_pool_view(struct uz_pool *pool, const struct uz_map *map,
 			 uint32_t len, void *copy);

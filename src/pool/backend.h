@@ -25,10 +25,12 @@
  * @adopt_object: see uz_pool_adopt_object()
  * @adopt_end:    see uz_pool_adopt_end()
  * @alloc:        see uz_pool_alloc()
- * @free:         see uz_pool_free()
+ * @free:         see uz_pool_free_if(); with a @size of 0 see uz_pool_free()
+ * @holds:        see uz_pool_holds(); @ref and @size are within their ranges
  * @map:          see uz_pool_map(); @ref and @bytes of the map are set already
  * @unmap:        see uz_pool_unmap()
- * @read:         copy from a mapped object; NULL if linear
+ * @read:         copy from a mapped object, false if no object of so many bytes
+ *                lies there; NULL if linear
  * @write:        copy into an object of the caller's; NULL if linear
  * @class_size:   see uz_pool_class_size()
  * @trim:         see uz_pool_trim()
@@ -49,10 +51,13 @@ struct uz__backend {
 	int (*adopt_end)(struct uz_pool *pool);
 	int (*alloc)(struct uz_pool *pool, uint32_t size, uint32_t owner,
 		     unsigned int flags, uz_ref_t *ref);
-	void (*free)(struct uz_pool *pool, uz_ref_t ref);
+	bool (*free)(struct uz_pool *pool, uz_ref_t ref, uint32_t size,
+		     uint32_t owner);
+	bool (*holds)(struct uz_pool *pool, uz_ref_t ref, uint32_t size,
+		      uint32_t owner);
 	void (*map)(struct uz_pool *pool, struct uz_map *map);
 	void (*unmap)(struct uz_pool *pool, const struct uz_map *map);
-	void (*read)(struct uz_pool *pool, uz_ref_t ref, void *buf,
+	bool (*read)(struct uz_pool *pool, uz_ref_t ref, void *buf,
 		     uint32_t len);
 	void (*write)(struct uz_pool *pool, uz_ref_t ref, uint32_t at,
 		      const void *src, uint32_t len);

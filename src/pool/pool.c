@@ -159,7 +159,37 @@ int uz_pool_alloc(struct uz_pool *pool, uint32_t size, uint32_t owner,
 void uz_pool_free(struct uz_pool *pool, uz_ref_t ref)
 {
 	uz_delay(UZ_DELAY_EXCHANGED);
-	pool->backend->free(pool, ref);
+	pool->backend->free(pool, ref, 0, 0);
+}
+
+bool uz_pool_spans(const struct uz_pool *pool, uz_ref_t ref, uint32_t size)
+{
+	uint64_t end = pool->config.arena_size / UZ_REF_UNIT;
+	uint32_t more = pool->backend->caps & UZ_POOL_LINEAR ? size - 1 : 0;
+
+	return ref < end && more / UZ_REF_UNIT < end - ref;
+}
+
+static bool possible(const struct uz_pool *pool, uz_ref_t ref, uint32_t size)
+{
+	return uz_likely(size && size <= UZ_POOL_MAX_OBJECT &&
+			 uz_pool_spans(pool, ref, size));
+}
+
+bool uz_pool_holds(struct uz_pool *pool, uz_ref_t ref, uint32_t size,
+		   uint32_t owner)
+{
+	return possible(pool, ref, size) &&
+	       pool->backend->holds(pool, ref, size, owner);
+}
+
+bool uz_pool_free_if(struct uz_pool *pool, uz_ref_t ref, uint32_t size,
+		     uint32_t owner)
+{
+	if (!possible(pool, ref, size))
+		return false;
+	uz_delay(UZ_DELAY_EXCHANGED);
+	return pool->backend->free(pool, ref, size, owner);
 }
 
 void *uz_pool_bytes(struct uz_pool *pool, uz_ref_t ref)
@@ -199,8 +229,7 @@ const void *uz_pool_view(struct uz_pool *pool, const struct uz_map *map,
 {
 	if (map->bytes)
 		return map->bytes;
-	pool->backend->read(pool, map->ref, copy, len);
-	return copy;
+	return pool->backend->read(pool, map->ref, copy, len) ? copy : NULL;
 }
 
 void uz_pool_unmap_by(struct uz_pool *pool, const struct uz_map *map,

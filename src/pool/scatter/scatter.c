@@ -181,7 +181,39 @@ static int scatter_alloc(struct uz_pool *base, uint32_t size, uint32_t owner,
 	return ret;
 }
 
-static void scatter_free(struct uz_pool *base, uz_ref_t ref)
+/*
+ * How many fragments the object has that begins there; 0 if none does, which
+ * only a damaged word of the owner's can bring about. The lock is held.
+ */
+static unsigned int object_frags(const struct uz__scatter *pool, uz_ref_t ref)
+{
+	uint64_t head = ref / (UZ__FRAG_SIZE / UZ_REF_UNIT);
+
+	if (ref % (UZ__FRAG_SIZE / UZ_REF_UNIT) ||
+	    head >= (uint64_t)pool->nr_pages * UZ__FRAG_IN_PAGE ||
+	    pool->frags[head].state != UZ__FRAG_HEAD)
+		return 0;
+	return pool->frags[head].nr;
+}
+
+static bool is_object(const struct uz__scatter *pool, uz_ref_t ref,
+		      uint32_t size, uint32_t owner)
+{
+	return object_frags(pool, ref) == uz__frags_of(size) &&
+	       pool->frags[uz__ref_frag(ref)].owner == owner;
+}
+
+static bool scatter_holds(struct uz_pool *base, uz_ref_t ref, uint32_t size,
+			  uint32_t owner)
+{
+	struct uz__scatter *pool = uz__scatter(base);
+	uz_scoped_acquire(guard, &pool->lock);
+
+	return is_object(pool, ref, size, owner);
+}
+
+static bool scatter_free(struct uz_pool *base, uz_ref_t ref, uint32_t size,
+			 uint32_t owner)
 {
 	struct uz__scatter *pool = uz__scatter(base);
 	uint32_t frag = uz__ref_frag(ref), next, page;
@@ -189,10 +221,10 @@ static void scatter_free(struct uz_pool *base, uz_ref_t ref)
 	unsigned int nr = 0;
 
 	uz_lock_acquire(&pool->lock);
-	/* Only a damaged word of the owner's can name anything else. */
-	if (pool->frags[frag].state != UZ__FRAG_HEAD) {
+	if (size ? !is_object(pool, ref, size, owner)
+		 : !object_frags(pool, ref)) {
 		uz_lock_release(&pool->lock);
-		return;
+		return false;
 	}
 	pool->objects--;
 	for (; frag != UZ__FRAG_NONE; frag = next) {
@@ -206,6 +238,7 @@ static void scatter_free(struct uz_pool *base, uz_ref_t ref)
 	}
 	uz_lock_release(&pool->lock);
 	uz__scatter_drop(pool, emptied, nr);
+	return true;
 }
 
 static void scatter_map(struct uz_pool *base, struct uz_map *map)
@@ -220,19 +253,22 @@ static void scatter_unmap(struct uz_pool *base, const struct uz_map *map)
 	uz_lock_release(&uz__scatter(base)->lock);
 }
 
-static void scatter_read(struct uz_pool *base, uz_ref_t ref, void *buf,
+static bool scatter_read(struct uz_pool *base, uz_ref_t ref, void *buf,
 			 uint32_t len)
 {
 	struct uz__scatter *pool = uz__scatter(base);
 	uint32_t frag = uz__ref_frag(ref), part;
 	char *to = buf;
 
+	if (object_frags(pool, ref) < uz__frags_of(len))
+		return false;
 	for (; len; frag = pool->frags[frag].next) {
 		part = len < UZ__FRAG_BYTES ? len : UZ__FRAG_BYTES;
 		memcpy(to, uz__frag_at(pool, frag) + UZ__FRAG_LINK, part);
 		to += part;
 		len -= part;
 	}
+	return true;
 }
 
 static void scatter_write(struct uz_pool *base, uz_ref_t ref, uint32_t at,
@@ -340,6 +376,7 @@ const struct uz__backend uz__scatter_backend = {
 	.adopt_end = uz__scatter_adopt_end,
 	.alloc = scatter_alloc,
 	.free = scatter_free,
+	.holds = scatter_holds,
 	.map = scatter_map,
 	.unmap = scatter_unmap,
 	.read = scatter_read,

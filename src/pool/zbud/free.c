@@ -8,7 +8,10 @@
 
 #include "zbud_priv.h"
 
-/* The place of a live object; the pool's lock is held. */
+/*
+ * The place of a live object, or NULL: only a damaged word of the owner's can
+ * name what is none. The pool's lock is held.
+ */
 static struct uz__bud_place *find_place(struct uz__bud_page *p, uz_ref_t ref)
 {
 	unsigned int chunk = (unsigned int)(ref * UZ_REF_UNIT % UZ_PAGE_SIZE /
@@ -31,7 +34,26 @@ static void defer(struct uz__bud *pool, uint32_t page,
 	uz__bud_drain(pool, page);
 }
 
-void uz__bud_free(struct uz_pool *base, uz_ref_t ref)
+static bool is_object(const struct uz__bud_place *place, uz_ref_t ref,
+		      uint32_t size, uint32_t owner)
+{
+	return !(ref * UZ_REF_UNIT % UZ__BUD_CHUNK) &&
+	       place->chunks == uz__bud_chunks(size) && place->owner == owner;
+}
+
+bool uz__bud_holds(struct uz_pool *base, uz_ref_t ref, uint32_t size,
+		   uint32_t owner)
+{
+	struct uz__bud *pool = uz__bud(base);
+	uz_scoped_acquire(guard, &pool->lock);
+	const struct uz__bud_place *place =
+		find_place(&pool->pages[uz__bud_ref_page(ref)], ref);
+
+	return place && is_object(place, ref, size, owner);
+}
+
+bool uz__bud_free(struct uz_pool *base, uz_ref_t ref, uint32_t size,
+		  uint32_t owner)
 {
 	struct uz__bud *pool = uz__bud(base);
 	uint32_t page = uz__bud_ref_page(ref);
@@ -41,7 +63,12 @@ void uz__bud_free(struct uz_pool *base, uz_ref_t ref)
 
 	uz_lock_acquire(&pool->lock);
 	place = find_place(p, ref);
-	assert(place);
+	assert(place || size);
+	if (uz_unlikely(!place ||
+			(size && !is_object(place, ref, size, owner)))) {
+		uz_lock_release(&pool->lock);
+		return false;
+	}
 	if (uz_likely(!uz__pin_held(&p->pins)))
 		uz__bud_put(pool, page, place);
 	else
@@ -51,6 +78,7 @@ void uz__bud_free(struct uz_pool *base, uz_ref_t ref)
 	uz_lock_release(&pool->lock);
 	if (uz_unlikely(shrink))
 		uz__bud_shrink(pool);
+	return true;
 }
 
 void uz__bud_map(struct uz_pool *base, struct uz_map *map)

@@ -68,7 +68,50 @@ void uz__free_tell(struct uz__zs *pool, bool fragmented)
 		pool->base.fragmented(pool->base.arg);
 }
 
-void uz__zs_free(struct uz_pool *base, uz_ref_t ref)
+static bool listed(const struct uz__zspage *z, uint16_t at, unsigned int index)
+{
+	while (at != UZ__NO_INDEX && at != index)
+		at = (uint16_t)z->block->owner[at];
+	return at == index;
+}
+
+/*
+ * Is this a live object of that size and owner? The class's lock is held. The
+ * owner of an object that is freed but deferred was overwritten by the link of
+ * its list; a page's number may look the same if it is as small as a link.
+ */
+static bool is_object(const struct uz__zs *pool, const struct uz__zspage *z,
+		      uz_ref_t ref, uint32_t size, uint32_t owner)
+{
+	unsigned int class = uz__class_number(pool, size);
+	const struct uz__class *c = &pool->classes[class];
+	uint32_t offset = uz__ref_offset(pool, ref);
+	unsigned int index = offset / c->size;
+
+	/* relaxed: changes to and from this class need the lock. */
+	if (atomic_load_explicit(&z->class, memory_order_relaxed) != class ||
+	    index * c->size != offset || index >= c->objects ||
+	    !(z->block->used[index / 64] & UINT64_C(1) << index % 64) ||
+	    z->block->owner[index] != owner)
+		return false;
+	return owner > UZ__NO_INDEX || !z->nr_deferred ||
+	       (!listed(z, z->waiting, index) &&
+		!listed(z, z->following, index));
+}
+
+bool uz__zs_holds(struct uz_pool *base, uz_ref_t ref, uint32_t size,
+		  uint32_t owner)
+{
+	struct uz__zs *pool = uz__zs(base);
+	unsigned int class = uz__class_number(pool, size);
+	uz_scoped_acquire(guard, &pool->classes[class].lock);
+
+	return is_object(pool, &pool->zspages[uz__ref_window(pool, ref)], ref,
+			 size, owner);
+}
+
+bool uz__zs_free(struct uz_pool *base, uz_ref_t ref, uint32_t size,
+		 uint32_t owner)
 {
 	struct uz__zs *pool = uz__zs(base);
 	struct uz__zspage *z = &pool->zspages[uz__ref_window(pool, ref)];
@@ -80,10 +123,18 @@ void uz__zs_free(struct uz_pool *base, uz_ref_t ref)
 	struct uz__block *block;
 	bool fragmented;
 
-	/* Nothing lies there: only a damaged word of the owner's can name it. */
-	if (uz_unlikely(!class))
-		return;
+	/*
+	 * Nothing lies there, or what is not ours: only a damaged word of the
+	 * owner's can name it.
+	 */
+	if (uz_unlikely(!class ||
+			(size && class != uz__class_number(pool, size))))
+		return false;
 	uz_lock_acquire(&c->lock);
+	if (uz_unlikely(size && !is_object(pool, z, ref, size, owner))) {
+		uz_lock_release(&c->lock);
+		return false;
+	}
 	uz__free_place(c, z, index);
 	block = uz__zspage_settle(pool, c, z);
 	fragmented = uz__class_turned(c);
@@ -91,4 +142,5 @@ void uz__zs_free(struct uz_pool *base, uz_ref_t ref)
 	if (uz_unlikely(block))
 		uz__zspage_retire(pool, z, block);
 	uz__free_tell(pool, fragmented);
+	return true;
 }

@@ -111,6 +111,7 @@ const struct uz__backend uz__zsmalloc = {
 	.adopt_end = uz__zs_adopt_end,
 	.alloc = uz__zs_alloc,
 	.free = uz__zs_free,
+	.holds = uz__zs_holds,
 	.map = uz__zs_map,
 	.unmap = uz__zs_unmap,
 	.class_size = uz__zs_class_size,

@@ -434,7 +434,10 @@ int uz__zs_adopt_object(struct uz_pool *base, uz_ref_t ref, uint32_t size,
 int uz__zs_adopt_end(struct uz_pool *base);
 int uz__zs_alloc(struct uz_pool *base, uint32_t size, uint32_t owner,
 		 unsigned int flags, uz_ref_t *ref);
-void uz__zs_free(struct uz_pool *base, uz_ref_t ref);
+bool uz__zs_holds(struct uz_pool *base, uz_ref_t ref, uint32_t size,
+		  uint32_t owner);
+bool uz__zs_free(struct uz_pool *base, uz_ref_t ref, uint32_t size,
+		 uint32_t owner);
 void uz__zs_map(struct uz_pool *base, struct uz_map *map);
 void uz__zs_unmap(struct uz_pool *base, const struct uz_map *map);
 uint32_t uz__zs_class_size(const struct uz_pool *base, uint32_t size);
