@@ -49,7 +49,7 @@ struct uz_attr {
 /**
  * uz_attr_ctx_create() - attributes of a device
  * @ctx:     set on success, untouched on failure
- * @dev:     borrowed
+ * @dev:     borrowed; told uz_device_on_damage(), so nobody uses it yet
  * @streams: threads that serve requests
  * @resized: called after the disksize changed, never under a lock of this
  *           layer; NULL for none

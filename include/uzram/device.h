@@ -5,6 +5,7 @@
 #include <uzram/compress.h>
 #include <uzram/device/backing.h>
 #include <uzram/device/codecs.h>
+#include <uzram/device/damage.h>
 #include <uzram/device/idle.h>
 #include <uzram/pool.h>
 #include <uzram/table.h>
@@ -70,8 +71,10 @@ void uz_device_mem_close(struct uz_device_mem *mem);
  * @err:  the reason; may be NULL
  *
  * Adoption believes the superblock and the table and rebuilds everything else
- * from them. Pages whose slot is damaged are not dropped silently: adoption
- * fails.
+ * from them. A page whose slot is damaged is lost: it is counted among the
+ * checksum_errors, reads as -EIO until it is written as a whole, and nothing
+ * else is the worse for it. Slots that are sound but contradict each other or
+ * the arena are no single damage: adoption fails.
  *
  * Context: any thread; nobody else may have these memfds open as a device.
  * Return:  0; -EUCLEAN the memory contradicts itself; -ENOTSUP it is of
@@ -451,7 +454,7 @@ void uz_device_on_fragmented(struct uz_device *dev, void (*fn)(void *arg),
  * @bytes_read:        bytes asked for by reads
  * @bytes_written:     bytes given by writes
  * @limit_rejections:  stores refused because of mem_limit or lack of memory
- * @checksum_errors:   objects whose bytes were not what was stored
+ * @checksum_errors:   damaged slots and objects that were met
  * @retries:           partial stores and loads begun again because the slot
  *                     changed
  * @workers:           page workers that there are

@@ -20,13 +20,18 @@
  * 4       incompressible: every codec was tried
  * 5-7     codec: index into the superblock's list of codecs
  * 8-20    size: bytes of payload, 1 ... 4096
- * 21-22   zero, for later
+ * 21      check: makes the number of bits that are set even
+ * 22      one
  * 23-63   ref
  * ======= ================================================================
  *
- * A same-filled slot uses bits 3-4 for the form of its repeated word and bits
- * 8-63 for its value. An all-zero word is an empty slot: a page never stored,
- * or dropped.
+ * A same-filled slot uses bits 3-4 for the form of its repeated word, bit 5 for
+ * the check, bits 6-7 are ones, and bits 8-63 hold its value. An all-zero word
+ * is an empty slot: a page never stored, or dropped.
+ *
+ * So every slot has an even number of bits set, and if it is not empty, four or
+ * more: a word of which any one bit was flipped is no slot (uz_slot_valid()),
+ * and what was empty differs from what was not.
  */
 
 typedef uint64_t uz_slot_t;
@@ -53,6 +58,8 @@ enum uz_slot_kind {
 
 #define UZ_SLOT_IDLE	       (UINT64_C(1) << 3)
 #define UZ_SLOT_INCOMPRESSIBLE (UINT64_C(1) << 4)
+#define UZ_SLOT_CHECK	       (UINT64_C(1) << 21)
+#define UZ_SLOT_ONE	       (UINT64_C(1) << 22)
 #define UZ_SLOT_CODECS	       8
 
 static inline enum uz_slot_kind uz_slot_kind(uz_slot_t w)
@@ -94,21 +101,33 @@ static inline bool uz_slot_is_compressed(uz_slot_t w)
 /* Do both words name the same object, whatever their flags? */
 static inline bool uz_slot_same_place(uz_slot_t a, uz_slot_t b)
 {
-	return !((a ^ b) & ~(UZ_SLOT_IDLE | UZ_SLOT_INCOMPRESSIBLE));
+	return !((a ^ b) &
+		 ~(UZ_SLOT_IDLE | UZ_SLOT_INCOMPRESSIBLE | UZ_SLOT_CHECK));
+}
+
+/* A word that is not same-filled, with its check bit made right. */
+static inline uz_slot_t uz_slot_seal(uz_slot_t w)
+{
+	w &= ~UZ_SLOT_CHECK;
+	return __builtin_parityll(w) ? w | UZ_SLOT_CHECK : w;
 }
 
 static inline uz_slot_t uz_slot_make(enum uz_slot_kind kind, unsigned int codec,
 				     uint32_t size, uz_ref_t ref)
 {
-	return (uint64_t)kind | (uint64_t)codec << 5 | (uint64_t)size << 8 |
-	       ref << 23;
+	return uz_slot_seal((uint64_t)kind | (uint64_t)codec << 5 |
+			    (uint64_t)size << 8 | UZ_SLOT_ONE | ref << 23);
 }
 
-/* The same object with flags set and cleared; for kinds that have flags. */
+/*
+ * The word of the same object with other flags: of UZ_SLOT_IDLE and
+ * UZ_SLOT_INCOMPRESSIBLE, those in @set are set and those in @clear are not.
+ * For a slot that is valid and neither empty nor same-filled.
+ */
 static inline uz_slot_t uz_slot_flags(uz_slot_t w, uz_slot_t set,
 				      uz_slot_t clear)
 {
-	return (w & ~clear) | set;
+	return uz_slot_seal((w & ~clear) | set);
 }
 
 /*
@@ -117,23 +136,24 @@ static inline uz_slot_t uz_slot_flags(uz_slot_t w, uz_slot_t set,
  */
 static inline uz_slot_t uz_slot_to_backing(uz_slot_t w, uz_ref_t ref)
 {
-	return uz_slot_make(UZ_SLOT_BACKED, uz_slot_codec(w), uz_slot_size(w),
-			    ref) |
-	       (w & UZ_SLOT_INCOMPRESSIBLE);
+	return uz_slot_flags(uz_slot_make(UZ_SLOT_BACKED, uz_slot_codec(w),
+					  uz_slot_size(w), ref),
+			     w & UZ_SLOT_INCOMPRESSIBLE, 0);
 }
 
 static inline uz_slot_t uz_slot_from_backing(uz_slot_t w, uz_ref_t ref)
 {
-	return uz_slot_make(uz_slot_size(w) == UZ_PAGE_SIZE ? UZ_SLOT_RAW
-							    : UZ_SLOT_OBJECT,
-			    uz_slot_codec(w), uz_slot_size(w), ref) |
-	       (w & UZ_SLOT_INCOMPRESSIBLE);
+	return uz_slot_flags(
+		uz_slot_make(uz_slot_size(w) == UZ_PAGE_SIZE ? UZ_SLOT_RAW
+							     : UZ_SLOT_OBJECT,
+			     uz_slot_codec(w), uz_slot_size(w), ref),
+		w & UZ_SLOT_INCOMPRESSIBLE, 0);
 }
 
 /* The word of the same object, flags included, at another place. */
 static inline uz_slot_t uz_slot_move(uz_slot_t w, uz_ref_t ref)
 {
-	return (w & ((UINT64_C(1) << 23) - 1)) | ref << 23;
+	return uz_slot_seal((w & ((UINT64_C(1) << 23) - 1)) | ref << 23);
 }
 
 /**
@@ -162,8 +182,8 @@ uint64_t uz_slot_same_value(uz_slot_t slot);
  * uz_slot_valid() - could this word be a slot at all?
  * @slot: any 64 bits
  *
- * Kind known, unused bits zero, size within its kind's range. Says nothing of
- * the ref.
+ * Kind known, check bit right, size within its kind's range. Says nothing of
+ * the ref. Never true of a slot of which one bit was flipped.
  *
  * Context: any thread.
  * Return:  true if so.

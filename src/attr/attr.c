@@ -6,12 +6,14 @@
  * the front end when the disksize has changed.
  *
  * Locks: store_lock around a store; text_lock, inside it or alone, for the
- * copy of a line. A show takes neither but last_error's, so statistics can be
- * read however long a store takes. resized() is called under no lock.
+ * copy of a line, also by whoever reads a damaged page. A show takes neither
+ * but last_error's, so statistics can be read however long a store takes.
+ * resized() is called under no lock.
  *
  * The layer knows nothing of files, offsets or FUSE.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,11 +68,25 @@ static const struct uz_attr attrs[] = {
 	  uz__attr_zpool_show, NULL },
 	{ "pool_stat", 0444, "a table of what its size classes hold",
 	  uz__attr_pool_stat_show, NULL },
-	{ "last_error", 0444, "why the last write to an attribute was refused",
+	{ "last_error", 0444,
+	  "why the last write to an attribute was refused, or which page was "
+	  "found damaged, whichever came last",
 	  uz__attr_last_error_show, NULL },
 	{ "pid", 0444, "process that keeps the device and takes signals",
 	  uz__attr_pid_show, NULL },
 };
+
+/* The device met a page that is not what was stored; inside a request. */
+static void keep_damage(void *arg, uint64_t index, const char *why)
+{
+	struct uz_attr_ctx *ctx = arg;
+	uz_scoped_acquire(guard, &ctx->text_lock);
+
+	snprintf(ctx->last_error, sizeof(ctx->last_error),
+		 "block: page %" PRIu64
+		 ": %s; reading it fails until all of it is written\n",
+		 index, why);
+}
 
 int uz_attr_ctx_create(struct uz_attr_ctx **ctx, struct uz_device *dev,
 		       unsigned int streams, void (*resized)(void *arg),
@@ -87,6 +103,7 @@ int uz_attr_ctx_create(struct uz_attr_ctx **ctx, struct uz_device *dev,
 	c->supervisor = getpid();
 	uz_lock_init(&c->store_lock, UZ_LOCK_ATTR);
 	uz_lock_init(&c->text_lock, UZ_LOCK_LEAF);
+	uz_device_on_damage(dev, keep_damage, c);
 	*ctx = c;
 	return 0;
 }
@@ -112,6 +129,7 @@ void uz_attr_ctx_destroy(struct uz_attr_ctx *ctx)
 {
 	if (!ctx)
 		return;
+	uz_device_on_damage(ctx->dev, NULL, NULL);
 	uz_lock_destroy(&ctx->text_lock);
 	uz_lock_destroy(&ctx->store_lock);
 	free(ctx);

@@ -35,7 +35,8 @@ struct uz__attr_place {
  * @places:       where readers of block_state have got to
  * @next_place:   which of them is forgotten next
  * @survives:     what becomes of requests when this process dies; or NULL
- * @last_error:   the last refusal, one line with its line feed, or ""
+ * @last_error:   the last refusal or damaged page, one line with its line feed,
+ *                or ""
  */
 struct uz_attr_ctx {
 	struct uz_device *dev;

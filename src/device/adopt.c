@@ -13,12 +13,17 @@
  * it that a slot names is held again. One that cannot be opened, or is shorter
  * than it was, makes errors of reading, and is no reason to lose the rest.
  *
- * Nothing here is trusted: a slot that makes no sense ends the adoption, with
- * the memory untouched, for a person to look at.
+ * Nothing here is trusted. A word that is no slot costs its page: it is
+ * replaced by one that names nothing and is no slot either, so that the page
+ * is not mistaken for an empty one, and its object is free as any that is in
+ * no slot. A slot that is one but contradicts others or the arena ends the
+ * adoption, with the memory untouched, for a person to look at.
  */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <uzram/util/log.h>
 
 #include "device_priv.h"
 
@@ -43,6 +48,21 @@ static int adopt_damaged(struct uz_device *dev, uint64_t index, uz_slot_t w,
 		dev->name, (unsigned long long)index, (unsigned long long)w);
 }
 
+/*
+ * A page that memory has lost. Its slot must not come to name, by one more
+ * flip or by undoing the one that happened, an object that is there no more.
+ */
+static void adopt_lost(struct uz_device *dev, uint64_t index, uz_slot_t w)
+{
+	uz_log(UZ_LOG_ERR,
+	       "%s: page %llu is lost: its slot %#llx is damaged; reading it fails until it is written",
+	       dev->name, (unsigned long long)index, (unsigned long long)w);
+	uz_table_exchange(dev->table, index, UZ__SLOT_LOST);
+	/* relaxed: there are no other threads yet */
+	atomic_fetch_add_explicit(&dev->ctl->counters[0].checksum_errors, 1,
+				  memory_order_relaxed);
+}
+
 static int adopt_slot(struct uz_device *dev, uint64_t index, uz_slot_t w,
 		      struct uz_err *err)
 {
@@ -50,8 +70,12 @@ static int adopt_slot(struct uz_device *dev, uint64_t index, uz_slot_t w,
 	uint64_t since = all->huge_pages_since;
 	int ret;
 
-	if (!uz_slot_valid(w) ||
-	    (uz_slot_is_compressed(w) && !dev->codecs[uz_slot_codec(w)].ops))
+	if (!uz_slot_valid(w)) {
+		if (w != UZ__SLOT_LOST)
+			adopt_lost(dev, index, w);
+		return 0;
+	}
+	if (uz_slot_is_compressed(w) && !dev->codecs[uz_slot_codec(w)].ops)
 		return adopt_damaged(dev, index, w, err);
 	if (uz_slot_in_pool(w)) {
 		ret = uz_pool_adopt_object(dev->pool, uz_slot_ref(w),

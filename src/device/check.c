@@ -35,17 +35,16 @@ struct checking {
 static bool object_intact(struct checking *c, uz_slot_t w, uint64_t index)
 {
 	struct uz_pool *pool = c->dev->pool;
+	const void *bytes;
 	struct uz_map map;
 	bool intact;
 
 	if (!uz_slot_valid(w))
 		return false;
 	uz_pool_map(pool, uz_slot_ref(w), &map);
-	intact = uz__object_intact(
-		w,
-		uz_pool_view(pool, &map, uz__object_bytes(uz_slot_size(w)),
-			     c->copy),
-		index);
+	bytes = uz_pool_view(pool, &map, uz__object_bytes(uz_slot_size(w)),
+			     c->copy);
+	intact = bytes && uz__object_intact(w, bytes, index);
 	uz_pool_unmap(pool, &map);
 	return intact;
 }

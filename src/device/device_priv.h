@@ -204,6 +204,8 @@ struct uz__ctl {
  * @resets:    how many there were; changed while nobody is in the gate
  * @fragmented: whom each pool tells that compaction is worth while
  * @arg:       handed to @fragmented
+ * @damaged:   whom to tell of pages that are not what was stored
+ * @damaged_arg: handed to @damaged
  * @ios:       contexts of all threads; the index plus one is the counter slot
  * @holders:   opens of the block file
  * @crew:      page workers
@@ -235,6 +237,8 @@ struct uz_device {
 	uint64_t resets;
 	void (*fragmented)(void *arg);
 	void *arg;
+	void (*damaged)(void *arg, uint64_t index, const char *why);
+	void *damaged_arg;
 	struct uz_io *ios[UZ_IO_MAX];
 	_Atomic unsigned int holders;
 	struct uz__crew *crew;
@@ -374,7 +378,8 @@ void uz__io_drop_contexts(struct uz_device *dev);
 /**
  * struct uz__pinned - a slot read in such a way that what it names stays
  * @slot:   the word
- * @bytes:  the slot's object, or a copy of it in io->local; NULL without one
+ * @bytes:  the slot's object, or a copy of it in io->local; NULL without one,
+ *          or when the page is damaged
  * @mapped: @map is held
  * @held:   the slot's piece of the store is held; it was not read yet
  * @map:    pin on the slot's object
@@ -465,15 +470,13 @@ static inline uint32_t uz__object_bytes(uint32_t size)
 	return size + UZ__SUM_SIZE;
 }
 
-/*
- * Can the slot's object lie within the arena? All of it, where its bytes lie
- * in a row; elsewhere the pool knows where the rest is.
- */
-static inline bool uz__slot_in_arena(const struct uz_device *dev, uz_slot_t w)
+/* Is it a slot, and may what it names be mapped? */
+static inline bool uz__slot_sound(const struct uz_device *dev, uz_slot_t w)
 {
-	uint32_t more = dev->direct ? uz__object_bytes(uz_slot_size(w)) - 1 : 0;
-
-	return uz_slot_ref(w) + more / UZ_REF_UNIT < dev->ref_end;
+	return uz_slot_valid(w) &&
+	       (!uz_slot_in_pool(w) ||
+		uz_pool_spans(dev->pool, uz_slot_ref(w),
+			      uz__object_bytes(uz_slot_size(w))));
 }
 
 /* ---- backed.c ---- */
@@ -494,6 +497,18 @@ void uz__backed_promote(struct uz_io *io, uint64_t index,
 void uz__backing_reset(struct uz_device *dev);
 void uz__backing_adopt(struct uz_device *dev);
 int uz__backing_check(struct uz_device *dev, struct uz_err *err);
+
+/* ---- damage.c ---- */
+
+#define UZ__DAMAGED_SLOT   "its slot is damaged"
+#define UZ__DAMAGED_OBJECT "the checksum of what is stored is wrong"
+
+/* In the place of a damaged slot that was adopted: names nothing, is none. */
+#define UZ__SLOT_LOST UINT64_C(7)
+
+int uz__damaged(struct uz_io *io, uint64_t index, const char *why);
+uz_slot_t uz__slot_before(struct uz_io *io, uint64_t index, uz_slot_t w,
+			  uz_slot_t now);
 
 /* ---- stat.c ---- */
 

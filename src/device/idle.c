@@ -118,7 +118,8 @@ static void set_idle(struct uz_table *table, uint64_t index, bool idle)
 
 	do {
 		w = uz_table_load(table, index);
-		if (!can_be_idle(w))
+		/* What is damaged must not come out with its check right. */
+		if (!can_be_idle(w) || !uz_slot_valid(w))
 			return;
 		want = idle ? uz_slot_flags(w, UZ_SLOT_IDLE, 0)
 			    : uz_slot_flags(w, 0, UZ_SLOT_IDLE);

@@ -4,9 +4,10 @@
  * bytes of an object that nobody else can see yet.
  *
  * An object is its payload followed by a checksum of four bytes: the low half
- * of XXH3 over the payload, mixed with the page's index, so that an object
- * that belongs to another page is as wrong as a damaged one. The checksum
- * lies in the object, not beside it: one exchange of the slot publishes both.
+ * of XXH3 over the payload, mixed with the page's index and what the slot
+ * says it is, so that an object that belongs to another page, or is taken for
+ * what it is not, is as wrong as a damaged one. The checksum lies in the
+ * object, not beside it: one exchange of the slot publishes both.
  */
 #include <errno.h>
 #include <string.h>
@@ -25,6 +26,15 @@ uint32_t uz__object_sum(const void *payload, uint32_t size, uint64_t index)
 	/* An odd multiplier, so that every index changes the sum. */
 	return (uint32_t)uz__sum(payload, size) ^
 	       (uint32_t)index * UINT32_C(0x9e3779b1);
+}
+
+/*
+ * Likewise for what the slot says the payload is. The same in the pool and on
+ * the backing store; whether it is raw follows from its size.
+ */
+static uint32_t meaning_sum(enum uz_slot_kind kind, unsigned int codec)
+{
+	return (codec << 1 | (kind == UZ_SLOT_SAME_OBJ)) * UINT32_C(0x85ebca6b);
 }
 
 void uz__page_fill(void *page, uint64_t word)
@@ -99,7 +109,8 @@ uz_slot_t uz__object_place(struct uz_device *dev, const struct uz__encoded *e,
 		uz_slot_same(e->word, &slot);
 		return slot;
 	}
-	sum = uz__object_sum(e->payload, e->size, index);
+	sum = uz__object_sum(e->payload, e->size, index) ^
+	      meaning_sum(e->kind, e->codec);
 	uz_pool_write(dev->pool, ref, 0, e->payload, e->size);
 	uz_pool_write(dev->pool, ref, e->size, &sum, sizeof(sum));
 	return uz_slot_make(e->kind, e->codec, e->size, ref);
@@ -111,7 +122,8 @@ bool uz__object_intact(uz_slot_t slot, const void *bytes, uint64_t index)
 	uint32_t sum;
 
 	memcpy(&sum, (const unsigned char *)bytes + size, sizeof(sum));
-	return sum == uz__object_sum(bytes, size, index);
+	return sum == (uz__object_sum(bytes, size, index) ^
+		       meaning_sum(uz_slot_kind(slot), uz_slot_codec(slot)));
 }
 
 static int object_expand(struct uz_io *io, uz_slot_t slot, const void *bytes,
@@ -144,7 +156,7 @@ static int object_expand(struct uz_io *io, uz_slot_t slot, const void *bytes,
 /**
  * uz__object_decode() - the page back from its object
  * @io:    this thread's context
- * @slot:  names the object
+ * @slot:  names the object; valid
  * @bytes: the object, mapped
  * @index: the page it must belong to
  * @page:  UZ_PAGE_SIZE bytes
@@ -154,17 +166,14 @@ static int object_expand(struct uz_io *io, uz_slot_t slot, const void *bytes,
  * (uz_codec_decompress()), and nobody sees the page before the answer.
  *
  * Context: the thread of @io.
- * Return:  0 or -EIO; then @page is undefined.
+ * Return:  0 or -EIO; then @page is undefined, and the damage was counted.
  */
 int uz__object_decode(struct uz_io *io, uz_slot_t slot, const void *bytes,
 		      uint64_t index, void *page)
 {
-	int err = -EIO;
+	int err = object_expand(io, slot, bytes, page);
 
-	if (uz_likely(uz_slot_valid(slot)))
-		err = object_expand(io, slot, bytes, page);
 	if (uz_likely(!err && uz__object_intact(slot, bytes, index)))
 		return 0;
-	uz__count(io, checksum_errors, 1);
-	return -EIO;
+	return uz__damaged(io, index, UZ__DAMAGED_OBJECT);
 }

@@ -88,16 +88,22 @@ int uz_page_load(struct uz_io *io, uint64_t index, void *buf)
 	return 0;
 }
 
-/* The word was taken out of its slot by this thread: free what it names. */
-static void page_release(struct uz_io *io, uz_slot_t old)
+/*
+ * The word was taken out of its slot by this thread, for @slot: free what it
+ * names, or named before it was damaged.
+ */
+static void page_release(struct uz_io *io, uint64_t index, uz_slot_t old,
+			 uz_slot_t slot)
 {
+	if (uz_unlikely(!uz_slot_valid(old)))
+		old = uz__slot_before(io, index, old, slot);
 	uz__stat_slot(io->cnt, old, -1);
 	if (uz_unlikely(uz_slot_kind(old) == UZ_SLOT_BACKED))
 		uz__backed_free(io->dev, old);
-	/* What a damaged slot names is not the pool's to free. */
-	if (uz_slot_in_pool(old) && uz_slot_valid(old) &&
-	    uz__slot_in_arena(io->dev, old))
-		uz_pool_free(io->dev->pool, uz_slot_ref(old));
+	if (uz_slot_in_pool(old) && uz_likely(uz_slot_valid(old)))
+		uz_pool_free_if(io->dev->pool, uz_slot_ref(old),
+				uz__object_bytes(uz_slot_size(old)),
+				(uint32_t)index);
 }
 
 /* Room for an encoded page, filled; *slot is ready to be published. */
@@ -146,9 +152,13 @@ static void page_unplace(struct uz_io *io, uz_slot_t slot)
 }
 
 /* Does the new object fit where the old one is given up? */
-static bool page_shrinks(const struct uz_device *dev, uz_slot_t old,
+static bool page_shrinks(struct uz_io *io, uint64_t index, uz_slot_t old,
 			 const struct uz__encoded *e)
 {
+	const struct uz_device *dev = io->dev;
+
+	if (uz_unlikely(!uz_slot_valid(old)))
+		old = uz__slot_before(io, index, old, 0);
 	/* A damaged slot may claim any size. */
 	return uz_slot_in_pool(old) && uz_slot_valid(old) &&
 	       uz_pool_class_size(dev->pool, uz__object_bytes(e->size)) <=
@@ -193,7 +203,7 @@ static int page_swap(struct uz_io *io, uint64_t index,
 
 	err = reclaim ? page_place_reclaim(io, index, e, &slot)
 		      : uz__page_place(io, index, e, 0, &slot);
-	over = err == -ENOSPC && page_shrinks(dev, old, e);
+	over = err == -ENOSPC && page_shrinks(io, index, old, e);
 	before = uz_pool_used_bytes(dev->pool);
 	if (over)
 		err = uz__page_place(io, index, e, UZ_POOL_OVER_LIMIT, &slot);
@@ -207,7 +217,7 @@ static int page_swap(struct uz_io *io, uint64_t index,
 	}
 	uz__unpin(io, p);
 	uz__stat_slot(io->cnt, slot, 1);
-	page_release(io, old);
+	page_release(io, index, old, slot);
 	if (over)
 		page_return(io, before);
 	return 0;
@@ -224,8 +234,9 @@ static int page_store_at_limit(struct uz_io *io, uint64_t index,
 	int err;
 
 	do {
+		/* What is damaged is replaced as well. */
 		err = uz__pin(io, index, &p);
-		if (!err)
+		if (!err || err == -EIO)
 			err = page_swap(io, index, e, &p, false);
 		uz__unpin(io, &p);
 	} while (err == -EAGAIN);
@@ -254,7 +265,7 @@ int uz_page_store(struct uz_io *io, uint64_t index, const void *buf)
 		uz__snapshot_keep(io, index);
 		old = uz_table_exchange(io->dev->table, index, slot);
 		uz__stat_slot(io->cnt, slot, 1);
-		page_release(io, old);
+		page_release(io, index, old, slot);
 		uz__page_used(io, index);
 		return 0;
 	}
@@ -301,5 +312,5 @@ void uz_page_drop(struct uz_io *io, uint64_t index)
 	if (!uz_table_load(table, index))
 		return;
 	uz__snapshot_keep(io, index);
-	page_release(io, uz_table_exchange(table, index, 0));
+	page_release(io, index, uz_table_exchange(table, index, 0), 0);
 }

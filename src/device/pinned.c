@@ -23,7 +23,8 @@
  * somebody else's until it is let go, so the same holds as for a pin, and a
  * swap is one of words. It is read later, and only by who wants its bytes.
  *
- * A slot of another kind needs nothing: its word is all of its contents.
+ * A slot of another kind needs nothing: its word is all of its contents. Nor
+ * does a damaged one: it names nothing, and once taken out never comes back.
  */
 #include <errno.h>
 #include <string.h>
@@ -37,7 +38,8 @@ void uz__slot_prefetch(const struct uz_device *dev, uz_slot_t slot)
 {
 	const char *at, *end;
 
-	if (!uz_slot_in_pool(slot) || !uz__slot_in_arena(dev, slot))
+	/* Of a damaged slot anything may be asked for: it is no more than that. */
+	if (!uz_slot_in_pool(slot) || uz_slot_ref(slot) >= dev->ref_end)
 		return;
 	at = uz_pool_bytes(dev->pool, uz_slot_ref(slot));
 	if (!at)
@@ -48,23 +50,25 @@ void uz__slot_prefetch(const struct uz_device *dev, uz_slot_t slot)
 	__builtin_prefetch(end); /* the checksum */
 }
 
-/* A damaged slot may claim any size: then nothing is copied, or compared. */
-static uint32_t copy_len(uz_slot_t slot)
+/* The object of a mapped slot is copied and the map dropped. False: none. */
+static bool copy_object(struct uz_io *io, struct uz__pinned *p)
 {
-	return uz_slot_valid(slot) ? uz__object_bytes(uz_slot_size(slot)) : 0;
-}
-
-/* The object of a mapped slot is copied and the map dropped. */
-static void copy_object(struct uz_io *io, struct uz__pinned *p)
-{
-	uint32_t len = copy_len(p->slot);
+	uint32_t len = uz__object_bytes(uz_slot_size(p->slot));
 	const void *bytes =
 		uz_pool_view(io->dev->pool, &p->map, len, io->local);
 
-	if (bytes != io->local)
+	if (bytes && bytes != io->local)
 		memcpy(io->local, bytes, len);
 	uz_pool_unmap(io->dev->pool, &p->map);
-	p->bytes = io->local;
+	p->bytes = bytes ? io->local : NULL;
+	return bytes;
+}
+
+/* Does a slot that is read again still name what was mapped? */
+static bool pin_holds(uz_slot_t slot, uz_slot_t again)
+{
+	return uz_likely(slot == again) ||
+	       (uz_slot_same_place(slot, again) && uz_slot_valid(again));
 }
 
 /*
@@ -85,7 +89,7 @@ static bool pin_backed(struct uz_io *io, uint64_t index, struct uz__pinned *p,
 		return false;
 	uz_delay(UZ_DELAY_PINNED);
 	again = uz_table_load(io->dev->table, index);
-	if (uz_slot_same_place(p->slot, again)) {
+	if (pin_holds(p->slot, again)) {
 		p->slot = again;
 		p->held = true;
 		return false;
@@ -103,8 +107,8 @@ static bool pin_backed(struct uz_io *io, uint64_t index, struct uz__pinned *p,
  * @p:     filled
  *
  * Context: the thread of @io; one at a time, until uz__unpin().
- * Return:  0; -EIO the slot points outside the arena or the store, which only
- *          damage can do, or the store is not there.
+ * Return:  0; -EIO the slot is damaged, which is counted and told of, or the
+ *          store is not there; @p may be swapped and unpinned all the same.
  */
 int uz__pin(struct uz_io *io, uint64_t index, struct uz__pinned *p)
 {
@@ -119,29 +123,30 @@ int uz__pin(struct uz_io *io, uint64_t index, struct uz__pinned *p)
 	/* The pin is a locked instruction: no later load may overtake it. */
 	uz__slot_prefetch(dev, p->slot);
 	for (;;) {
+		if (uz_unlikely(!uz__slot_sound(dev, p->slot)))
+			return uz__damaged(io, index, UZ__DAMAGED_SLOT);
 		if (uz_unlikely(!uz_slot_in_pool(p->slot))) {
 			if (!pin_backed(io, index, p, &err))
 				return err;
 			continue;
 		}
-		if (uz_unlikely(!uz__slot_in_arena(dev, p->slot)))
-			return -EIO;
 		uz_pool_map(dev->pool, uz_slot_ref(p->slot), &p->map);
 		again = uz_table_load(dev->table, index);
-		if (uz_likely(uz_slot_same_place(p->slot, again))) {
-			p->slot = again;
-			if (uz_likely(dev->direct)) {
-				p->bytes = p->map.bytes;
-				p->mapped = true;
-			} else {
-				copy_object(io, p);
-			}
-			return 0;
-		}
+		if (uz_likely(pin_holds(p->slot, again)))
+			break;
 		uz_pool_unmap(dev->pool, &p->map);
 		p->slot = again;
 		uz__count(io, retries, 1);
 	}
+	p->slot = again;
+	if (uz_likely(dev->direct)) {
+		p->bytes = p->map.bytes;
+		p->mapped = true;
+		return 0;
+	}
+	if (uz_likely(copy_object(io, p)))
+		return 0;
+	return uz__damaged(io, index, UZ__DAMAGED_SLOT);
 }
 
 void uz__unpin(struct uz_io *io, struct uz__pinned *p)
@@ -169,14 +174,17 @@ bool uz__copied_swap(struct uz_io *io, uint64_t index, uz_slot_t old,
 		     const void *copy, uz_slot_t slot)
 {
 	struct uz_device *dev = io->dev;
-	uint32_t len = copy_len(old);
+	uint32_t len = uz__object_bytes(uz_slot_size(old));
+	const void *bytes;
 	struct uz_map map;
 	bool swapped = false;
 
 	uz_pool_map(dev->pool, uz_slot_ref(old), &map);
-	if (uz_table_load(dev->table, index) == old &&
-	    !memcmp(uz_pool_view(dev->pool, &map, len, io->again), copy, len))
-		swapped = uz_table_swap(dev->table, index, old, slot);
+	if (uz_table_load(dev->table, index) == old) {
+		bytes = uz_pool_view(dev->pool, &map, len, io->again);
+		if (bytes && !memcmp(bytes, copy, len))
+			swapped = uz_table_swap(dev->table, index, old, slot);
+	}
 	uz_pool_unmap(dev->pool, &map);
 	return swapped;
 }
@@ -194,7 +202,7 @@ bool uz__copied_swap(struct uz_io *io, uint64_t index, uz_slot_t old,
 bool uz__pin_swap(struct uz_io *io, uint64_t index, const struct uz__pinned *p,
 		  uz_slot_t slot)
 {
-	if (uz_likely(io->dev->direct) || !uz_slot_in_pool(p->slot))
+	if (uz_likely(io->dev->direct) || !p->bytes)
 		return uz_table_swap(io->dev->table, index, p->slot, slot);
 	return uz__copied_swap(io, index, p->slot, io->local, slot);
 }

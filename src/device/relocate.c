@@ -44,7 +44,7 @@ bool uz__relocate(void *arg, uint32_t owner, uz_ref_t from, uz_ref_t to)
 		}
 		w = uz_table_load(dev->table, owner);
 		/* Only flags differ: it is the object that was copied. */
-		if (!uz_slot_same_place(old, w))
+		if (!uz_slot_same_place(old, w) || !uz_slot_valid(w))
 			return false;
 		old = w;
 	}

@@ -168,18 +168,18 @@ static int copy_slot(struct uz_device *dev, uint64_t index, uz_slot_t *slot,
 				return err;
 			continue;
 		}
-		if (!uz_slot_valid(w) || !uz__slot_in_arena(dev, w))
+		if (!uz__slot_sound(dev, w))
 			return -EIO;
 		uz_pool_map(dev->pool, uz_slot_ref(w), &map);
 		again = uz_table_load(dev->table, index);
 		if (uz_likely(uz_slot_same_place(w, again))) {
 			bytes = uz_pool_view(dev->pool, &map, copy_bytes(w),
 					     to);
-			if (bytes != to)
+			if (bytes && bytes != to)
 				memcpy(to, bytes, copy_bytes(w));
 			uz_pool_unmap(dev->pool, &map);
 			*slot = w;
-			return 0;
+			return bytes ? 0 : -EIO;
 		}
 		uz_pool_unmap(dev->pool, &map);
 		w = again;

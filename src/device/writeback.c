@@ -263,7 +263,7 @@ static void batch_add(struct uz_writeback *wb, uint64_t index, uz_slot_t w)
 	uint64_t at = b->run.block * UZ_BLOCK_SIZE + b->bytes;
 	void *base;
 
-	if (!uz__slot_in_arena(wb->dev, w))
+	if (!uz__slot_sound(wb->dev, w))
 		return;
 	uz_pool_map(pool, uz_slot_ref(w), &p->map);
 	if (uz_table_load(wb->dev->table, index) != w) {
@@ -277,10 +277,12 @@ static void batch_add(struct uz_writeback *wb, uint64_t index, uz_slot_t w)
 
 		base = b->copy + b->bytes;
 		from = uz_pool_view(pool, &p->map, bytes, base);
-		if (from != base)
+		if (from && from != base)
 			memcpy(base, from, bytes);
 		memset((char *)base + bytes, 0, length - bytes);
 		uz_pool_unmap(pool, &p->map);
+		if (!from)
+			return;
 	}
 	p->old = w;
 	p->slot = uz_slot_to_backing(w, at / UZ_REF_UNIT);

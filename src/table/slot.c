@@ -6,6 +6,9 @@
  * A same-filled page repeats one word of 64 bits, and the slot has 56 to
  * spare. Three forms hold nearly every word that real memory repeats; the
  * device keeps the rest in an object of eight bytes.
+ *
+ * The check is one bit of parity over the whole word, wherever it lies: a flip
+ * in the kind, which moves it, makes the number of set bits odd as any other.
  */
 #include <uzram/table.h>
 
@@ -17,14 +20,16 @@ enum same_form {
 
 #define SAME_FORM_SHIFT	 3
 #define SAME_FORM_MASK	 (UINT64_C(3) << SAME_FORM_SHIFT)
-#define SAME_UNUSED_MASK (UINT64_C(7) << 5)
+#define SAME_CHECK	 (UINT64_C(1) << 5)
+#define SAME_ONES	 (UINT64_C(3) << 6)
 #define SAME_VALUE_SHIFT 8
-#define SLOT_UNUSED_MASK (UINT64_C(3) << 21)
 
 static uz_slot_t same_slot(enum same_form form, uint64_t value)
 {
-	return UZ_SLOT_SAME | (uint64_t)form << SAME_FORM_SHIFT |
-	       value << SAME_VALUE_SHIFT;
+	uz_slot_t slot = UZ_SLOT_SAME | (uint64_t)form << SAME_FORM_SHIFT |
+			 SAME_ONES | value << SAME_VALUE_SHIFT;
+
+	return __builtin_parityll(slot) ? slot | SAME_CHECK : slot;
 }
 
 /* An arithmetic shift of a signed value, which gcc and clang both define. */
@@ -65,29 +70,31 @@ static bool same_valid(uz_slot_t slot)
 {
 	uint64_t form = (slot & SAME_FORM_MASK) >> SAME_FORM_SHIFT;
 
-	if (slot & SAME_UNUSED_MASK || form > SAME_HIGH)
+	if ((slot & SAME_ONES) != SAME_ONES || form > SAME_HIGH)
 		return false;
 	return form != SAME_TWICE || !(slot >> (SAME_VALUE_SHIFT + 32));
 }
 
 bool uz_slot_valid(uz_slot_t slot)
 {
+	if (__builtin_parityll(slot))
+		return false;
 	switch (uz_slot_kind(slot)) {
 	case UZ_SLOT_EMPTY:
 		return !slot;
 	case UZ_SLOT_SAME:
 		return same_valid(slot);
 	case UZ_SLOT_SAME_OBJ:
-		return !(slot & SLOT_UNUSED_MASK) && !uz_slot_codec(slot) &&
+		return (slot & UZ_SLOT_ONE) && !uz_slot_codec(slot) &&
 		       uz_slot_size(slot) == sizeof(uint64_t);
 	case UZ_SLOT_OBJECT:
-		return !(slot & SLOT_UNUSED_MASK) && uz_slot_size(slot) &&
+		return (slot & UZ_SLOT_ONE) && uz_slot_size(slot) &&
 		       uz_slot_size(slot) < UZ_PAGE_SIZE;
 	case UZ_SLOT_RAW:
-		return !(slot & SLOT_UNUSED_MASK) && !uz_slot_codec(slot) &&
+		return (slot & UZ_SLOT_ONE) && !uz_slot_codec(slot) &&
 		       uz_slot_size(slot) == UZ_PAGE_SIZE;
 	case UZ_SLOT_BACKED:
-		return !(slot & SLOT_UNUSED_MASK) && uz_slot_size(slot) &&
+		return (slot & UZ_SLOT_ONE) && uz_slot_size(slot) &&
 		       uz_slot_size(slot) <= UZ_PAGE_SIZE &&
 		       (uz_slot_size(slot) < UZ_PAGE_SIZE ||
 			!uz_slot_codec(slot));

@@ -37,6 +37,10 @@ int __wrap_uz_pool_alloc(struct uz_pool *pool, uint32_t size, uint32_t owner,
 			 unsigned int flags, uz_ref_t *ref);
 void __real_uz_pool_free(struct uz_pool *pool, uz_ref_t ref);
 void __wrap_uz_pool_free(struct uz_pool *pool, uz_ref_t ref);
+bool __real_uz_pool_free_if(struct uz_pool *pool, uz_ref_t ref, uint32_t size,
+			    uint32_t owner);
+bool __wrap_uz_pool_free_if(struct uz_pool *pool, uz_ref_t ref, uint32_t size,
+			    uint32_t owner);
 void __real_uz_pool_write(struct uz_pool *pool, uz_ref_t ref, uint32_t at,
 			  const void *src, uint32_t len);
 void __wrap_uz_pool_write(struct uz_pool *pool, uz_ref_t ref, uint32_t at,
@@ -112,6 +116,13 @@ void __wrap_uz_pool_free(struct uz_pool *pool, uz_ref_t ref)
 {
 	expect(!held, "a free under a map");
 	__real_uz_pool_free(pool, ref);
+}
+
+bool __wrap_uz_pool_free_if(struct uz_pool *pool, uz_ref_t ref, uint32_t size,
+			    uint32_t owner)
+{
+	expect(!held, "a free under a map");
+	return __real_uz_pool_free_if(pool, ref, size, owner);
 }
 
 void __wrap_uz_pool_write(struct uz_pool *pool, uz_ref_t ref, uint32_t at,

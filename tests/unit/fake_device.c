@@ -255,3 +255,11 @@ int uz_device_next(struct uz_device *dev, uint64_t offset, bool data,
 	*found = dev->size;
 	return 0;
 }
+
+void uz_device_on_damage(struct uz_device *dev,
+			 void (*fn)(void *arg, uint64_t index, const char *why),
+			 void *arg)
+{
+	dev->damaged = fn;
+	dev->damaged_arg = arg;
+}

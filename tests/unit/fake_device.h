@@ -50,6 +50,9 @@ struct uz_device {
 	/* Whom to tell that compaction is worth while. */
 	void (*fragmented)(void *arg);
 	void *fragmented_arg;
+	/* Whom to tell of damaged pages. */
+	void (*damaged)(void *arg, uint64_t index, const char *why);
+	void *damaged_arg;
 	unsigned int nr_classes;
 	struct uz_pool_class_stat classes[FAKE_CLASSES];
 };

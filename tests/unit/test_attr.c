@@ -107,6 +107,18 @@ static void test_last_error_is_the_last(void **state)
 		     "max_comp_streams: not a number above 0\n");
 }
 
+static void test_last_error_names_damage(void **state)
+{
+	struct fixture *f = *state;
+
+	f->dev.damaged(f->dev.damaged_arg, 1234, "its slot is damaged");
+	assert_shows(f, "last_error",
+		     "block: page 1234: its slot is damaged; reading it fails "
+		     "until all of it is written\n");
+	assert_int_equal(store(f, "mem_used_max", "1"), -EINVAL);
+	assert_shows(f, "last_error", "mem_used_max: takes only 0\n");
+}
+
 static void test_resized_is_called_when_it_was(void **state)
 {
 	struct fixture *f = *state;
@@ -140,6 +152,7 @@ int main(void)
 		fixture_test(test_only_what_is_there),
 		fixture_test(test_text_limits),
 		fixture_test(test_last_error_is_the_last),
+		fixture_test(test_last_error_names_damage),
 		fixture_test(test_resized_is_called_when_it_was),
 		fixture_test(test_pid),
 	};

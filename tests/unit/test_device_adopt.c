@@ -32,20 +32,25 @@
 #define LEVEL "0"
 #endif
 
+static void some_page(unsigned char *page, uint64_t i)
+{
+	if (i % 10 == 0)
+		page_noise(page, i);
+	else if (i % 10 == 1)
+		page_same(page, i);
+	else if (i % 10 == 2)
+		page_same(page, UINT64_C(0x0123456789abcdef) + i);
+	else
+		page_text(page, i);
+}
+
 static void store_some(struct fixture *f)
 {
 	unsigned char page[UZ_PAGE_SIZE];
 	uint64_t i;
 
 	for (i = 0; i < 1000; i++) {
-		if (i % 10 == 0)
-			page_noise(page, i);
-		else if (i % 10 == 1)
-			page_same(page, i);
-		else if (i % 10 == 2)
-			page_same(page, UINT64_C(0x0123456789abcdef) + i);
-		else
-			page_text(page, i);
+		some_page(page, i);
 		assert_int_equal(uz_page_store(f->io, i * 3, page), 0);
 	}
 	for (i = 5; i < 1000; i += 7)
@@ -148,19 +153,70 @@ static void test_refuses_nonsense(void **state)
 	refuse(f.mem.ctl_fd, 0, 1234, &f, -EUCLEAN);
 	refuse(f.mem.ctl_fd, 8, 77, &f, -ENOTSUP);
 	refuse(f.mem.ctl_fd, 16, SIZE + 1, &f, -EUCLEAN);
-	/* slots: unknown kind, another's object, beyond the arena, size */
-	refuse(f.mem.table_fd, 3 * 3 * 8, 7, &f, -EUCLEAN);
+	/* slots: another's object, beyond the arena, size */
 	refuse(f.mem.table_fd, 3 * 3 * 8, b, &f, -EUCLEAN);
-	refuse(f.mem.table_fd, 3 * 3 * 8, a | ~UINT64_C(0) << 23, &f, -EUCLEAN);
+	refuse(f.mem.table_fd, 3 * 3 * 8,
+	       uz_slot_move(a, (UINT64_C(1) << UZ_REF_BITS) - 1), &f, -EUCLEAN);
 	/* Only where all objects beside it are of one size. */
 	if (!getenv("UZ_ZPOOL"))
-		refuse(f.mem.table_fd, 3 * 3 * 8, a ^ UINT64_C(64) << 8, &f,
-		       -EUCLEAN);
-	refuse(f.mem.table_fd, 3 * 3 * 8, a ^ UINT64_C(1) << 23, &f, -EUCLEAN);
+		refuse(f.mem.table_fd, 3 * 3 * 8,
+		       uz_slot_seal(a ^ UINT64_C(64) << 8), &f, -EUCLEAN);
+	refuse(f.mem.table_fd, 3 * 3 * 8, uz_slot_move(a, uz_slot_ref(a) ^ 1),
+	       &f, -EUCLEAN);
 	/* a codec that the superblock does not describe */
 	refuse(f.mem.table_fd, 3 * 3 * 8, a ^ 3 << 5, &f, -EUCLEAN);
 	/* all put back: it opens, nothing was lost on the way */
 	fixture_adopt(&f);
+	fixture_close(&f);
+}
+
+/*
+ * A slot that memory has damaged costs its page, until that is written; one
+ * that was empty, too.
+ */
+static void test_damaged_slots_cost_a_page(void **state)
+{
+	unsigned char page[UZ_PAGE_SIZE], zero[UZ_PAGE_SIZE] = { 0 };
+	struct uz_device_stat stat;
+	unsigned int bit, i;
+	struct fixture f;
+	uint64_t before, seen = 0;
+
+	(void)state;
+	fixture_open(&f, NULL, SIZE);
+	store_some(&f);
+	uz_device_stat(f.dev, &stat);
+	before = stat.orig_data_size;
+	for (bit = 0; bit < 64; bit++) {
+		const uint64_t nr = bit % 4; /* one of each kind */
+		const uint64_t at[] = { 3 * nr, 1 };
+		uint64_t w[2];
+
+		fixture_forget(&f);
+		for (i = 0; i < 2; i++) {
+			w[i] = slot_of(&f, at[i]) ^ UINT64_C(1) << bit;
+			assert_int_equal(pwrite(f.mem.table_fd, &w[i], 8,
+						(off_t)at[i] * 8),
+					 8);
+		}
+		/* Twice: it is not found again, and not forgotten either. */
+		fixture_adopt(&f);
+		uz_device_stat(f.dev, &stat);
+		assert_int_equal(stat.checksum_errors - seen, 2);
+		seen = stat.checksum_errors + 2; /* by the loads below */
+		assert_int_equal(stat.orig_data_size, before - UZ_PAGE_SIZE);
+		fixture_forget(&f);
+		fixture_adopt(&f);
+		for (i = 0; i < 2; i++)
+			assert_int_equal(uz_page_load(f.io, at[i], page), -EIO);
+		assert_int_equal(uz_device_check(f.dev, NULL), -EUCLEAN);
+		some_page(page, nr);
+		assert_int_equal(uz_page_store(f.io, at[0], page), 0);
+		expect_page(&f, at[0], page);
+		uz_page_drop(f.io, at[1]);
+		expect_page(&f, at[1], zero);
+		fixture_check(&f);
+	}
 	fixture_close(&f);
 }
 
@@ -226,6 +282,7 @@ int main(void)
 		cmocka_unit_test(test_comes_back_as_it_was),
 		cmocka_unit_test(test_without_size),
 		cmocka_unit_test(test_refuses_nonsense),
+		cmocka_unit_test(test_damaged_slots_cost_a_page),
 		cmocka_unit_test(test_refuses_unknown_zpool),
 		cmocka_unit_test(test_refuses_foreign_memory),
 	};

@@ -145,7 +145,8 @@ static void set_idle(void *arg)
 	struct scene *s = arg;
 
 	s->came = true;
-	uz_table_exchange(s->f.dev->table, INDEX, s->slot | UZ_SLOT_IDLE);
+	uz_table_exchange(s->f.dev->table, INDEX,
+			  uz_slot_flags(s->slot, UZ_SLOT_IDLE, 0));
 }
 
 static void test_other_flags(void **state)

@@ -138,13 +138,13 @@ static void test_moves(void **state)
 static void test_keeps_the_flags(void **state)
 {
 	struct scene *s = *state;
-	uz_slot_t w = s->slot | UZ_SLOT_IDLE;
+	uz_slot_t w = uz_slot_flags(s->slot, UZ_SLOT_IDLE, 0);
 
 	uz_table_exchange(s->f.dev->table, INDEX, w);
 	/* The flags change again during the copy: that is no reason to stop. */
 	meanwhile.table = s->f.dev->table;
 	meanwhile.index = INDEX;
-	meanwhile.becomes = s->slot | UZ_SLOT_INCOMPRESSIBLE;
+	meanwhile.becomes = uz_slot_flags(s->slot, UZ_SLOT_INCOMPRESSIBLE, 0);
 	assert_true(move(s, INDEX, uz_slot_ref(s->slot)));
 	assert_int_equal(meanwhile.copies, 1);
 	assert_int_equal(uz_table_load(s->f.dev->table, INDEX),

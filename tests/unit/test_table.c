@@ -58,15 +58,21 @@ static void test_slot_fields(void **state)
 	assert_int_equal(uz_slot_size(w), 4095);
 	assert_true(uz_slot_ref(w) == ref);
 	assert_true(uz_slot_valid(w));
-	assert_true(uz_slot_same_place(w, w | UZ_SLOT_IDLE));
+	assert_true(uz_slot_same_place(w, uz_slot_flags(w, UZ_SLOT_IDLE, 0)));
+	assert_true(uz_slot_valid(uz_slot_flags(w, UZ_SLOT_IDLE, 0)));
+	assert_true(uz_slot_flags(uz_slot_flags(w, UZ_SLOT_IDLE, 0), 0,
+				  UZ_SLOT_IDLE) == w);
+	assert_true(uz_slot_valid(uz_slot_move(w, 1234)));
+	assert_true(uz_slot_ref(uz_slot_move(w, 1234)) == 1234);
 	assert_false(uz_slot_same_place(
 		w, uz_slot_make(UZ_SLOT_OBJECT, 7, 4095, ref - 1)));
 }
 
 static void test_backed(void **state)
 {
-	const uz_slot_t w = uz_slot_make(UZ_SLOT_OBJECT, 3, 1000, 77) |
-			    UZ_SLOT_IDLE | UZ_SLOT_INCOMPRESSIBLE;
+	const uz_slot_t w =
+		uz_slot_flags(uz_slot_make(UZ_SLOT_OBJECT, 3, 1000, 77),
+			      UZ_SLOT_IDLE | UZ_SLOT_INCOMPRESSIBLE, 0);
 	const uz_slot_t raw = uz_slot_make(UZ_SLOT_RAW, 0, 4096, 5);
 	const uz_slot_t b = uz_slot_to_backing(w, 9);
 
@@ -75,7 +81,8 @@ static void test_backed(void **state)
 	assert_true(uz_slot_is_compressed(b));
 	assert_int_equal(uz_slot_kind(b), UZ_SLOT_BACKED);
 	assert_true(uz_slot_ref(b) == 9);
-	assert_true(uz_slot_from_backing(b, 77) == (w & ~UZ_SLOT_IDLE));
+	assert_true(uz_slot_from_backing(b, 77) ==
+		    uz_slot_flags(w, 0, UZ_SLOT_IDLE));
 	assert_true(uz_slot_from_backing(uz_slot_to_backing(raw, 1), 5) == raw);
 	assert_false(uz_slot_is_compressed(uz_slot_to_backing(raw, 1)));
 }
@@ -94,10 +101,65 @@ static void test_invalid_slots(void **state)
 	assert_false(uz_slot_valid(uz_slot_make(UZ_SLOT_RAW, 0, 4095, 1)));
 	assert_false(uz_slot_valid(uz_slot_make(UZ_SLOT_RAW, 1, 4096, 1)));
 	assert_false(uz_slot_valid(uz_slot_make(UZ_SLOT_SAME_OBJ, 0, 9, 1)));
-	assert_false(uz_slot_valid(uz_slot_make(UZ_SLOT_OBJECT, 0, 9, 1) |
-				   UINT64_C(1) << 21));
-	assert_false(uz_slot_valid(UZ_SLOT_SAME | 3 << 3)); /* no such form */
-	assert_false(uz_slot_valid(UZ_SLOT_SAME | 1 << 5));
+	assert_false(uz_slot_valid(uz_slot_make(UZ_SLOT_OBJECT, 0, 9, 1) ^
+				   (UZ_SLOT_ONE | UZ_SLOT_CHECK)));
+	/* no such form; a one that is not there; 32 bits twice, and more */
+	assert_false(uz_slot_valid(UZ_SLOT_SAME | 3 << 3 | 7 << 5));
+	assert_false(uz_slot_valid(UZ_SLOT_SAME | 1 << 6));
+	assert_false(uz_slot_valid(UZ_SLOT_SAME | 1 << 3 | 3 << 6 |
+				   UINT64_C(3) << 40 | UINT64_C(1) << 5 |
+				   UINT64_C(1) << 8));
+}
+
+static unsigned int bits(uint64_t w)
+{
+	return (unsigned int)__builtin_popcountll(w);
+}
+
+/* Whatever the slot: with any one bit flipped it is none. */
+static void flip_each_bit(uz_slot_t slot)
+{
+	unsigned int bit;
+
+	assert_true(uz_slot_valid(slot));
+	assert_true(!slot || bits(slot) >= 4);
+	for (bit = 0; bit < 64; bit++)
+		assert_false(uz_slot_valid(slot ^ UINT64_C(1) << bit));
+}
+
+static void test_flips_are_seen(void **state)
+{
+	static const uint64_t words[] = {
+		0,
+		1,
+		UINT64_MAX,
+		UINT64_C(0x8000000080000000),
+		UINT64_C(0xdeadbeefdeadbeef),
+		UINT64_C(0x3ff0000000000000),
+		UINT64_C(0x8000000000000000),
+		UINT64_C(0xffff888012345678),
+	};
+	uz_slot_t slot = 0;
+	unsigned int i;
+
+	(void)state;
+	flip_each_bit(0);
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		assert_true(uz_slot_same(words[i], &slot));
+		flip_each_bit(slot);
+	}
+	for (i = 0; i < 4096; i++) {
+		uz_ref_t ref = i ? UINT64_C(0x1ffffffffff) / i : 0;
+
+		slot = uz_slot_make(UZ_SLOT_OBJECT, i % 8, 1 + i % 4095, ref);
+		flip_each_bit(slot);
+		flip_each_bit(uz_slot_flags(slot, UZ_SLOT_IDLE, 0));
+		flip_each_bit(uz_slot_flags(slot, UZ_SLOT_INCOMPRESSIBLE, 0));
+		flip_each_bit(uz_slot_move(slot, i));
+		flip_each_bit(uz_slot_to_backing(slot, i));
+		flip_each_bit(uz_slot_make(UZ_SLOT_RAW, 0, 4096, ref));
+		flip_each_bit(uz_slot_make(UZ_SLOT_SAME_OBJ, 0, 8, ref));
+	}
 }
 
 static void test_costs_nothing_untouched(void **state)
@@ -211,6 +273,7 @@ int main(void)
 		cmocka_unit_test(test_slot_fields),
 		cmocka_unit_test(test_backed),
 		cmocka_unit_test(test_invalid_slots),
+		cmocka_unit_test(test_flips_are_seen),
 		cmocka_unit_test(test_costs_nothing_untouched),
 		cmocka_unit_test(test_exchange_and_swap),
 		cmocka_unit_test(test_adopts_what_is_there),
