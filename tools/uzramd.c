@@ -47,7 +47,7 @@ static void help(void)
 	      "  -t, --threads N         threads that serve requests, 1 to 64\n"
 	      "  -o, --option KEY=VALUE  size, codec, mem_limit, zpool, threads,\n"
 	      "                          workers, frontend, compaction,\n"
-	      "                          track_age, transport,\n"
+	      "                          swap, track_age, transport,\n"
 	      "                          buffer_budget, dir\n"
 	      "      --dir DIR           mount there, not on RUNDIR/NAME\n"
 	      "      --frontend fuse     how the block file is offered\n"

@@ -82,11 +82,13 @@ void uz_attr_set_transport(struct uz_attr_ctx *ctx, const char *name,
  * @ctx:        the attributes' context
  * @supervisor: the process that signals are for; without this call, our own
  * @restarts:   workers that have served the device before us
+ * @protection: what protects this process while memory is short, one word;
+ *              stays valid; NULL: not known
  *
  * Context: before attributes are read.
  */
 void uz_attr_set_process(struct uz_attr_ctx *ctx, pid_t supervisor,
-			 unsigned int restarts);
+			 unsigned int restarts, const char *protection);
 
 /**
  * uz_attr_ctx_destroy() - forget it

@@ -33,6 +33,7 @@
  * @workers:       page workers; UZ_WORKERS_AUTO: chosen from the CPUs
  * @frontend:      "fuse"
  * @compaction:    have a thread compact the pool whenever it is worth while
+ * @swap:          protect the processes: the system swaps to the device
  * @track_age:     note when each page is used, for the attribute idle
  * @transport:     see enum uz_transport
  * @buffer_budget: bytes, see struct uz_frontend_config
@@ -50,6 +51,7 @@ struct uz_daemon_config {
 	unsigned int workers;
 	char frontend[16];
 	bool compaction;
+	bool swap;
 	bool track_age;
 	enum uz_transport transport;
 	uint64_t buffer_budget;
@@ -71,7 +73,7 @@ void uz_daemon_config_init(struct uz_daemon_config *config);
  * @config: changed on success only
  * @key:    "size", "codec" (also "compression-algorithm"), "mem_limit" (also
  *          "zram-resident-limit"), "zpool", "threads", "workers", "frontend",
- *          "compaction", "track_age", "transport", "buffer_budget", "dir"
+ *          "compaction", "swap", "track_age", "transport", "buffer_budget", "dir"
  * @value:  its text
  * @err:    the reason; may be NULL
  *

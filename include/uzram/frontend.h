@@ -68,6 +68,8 @@ struct uz_mount_config {
  *                 io_uring
  * @supervisor:    the process that signals are for
  * @restarts:      workers that have served the session before this one
+ * @protection:    what protects this process while memory is short, in words;
+ *                 stays valid
  */
 struct uz_frontend_config {
 	struct uz_device *dev;
@@ -77,6 +79,7 @@ struct uz_frontend_config {
 	uint64_t buffer_budget;
 	pid_t supervisor;
 	unsigned int restarts;
+	const char *protection;
 };
 
 /**

@@ -119,10 +119,11 @@ void uz_attr_set_transport(struct uz_attr_ctx *ctx, const char *name,
 }
 
 void uz_attr_set_process(struct uz_attr_ctx *ctx, pid_t supervisor,
-			 unsigned int restarts)
+			 unsigned int restarts, const char *protection)
 {
 	ctx->supervisor = supervisor;
 	ctx->restarts = restarts;
+	ctx->protection = protection;
 }
 
 void uz_attr_ctx_destroy(struct uz_attr_ctx *ctx)

@@ -26,6 +26,7 @@ struct uz__attr_place {
  * @arg:          handed to @resized
  * @supervisor:   the process that signals are for
  * @restarts:     workers before this one
+ * @protection:   what protects this process while memory is short; or NULL
  * @store_lock:   one store at a time; shows never take it
  * @again:        the store that is under way may have been carried out before;
  *                under @store_lock
@@ -45,6 +46,7 @@ struct uz_attr_ctx {
 	void *arg;
 	pid_t supervisor;
 	unsigned int restarts;
+	const char *protection;
 	struct uz_lock store_lock;
 	bool again;
 	struct uz_lock text_lock;

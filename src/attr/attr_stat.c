@@ -143,6 +143,8 @@ int uz__attr_stat_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
 	uz_lock_release(&ctx->text_lock);
 	uz_strbuf_add(out, "restarts %u\nworker_pid %d\n", ctx->restarts,
 		      (int)getpid());
+	if (ctx->protection)
+		uz_strbuf_add(out, "protection %s\n", ctx->protection);
 	return 0;
 }
 

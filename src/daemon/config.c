@@ -179,6 +179,16 @@ static int set_compaction(struct uz_daemon_config *config, const char *key,
 	return 0;
 }
 
+static int set_swap(struct uz_daemon_config *config, const char *key,
+		    const char *value, struct uz_err *err)
+{
+	if (strcmp(value, "on") && strcmp(value, "off"))
+		return uz_err_set(err, -EINVAL, "%s '%.40s': must be on or off",
+				  key, value);
+	config->swap = !strcmp(value, "on");
+	return 0;
+}
+
 static int set_track_age(struct uz_daemon_config *config, const char *key,
 			 const char *value, struct uz_err *err)
 {
@@ -245,6 +255,7 @@ static const struct config_key {
 	{ "workers", set_workers },
 	{ "frontend", set_frontend },
 	{ "compaction", set_compaction },
+	{ "swap", set_swap },
 	{ "track_age", set_track_age },
 	{ "transport", set_transport },
 	{ "buffer_budget", set_buffer_budget },
@@ -263,6 +274,6 @@ int uz_daemon_config_set(struct uz_daemon_config *config, const char *key,
 		err, -EINVAL,
 		"unknown key '%.40s'; known are size, codec, "
 		"mem_limit, zpool, threads, workers, frontend, "
-		"compaction, track_age, transport, buffer_budget and dir",
+		"compaction, swap, track_age, transport, buffer_budget and dir",
 		key);
 }

@@ -70,6 +70,22 @@ struct uz__restart {
  */
 int uz__restart_pause(struct uz__restart *r, uint64_t served_ms);
 
+/* ---- protect.c ---- */
+
+#define UZ__PROTECT_FLUSHER 1u
+#define UZ__PROTECT_LOCKED  2u
+#define UZ__PROTECT_OOM	    4u
+
+/*
+ * Protects this process, and threads and children to come as far as that is
+ * inherited. Returns which protections it has now; the others are a warning
+ * if @tell.
+ */
+unsigned int uz__protect(bool tell);
+
+/* "io_flusher,locked,oom", or "no". */
+void uz__protect_text(unsigned int got, char *text, size_t size);
+
 /* ---- report.c ---- */
 
 /*

@@ -36,6 +36,7 @@
  * @compactor: works in the background, or NULL
  * @fe:        the service
  * @signals:   the thread that ends the service
+ * @protection: what it has of swap=on, in words
  */
 struct service {
 	const struct uz__daemon *d;
@@ -43,6 +44,7 @@ struct service {
 	struct uz_compactor *compactor;
 	struct uz_frontend *fe;
 	struct uz__signals signals;
+	char protection[32];
 };
 
 static unsigned int service_threads(const struct uz_daemon_config *config)
@@ -138,6 +140,7 @@ static int service_start(struct service *s, struct uz_err *err)
 		.buffer_budget = d->config->buffer_budget,
 		.supervisor = d->pid,
 		.restarts = d->restart.total,
+		.protection = s->protection,
 	};
 	int rc = d->ops->start(&fe, &s->fe, err);
 
@@ -187,6 +190,13 @@ static void become_worker(const struct uz__daemon *d)
 		close(d->config->ready_fd);
 }
 
+/* The supervisor has said what is refused. */
+static void service_protect(struct service *s)
+{
+	uz__protect_text(s->d->config->swap ? uz__protect(false) : 0,
+			 s->protection, sizeof(s->protection));
+}
+
 void uz__serve(const struct uz__daemon *d)
 {
 	struct service s = { .d = d };
@@ -194,6 +204,7 @@ void uz__serve(const struct uz__daemon *d)
 	int rc;
 
 	become_worker(d);
+	service_protect(&s);
 	rc = service_open(&s, &err);
 	if (!rc)
 		rc = service_start(&s, &err);

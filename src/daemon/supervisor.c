@@ -260,6 +260,8 @@ int uz__supervise(struct uz__daemon *d, struct uz_err *err)
 	d->report = report = fds[1];
 	fcntl(reports, F_SETFL, O_NONBLOCK);
 	read_core_pattern(s.cores, sizeof(s.cores));
+	if (d->config->swap)
+		uz__protect(true);
 	rc = supervise(&s, err);
 	return rc > 0 ? 0 : rc;
 }

@@ -24,7 +24,21 @@ swaps_to()
 	grep -q "^$1 " /proc/swaps
 }
 
-start_device swap -s 256M -a lz4
+start_device swap -s 256M -a lz4 -o swap=on
+# What this machine does not refuse; the rest was told.
+has=$("$UZRAMCTL" get swap stat | awk '$1 == "protection" { print $2 }')
+for protection in io_flusher locked oom; do
+	if [[ ,$has, != *,$protection,* ]]; then
+		grep -q "swap: no $protection (" "$tmp/swap.log" ||
+			fail "no word of $protection: has $has"
+	fi
+done
+[[ ,$has, == *,locked,* ]] || fail "memory is not locked: $has"
+worker=$("$UZRAMCTL" get swap stat | awk '$1 == "worker_pid" { print $2 }')
+for pid in "$worker" "$(cat "$dev_dir/pid")"; do
+	locked=$(awk '$1 == "VmLck:" { print $2 }' "/proc/$pid/status")
+	[ "$locked" -gt 0 ] || fail "process $pid has locked nothing"
+done
 on_exit end_swap swap
 loop=$("$UZRAMCTL" swapon swap -p 100)
 swaps_to "$loop" || fail "no swap on '$loop'"

@@ -148,6 +148,10 @@ static void test_others(void **state)
 	refuses("workers", "automatic", -EINVAL);
 	assert_int_equal(set("workers", "auto"), 0);
 	assert_int_equal(config.workers, UZ_WORKERS_AUTO);
+	assert_false(config.swap);
+	assert_int_equal(set("swap", "on"), 0);
+	assert_true(config.swap);
+	refuses("swap", "yes", -EINVAL);
 	assert_false(config.track_age);
 	assert_int_equal(set("track_age", "on"), 0);
 	assert_true(config.track_age);

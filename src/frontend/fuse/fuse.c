@@ -106,7 +106,7 @@ static int fuse_create(struct uz_frontend *fe,
 				 fuse_resized, fe);
 	if (!ret)
 		uz_attr_set_process(fe->fuse.attrs, config->supervisor,
-				    config->restarts);
+				    config->restarts, config->protection);
 	if (!ret)
 		ret = uz__fuse_transport_create(&fe->transport, &fe->fuse,
 						config);

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What keeps a process able to serve while memory is short, for a device that
+ * the system swaps to: it is then needed so that memory can be had at all.
+ *
+ *  - Its allocations do not wait for pages to be written out, which it would
+ *    have to do itself (PR_SET_IO_FLUSHER). Inherited by threads and children.
+ *  - Its own memory is not swapped out (mlockall). What is reserved and not
+ *    touched costs nothing (MCL_ONFAULT). Each process for itself.
+ *  - It is not the one to be killed (oom_score_adj). Inherited by children.
+ *
+ * Each may be refused: then it goes without, says so once, and stat tells.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/prctl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <uzram/util/cleanup.h>
+#include <uzram/util/log.h>
+
+#include "daemon_priv.h"
+
+static int set_io_flusher(void)
+{
+	return prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) ? -errno : 0;
+}
+
+/*
+ * The address space that is reserved counts too, so where there is a limit
+ * nothing could be mapped any more.
+ */
+static int set_locked(void)
+{
+	struct rlimit limit;
+
+	if (geteuid() && (getrlimit(RLIMIT_MEMLOCK, &limit) ||
+			  limit.rlim_cur != RLIM_INFINITY))
+		return -EPERM;
+	return mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) ? -errno : 0;
+}
+
+static int set_oom_score(void)
+{
+	static const char least[] = "-1000";
+	uz_autoclose int fd =
+		open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, least, strlen(least)) < 0)
+		return -errno;
+	return 0;
+}
+
+static const struct {
+	unsigned int bit;
+	int (*set)(void);
+	const char *name;
+	const char *what;
+} protections[] = {
+	{ UZ__PROTECT_FLUSHER, set_io_flusher, "io_flusher",
+	  "its allocations may wait for what it must write out itself" },
+	{ UZ__PROTECT_LOCKED, set_locked, "locked",
+	  "its memory may be swapped out" },
+	{ UZ__PROTECT_OOM, set_oom_score, "oom",
+	  "it may be killed when memory runs out" },
+};
+
+#define NR (sizeof(protections) / sizeof(protections[0]))
+
+unsigned int uz__protect(bool tell)
+{
+	unsigned int got = 0;
+	size_t i;
+	int ret;
+
+	for (i = 0; i < NR; i++) {
+		ret = protections[i].set();
+		if (!ret)
+			got |= protections[i].bit;
+		else if (tell)
+			uz_log(UZ_LOG_WARN, "swap: no %s (%s): %s",
+			       protections[i].name, strerror(-ret),
+			       protections[i].what);
+	}
+	return got;
+}
+
+void uz__protect_text(unsigned int got, char *text, size_t size)
+{
+	size_t i, len = 0;
+
+	text[0] = '\0';
+	for (i = 0; i < NR; i++) {
+		if (!(got & protections[i].bit))
+			continue;
+		snprintf(text + len, size - len, "%s%s", len ? "," : "",
+			 protections[i].name);
+		len = strlen(text);
+	}
+	if (!len)
+		snprintf(text, size, "no");
+}
