@@ -150,7 +150,7 @@ uz_must_check int uz_attr_read(struct uz_attr_ctx *ctx,
  *        not have been able to say so. What it did is not done twice, and no
  *        reason for a refusal
  *
- * One store is under way at a time. A refusal is kept for last_error, as one
+ * One store is under way at a time, but for one to recompress. A refusal is kept for last_error, as one
  * line "NAME: REASON".
  *
  * Context: any thread; may sleep and allocate.
@@ -160,5 +160,31 @@ uz_must_check int uz_attr_read(struct uz_attr_ctx *ctx,
 uz_must_check int uz_attr_store(struct uz_attr_ctx *ctx,
 				const struct uz_attr *attr, const void *text,
 				size_t len, bool again);
+
+/**
+ * uz_attr_store_for() - write an attribute for somebody who may change his mind
+ * @ctx:  the attributes' context
+ * @attr: from uz_attr_at()
+ * @text: as for uz_attr_store()
+ * @len:  as for uz_attr_store()
+ * @again: as for uz_attr_store()
+ * @id:   what uz_attr_interrupt() will know him by; never given twice; 0: none
+ *
+ * Context: as uz_attr_store().
+ * Return:  as uz_attr_store(); -EINTR it was interrupted.
+ */
+uz_must_check int uz_attr_store_for(struct uz_attr_ctx *ctx,
+				    const struct uz_attr *attr,
+				    const void *text, size_t len, bool again,
+				    uint64_t id);
+
+/**
+ * uz_attr_interrupt() - have a store end soon that would take long
+ * @ctx: the attributes' context
+ * @id:  of the store, which may be about to begin, or have ended, too; 0: any
+ *
+ * Context: any thread; does not wait.
+ */
+void uz_attr_interrupt(struct uz_attr_ctx *ctx, uint64_t id);
 
 #endif

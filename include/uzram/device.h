@@ -7,6 +7,7 @@
 #include <uzram/device/codecs.h>
 #include <uzram/device/damage.h>
 #include <uzram/device/idle.h>
+#include <uzram/device/recompress.h>
 #include <uzram/pool.h>
 #include <uzram/table.h>
 #include <uzram/types.h>
@@ -457,6 +458,8 @@ void uz_device_on_fragmented(struct uz_device *dev, void (*fn)(void *arg),
  * @checksum_errors:   damaged slots and objects that were met
  * @retries:           partial stores and loads begun again because the slot
  *                     changed
+ * @recompressed:      pages that recompression made smaller
+ * @recompress_saved:  bytes that it saved, by size class
  * @workers:           page workers that there are
  * @worker_pages:      pages that they have done for others
  * @deferred_frees:    objects freed that still wait for a mapping to end
@@ -498,6 +501,8 @@ struct uz_device_stat {
 	uint64_t limit_rejections;
 	uint64_t checksum_errors;
 	uint64_t retries;
+	uint64_t recompressed;
+	uint64_t recompress_saved;
 	uint64_t workers;
 	uint64_t worker_pages;
 	uint64_t deferred_frees;

@@ -8,7 +8,7 @@
 /**
  * DOC: background work
  *
- * Policy: what the device can do to itself (compact, for now), this layer
+ * Policy: what the device can do to itself (compact, recompress), this layer
  * decides when to do. It works in small batches, each of which takes the
  * device's configuration lock, and lets go of it in between, so that whoever
  * wants to reset the device or to read its statistics waits for one batch.
@@ -57,5 +57,88 @@ void uz_compactor_stop(struct uz_compactor *compactor);
  *          number of them; sleeps.
  */
 void uz_compact_all(struct uz_device *dev, struct uz_pool_compaction *done);
+
+/* ---- recompression ---- */
+
+struct uz_recompressor;
+
+/**
+ * struct uz_recompress_order - what is to be recompressed
+ * @idle:      only pages that are marked as idle
+ * @huge:      only pages that are stored as they are
+ * @threshold: only pages that take so many bytes or more
+ * @max_pages: most pages to try, the largest first; 0: all
+ * @priority:  by the codec of this priority; 0: by each in order
+ */
+struct uz_recompress_order {
+	bool idle;
+	bool huge;
+	uint32_t threshold;
+	uint64_t max_pages;
+	unsigned int priority;
+};
+
+/**
+ * uz_recompressor_create() - what it takes to recompress a device
+ * @recompressor: set on success, untouched on failure
+ * @dev:          borrowed
+ *
+ * Context: any thread.
+ * Return:  0 or -ENOMEM.
+ */
+uz_must_check int uz_recompressor_create(struct uz_recompressor **recompressor,
+					 struct uz_device *dev);
+
+/**
+ * uz_recompressor_destroy() - free it
+ * @recompressor: from uz_recompressor_create(), or NULL
+ *
+ * Context: nobody is inside uz_recompressor_run().
+ */
+void uz_recompressor_destroy(struct uz_recompressor *recompressor);
+
+/**
+ * uz_recompressor_run() - recompress pages, then compact
+ * @recompressor: one run at a time
+ * @order:        which pages
+ * @id:           by which it can be interrupted; 0 for none
+ * @err:          the reason; may be NULL
+ *
+ * Goes at full speed while the device is idle, else for a tenth of the time;
+ * reads, writes and statistics go on meanwhile. What was done up to a failure
+ * stays done.
+ *
+ * Context: any thread that holds no lock and is not inside a request; sleeps
+ *          until all is done.
+ * Return:  0; -EBUSY another one is under way; -EINTR interrupted; -EINVAL no
+ *          size, no such codec, or the device was reset; -EIO some pages could
+ *          not be read, all others were done; -ENOSPC; -ENOMEM.
+ */
+uz_must_check int uz_recompressor_run(struct uz_recompressor *recompressor,
+				      const struct uz_recompress_order *order,
+				      uint64_t id, struct uz_err *err);
+
+/**
+ * uz_recompressor_interrupt() - have a run end soon
+ * @recompressor: the recompressor
+ * @id:           of the run, which may also begin later, if that is soon; 0:
+ *                whichever is under way
+ *
+ * Context: any thread, at any time; does not wait.
+ */
+void uz_recompressor_interrupt(struct uz_recompressor *recompressor,
+			       uint64_t id);
+
+/**
+ * uz_recompressor_progress() - how far the run is, or the last one came
+ * @recompressor: the recompressor
+ * @total:        pages that it was about when it began
+ * @done:         what was done up to now
+ *
+ * Context: any thread.
+ * Return:  true while one is under way.
+ */
+bool uz_recompressor_progress(struct uz_recompressor *recompressor,
+			      uint64_t *total, struct uz_recompression *done);
 
 #endif

@@ -5,10 +5,10 @@
  * the text, one store at a time, keeping the reason of a refusal, and telling
  * the front end when the disksize has changed.
  *
- * Locks: store_lock around a store; text_lock, inside it or alone, for the
- * copy of a line, also by whoever reads a damaged page. A show takes neither
- * but last_error's, so statistics can be read however long a store takes.
- * resized() is called under no lock.
+ * Locks: store_lock around a store that does not take long; text_lock, inside
+ * it or alone, for the copy of a line, also by whoever reads a damaged page. A
+ * show takes neither but last_error's, so statistics can be read however long
+ * a store takes. resized() is called under no lock.
  *
  * The layer knows nothing of files, offsets or FUSE.
  */
@@ -35,6 +35,16 @@ static const struct uz_attr attrs[] = {
 	{ "comp_algorithm", 0644,
 	  "the codecs, the chosen one in brackets; applies to new stores",
 	  uz__attr_algorithm_show, uz__attr_algorithm_store },
+	{ "algorithm_params", 0200,
+	  "parameters of a codec: algo=NAME or priority=N, and level=N", NULL,
+	  uz__attr_params_store },
+	{ "recomp_algorithm", 0644,
+	  "the codecs for recompression, written as algo=NAME priority=1 to 3",
+	  uz__attr_recomp_show, uz__attr_recomp_store },
+	{ "recompress", 0200,
+	  "recompresses pages: type=idle, huge or huge_idle, threshold=BYTES, "
+	  "max_pages=N, algo=NAME, priority=N; any of them",
+	  NULL, uz__attr_recompress_store },
 	{ "max_comp_streams", 0644,
 	  "threads that serve requests; writing changes nothing",
 	  uz__attr_streams_show, uz__attr_streams_store },
@@ -96,6 +106,10 @@ int uz_attr_ctx_create(struct uz_attr_ctx **ctx, struct uz_device *dev,
 
 	if (!c)
 		return -ENOMEM;
+	if (uz_recompressor_create(&c->recompressor, dev)) {
+		free(c);
+		return -ENOMEM;
+	}
 	c->dev = dev;
 	c->streams = streams;
 	c->resized = resized;
@@ -131,6 +145,7 @@ void uz_attr_ctx_destroy(struct uz_attr_ctx *ctx)
 	if (!ctx)
 		return;
 	uz_device_on_damage(ctx->dev, NULL, NULL);
+	uz_recompressor_destroy(ctx->recompressor);
 	uz_lock_destroy(&ctx->text_lock);
 	uz_lock_destroy(&ctx->store_lock);
 	free(ctx);
@@ -171,12 +186,15 @@ int uz_attr_read(struct uz_attr_ctx *ctx, const struct uz_attr *attr,
 	return ret;
 }
 
-/* Everything that is checked before store() is asked; makes the text safe. */
+/*
+ * Everything that is checked before store() is asked; makes the text safe.
+ * What may take minutes is done without the lock: other stores go on, that of
+ * reset in particular.
+ */
 static int store_checked(struct uz_attr_ctx *ctx, const struct uz_attr *attr,
-			 const void *text, size_t len, bool again,
+			 const void *text, size_t len, bool again, uint64_t id,
 			 struct uz_err *err)
 {
-	uz_scoped_acquire(guard, &ctx->store_lock);
 	char copy[UZ_ATTR_TEXT_MAX + 1];
 
 	if (!attr->store)
@@ -191,6 +209,11 @@ static int store_checked(struct uz_attr_ctx *ctx, const struct uz_attr *attr,
 				      : "the text is empty");
 	memcpy(copy, text, len);
 	copy[len] = 0;
+	if (attr->store == uz__attr_recompress_store)
+		return uz__attr_recompress(ctx, copy, id, err);
+
+	uz_scoped_acquire(guard, &ctx->store_lock);
+
 	ctx->again = again;
 	return attr->store(ctx, copy, len, err);
 }
@@ -204,19 +227,30 @@ static void keep_error(struct uz_attr_ctx *ctx, const struct uz_attr *attr,
 		 attr->name, err->code ? err->text : strerror(-code));
 }
 
-int uz_attr_store(struct uz_attr_ctx *ctx, const struct uz_attr *attr,
-		  const void *text, size_t len, bool again)
+int uz_attr_store_for(struct uz_attr_ctx *ctx, const struct uz_attr *attr,
+		      const void *text, size_t len, bool again, uint64_t id)
 {
 	struct uz_err err = { 0 };
 	uint64_t before = uz_device_disksize(ctx->dev);
 	int ret;
 
-	ret = store_checked(ctx, attr, text, len, again, &err);
+	ret = store_checked(ctx, attr, text, len, again, id, &err);
 	if (ret)
 		keep_error(ctx, attr, ret, &err);
 	if (ctx->resized && uz_device_disksize(ctx->dev) != before)
 		ctx->resized(ctx->arg);
 	return ret;
+}
+
+int uz_attr_store(struct uz_attr_ctx *ctx, const struct uz_attr *attr,
+		  const void *text, size_t len, bool again)
+{
+	return uz_attr_store_for(ctx, attr, text, len, again, 0);
+}
+
+void uz_attr_interrupt(struct uz_attr_ctx *ctx, uint64_t id)
+{
+	uz_recompressor_interrupt(ctx->recompressor, id);
 }
 
 int uz__attr_number(const char *text, uint64_t *value)

@@ -97,22 +97,28 @@ int uz__attr_reset_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
 	return uz_device_reset(ctx->dev, false, err);
 }
 
-int uz__attr_algorithm_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
+void uz__attr_codec_list(const struct uz_codec *codec, struct uz_strbuf *out)
 {
 	char chosen[UZ_CODEC_TEXT_MAX + 1];
-	struct uz_codec codec;
 	const char *name;
 	unsigned int i;
 
-	uz_device_codec(ctx->dev, &codec);
-	uz_codec_format(&codec, chosen);
+	uz_codec_format(codec, chosen);
 	for (i = 0; (name = uz_codec_known(i)); i++) {
-		if (!strcmp(name, uz_codec_name(&codec)))
+		if (!strcmp(name, uz_codec_name(codec)))
 			uz_strbuf_add(out, "[%s] ", chosen);
 		else
 			uz_strbuf_add(out, "%s ", name);
 	}
 	uz_strbuf_add(out, "\n");
+}
+
+int uz__attr_algorithm_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
+{
+	struct uz_codec codec;
+
+	uz_device_codec(ctx->dev, &codec);
+	uz__attr_codec_list(&codec, out);
 	return 0;
 }
 

@@ -4,6 +4,7 @@
 
 #include <uzram/attr.h>
 #include <uzram/util/lock.h>
+#include <uzram/worker.h>
 
 /* Readers of block_state at a time that need not begin from the start. */
 #define UZ__ATTR_PLACES 4
@@ -30,6 +31,7 @@ struct uz__attr_place {
  * @store_lock:   one store at a time; shows never take it
  * @again:        the store that is under way may have been carried out before;
  *                under @store_lock
+ * @recompressor: what a store to recompress needs
  * @text_lock:    guards what follows; innermost, held for a copy only
  * @transport:    how requests get to the front end; or NULL
  * @buffer_bytes: address space of its buffers
@@ -49,6 +51,7 @@ struct uz_attr_ctx {
 	const char *protection;
 	struct uz_lock store_lock;
 	bool again;
+	struct uz_recompressor *recompressor;
 	struct uz_lock text_lock;
 	const char *transport;
 	uint64_t buffer_bytes;
@@ -69,6 +72,9 @@ struct uz_attr_ctx {
 uz_must_check int uz__attr_number(const char *text, uint64_t *value);
 
 /* attr_config.c */
+
+/* The codecs of this build in a line, the one given in brackets. */
+void uz__attr_codec_list(const struct uz_codec *codec, struct uz_strbuf *out);
 int uz__attr_disksize_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
 int uz__attr_disksize_store(struct uz_attr_ctx *ctx, const char *text,
 			    size_t len, struct uz_err *err);
@@ -100,6 +106,19 @@ int uz__attr_idle_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
 int uz__attr_block_state_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
 int uz__attr_block_state_read(struct uz_attr_ctx *ctx, uint64_t offset,
 			      void *buf, size_t size, size_t *len);
+
+/* attr_recomp.c */
+int uz__attr_params_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
+			  struct uz_err *err);
+int uz__attr_recomp_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
+int uz__attr_recomp_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
+			  struct uz_err *err);
+int uz__attr_recompress_store(struct uz_attr_ctx *ctx, const char *text,
+			      size_t len, struct uz_err *err);
+
+/* The same for who may interrupt it by @id; takes no lock of this layer. */
+int uz__attr_recompress(struct uz_attr_ctx *ctx, const char *text, uint64_t id,
+			struct uz_err *err);
 
 /* attr_pool.c */
 int uz__attr_compact_store(struct uz_attr_ctx *ctx, const char *text,

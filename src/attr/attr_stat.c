@@ -51,6 +51,23 @@ int uz__attr_io_stat_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
 	return 0;
 }
 
+/* Each codec by which something is stored. */
+static void show_codecs(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
+{
+	struct uz_device_codec_stat stat;
+	char text[UZ_CODEC_TEXT_MAX + 1];
+	unsigned int i;
+
+	for (i = 0; uz_device_codec_stat(ctx->dev, i, &stat); i++) {
+		if (!stat.codec.ops || !stat.pages)
+			continue;
+		uz_codec_format(&stat.codec, text);
+		uz_strbuf_add(out,
+			      "codec %s: %" PRIu64 " pages %" PRIu64 " bytes\n",
+			      text, stat.pages, stat.bytes);
+	}
+}
+
 int uz__attr_debug_stat_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
 {
 	struct uz_device_stat s;
@@ -72,6 +89,7 @@ int uz__attr_debug_stat_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
 		      "compact_contended: %" PRIu64 "\n",
 		      s.deferred_frees, s.deferred_bytes, s.pages_compacted,
 		      s.objects_moved, s.compact_pinned, s.compact_contended);
+	show_codecs(ctx, out);
 	return 0;
 }
 
@@ -109,6 +127,8 @@ static const struct {
 	FIELD(limit_rejections),
 	FIELD(checksum_errors),
 	FIELD(retries),
+	FIELD(recompressed),
+	FIELD(recompress_saved),
 	FIELD(workers),
 	FIELD(worker_pages),
 	FIELD(deferred_frees),
@@ -125,6 +145,22 @@ _Static_assert(sizeof(struct uz_device_stat) ==
 		       sizeof(fields) / sizeof(fields[0]) * sizeof(uint64_t),
 	       "a field of struct uz_device_stat is missing in stat");
 
+static void show_recompression(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
+{
+	struct uz_recompression done;
+	uint64_t total;
+	bool running;
+
+	running = uz_recompressor_progress(ctx->recompressor, &total, &done);
+	uz_strbuf_add(out,
+		      "recompress_running %d\n"
+		      "recompress_total %" PRIu64 "\n"
+		      "recompress_tried %" PRIu64 "\n"
+		      "recompress_kept %" PRIu64 "\n"
+		      "recompress_lost %" PRIu64 "\n",
+		      running, total, done.tried, done.kept, done.lost);
+}
+
 int uz__attr_stat_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
 {
 	struct uz_device_stat s;
@@ -134,6 +170,7 @@ int uz__attr_stat_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
 	for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
 		uz_strbuf_add(out, "%s %" PRIu64 "\n", fields[i].name,
 			      *(uint64_t *)((char *)&s + fields[i].offset));
+	show_recompression(ctx, out);
 	uz_lock_acquire(&ctx->text_lock);
 	uz_strbuf_add(out, "buffer_bytes %" PRIu64 "\n", ctx->buffer_bytes);
 	if (ctx->transport)

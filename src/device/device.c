@@ -90,6 +90,7 @@ void uz__device_ready(struct uz_device *dev, uint64_t disksize)
 		       "%s: no thread to populate memory ahead: first stores will be slower",
 		       dev->name);
 	uz__crew_start(dev);
+	dev->generation++;
 	/* seq_cst, the gate: what was set up before is seen by who enters. */
 	atomic_store(&dev->nr_pages, disksize / UZ_PAGE_SIZE);
 }

@@ -113,6 +113,8 @@ struct uz__super_backing {
 	X(objects_moved)        \
 	X(compact_pinned)       \
 	X(compact_contended)    \
+	X(recompressed)         \
+	X(recompress_saved)     \
 	X(worker_pages)
 
 /* These as well: the numbers of the backing store. */
@@ -185,6 +187,8 @@ struct uz__ctl {
  * @lock:      configuration lock: guards the superblock, @table, @pool,
  *             @codecs, @ios against set-up and reset. Never taken on the path
  *             of a page
+ * @generation: one more each time that there is a size; changes only while
+ *             nobody is inside the gate
  * @nr_pages:  0: no size, requests are refused. The gate of io.c
  * @gate:      held while the gate is closed for a moment; a leaf
  * @table:     NULL while the device has no size
@@ -218,6 +222,7 @@ struct uz_device {
 	struct uz_shm shm;
 	struct uz__ctl *ctl;
 	struct uz_lock lock;
+	uint64_t generation;
 	_Atomic uint64_t nr_pages;
 	struct uz_lock gate;
 	struct uz_table *table;
@@ -497,6 +502,15 @@ void uz__backed_promote(struct uz_io *io, uint64_t index,
 void uz__backing_reset(struct uz_device *dev);
 void uz__backing_adopt(struct uz_device *dev);
 int uz__backing_check(struct uz_device *dev, struct uz_err *err);
+/* ---- page.c ---- */
+
+/*
+ * Replace what uz__pin() has read by what was encoded; @p is unpinned then.
+ * 0; -EAGAIN the slot has changed meanwhile; -ENOSPC, also if @reclaim could
+ * not help.
+ */
+int uz__page_swap(struct uz_io *io, uint64_t index, const struct uz__encoded *e,
+		  struct uz__pinned *p, bool reclaim);
 
 /* ---- damage.c ---- */
 

@@ -15,12 +15,6 @@
 #include "device_priv.h"
 #include "sum.h"
 
-/*
- * A page that compresses to this or more is stored raw: it would save less
- * than a fortieth, and reading it back would cost a decompression.
- */
-#define HUGE_SIZE 4000
-
 uint32_t uz__object_sum(const void *payload, uint32_t size, uint64_t index)
 {
 	/* An odd multiplier, so that every index changes the sum. */
@@ -76,7 +70,7 @@ void uz__object_encode(struct uz_io *io, const void *page,
 		e->codec = 0;
 		e->payload = &e->word;
 	} else if (!uz_codec_compress(io->ctx[codec], page, io->scratch,
-				      HUGE_SIZE - 1, &len)) {
+				      UZ_HUGE_SIZE - 1, &len)) {
 		e->kind = UZ_SLOT_OBJECT;
 		e->size = (uint32_t)len;
 		e->codec = codec;

@@ -190,9 +190,8 @@ static void page_return(struct uz_io *io, uint64_t before)
  * that needs no more room than the old one may pass it until the old one is
  * freed; that is only right if it really replaces that old one, hence a swap.
  */
-static int page_swap(struct uz_io *io, uint64_t index,
-		     const struct uz__encoded *e, struct uz__pinned *p,
-		     bool reclaim)
+int uz__page_swap(struct uz_io *io, uint64_t index, const struct uz__encoded *e,
+		  struct uz__pinned *p, bool reclaim)
 {
 	struct uz_device *dev = io->dev;
 	uz_slot_t old = p->slot;
@@ -237,7 +236,7 @@ static int page_store_at_limit(struct uz_io *io, uint64_t index,
 		/* What is damaged is replaced as well. */
 		err = uz__pin(io, index, &p);
 		if (!err || err == -EIO)
-			err = page_swap(io, index, e, &p, false);
+			err = uz__page_swap(io, index, e, &p, false);
 		uz__unpin(io, &p);
 	} while (err == -EAGAIN);
 	return err;
@@ -294,7 +293,7 @@ int uz_page_store_part(struct uz_io *io, uint64_t index, uint32_t off,
 			else
 				memset(io->page + off, 0, len);
 			uz__object_encode(io, io->page, &e);
-			err = page_swap(io, index, &e, &p, true);
+			err = uz__page_swap(io, index, &e, &p, true);
 		}
 		uz__unpin(io, &p);
 	} while (err == -EAGAIN);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fake_device.h"
 
@@ -59,6 +60,76 @@ int uz_device_set_codec(struct uz_device *dev, const char *text,
 void uz_device_codec(struct uz_device *dev, struct uz_codec *codec)
 {
 	*codec = dev->codec;
+}
+
+int uz_device_set_secondary(struct uz_device *dev, unsigned int priority,
+			    const char *text, struct uz_err *err)
+{
+	if (priority < 1 || priority >= UZ_PRIORITIES)
+		return uz_err_set(err, -EINVAL, "no such priority");
+	return uz_codec_parse(text, &dev->secondary[priority], err);
+}
+
+bool uz_device_codec_of(struct uz_device *dev, unsigned int priority,
+			struct uz_codec *codec)
+{
+	if (!priority)
+		*codec = dev->codec;
+	else if (dev->secondary[priority].ops)
+		*codec = dev->secondary[priority];
+	else
+		return false;
+	return true;
+}
+
+/* Three pages by the chosen codec, none by others. */
+bool uz_device_codec_stat(struct uz_device *dev, unsigned int index,
+			  struct uz_device_codec_stat *stat)
+{
+	*stat = (struct uz_device_codec_stat){ 0 };
+	if (index == 1 && dev->stat.compr_data_size)
+		*stat = (struct uz_device_codec_stat){
+			.codec = dev->codec,
+			.pages = 3,
+			.bytes = dev->stat.compr_data_size,
+		};
+	return index < UZ_SLOT_CODECS;
+}
+
+int uz_recompress_begin(struct uz_device *dev, struct uz_recompress *how,
+			struct uz_err *err)
+{
+	if (!dev->secondary[how->priority ? how->priority : 1].ops)
+		return uz_err_set(err, -EINVAL, "no codec");
+	return 0;
+}
+
+/* One page of 2000 bytes at each index; gains 100 bytes with each. */
+int uz_recompress(struct uz_io *io, const struct uz_recompress *how,
+		  uint64_t *index, unsigned int budget,
+		  struct uz_recompression *done)
+{
+	struct uz_device *dev = io->dev;
+
+	if (how->count_only) {
+		done->tried += dev->candidates;
+		return 0;
+	}
+	while (dev->hold)
+		usleep(1000);
+	dev->how = *how;
+	if (how->least > 2000 || (how->below && how->below <= 2000))
+		return 0;
+	for (; budget && *index < dev->candidates; budget--, ++*index) {
+		if (dev->recompress_error &&
+		    dev->recompressed == dev->fail_after)
+			return dev->recompress_error;
+		done->tried++;
+		done->gained++;
+		done->bytes += 100;
+		dev->recompressed++;
+	}
+	return *index < dev->candidates;
 }
 
 void uz_device_set_limit(struct uz_device *dev, uint64_t bytes)

@@ -18,6 +18,19 @@ struct uz_device {
 	uint64_t limit;
 	unsigned int holders;
 	struct uz_codec codec;
+	/* Secondary codecs; ops is NULL where there is none. */
+	struct uz_codec secondary[UZ_PRIORITIES];
+	/*
+	 * Recompression: pages that there are, each tried by itself, and the
+	 * order that came last. It waits while hold is set; a number of pages
+	 * after which it fails, and how.
+	 */
+	uint64_t candidates;
+	struct uz_recompress how;
+	_Atomic unsigned int recompressed;
+	_Atomic bool hold;
+	unsigned int fail_after;
+	int recompress_error;
 	/* The answer to a change of codec, if not 0. */
 	int codec_error;
 	struct uz_device_stat stat;

@@ -98,6 +98,8 @@ static void test_stat_names_every_number(void **state)
 		 "restarts 7\nworker_pid %d\nprotection locked\n",
 		 (int)getpid());
 	assert_string_equal(line, rest);
+	line = strstr(out.data, "\nrecompress_running ");
+	assert_non_null(line);
 	line[1] = '\0';
 	for (line = strtok(out.data, "\n"); line; line = strtok(NULL, "\n")) {
 		assert_int_equal(

@@ -36,6 +36,7 @@
  * @UZ_DELAY_SWAPPED:   a move has swapped the slot, the old place is not freed
  * @UZ_DELAY_WRITTEN:   a page's copy on the backing store is durable, its slot
  *                      does not say so yet
+ * @UZ_DELAY_RECODED:   a page was encoded anew, and has no place yet
  * @UZ_DELAY_POINTS:    how many there are
  */
 enum uz_delay_point {
@@ -52,6 +53,7 @@ enum uz_delay_point {
 	UZ_DELAY_COPIED,
 	UZ_DELAY_SWAPPED,
 	UZ_DELAY_WRITTEN,
+	UZ_DELAY_RECODED,
 	UZ_DELAY_POINTS,
 };
 

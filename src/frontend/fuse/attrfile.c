@@ -58,7 +58,8 @@ int uz__fuse_attrfile_write(struct uz__fuse_call *call)
 		.size = (uint32_t)msg->payload_len,
 	};
 	uz__fuse_answer(reply, write);
-	return uz_attr_store(call->fuse->attrs, attr, msg->payload,
-			     msg->payload_len,
-			     msg->hdr.unique & FUSE_UNIQUE_RESEND);
+	return uz_attr_store_for(call->fuse->attrs, attr, msg->payload,
+				 msg->payload_len,
+				 msg->hdr.unique & FUSE_UNIQUE_RESEND,
+				 msg->hdr.unique & ~FUSE_UNIQUE_RESEND);
 }

@@ -84,6 +84,8 @@ static int fuse_stop(struct uz_frontend *fe)
 {
 	uz_scoped_acquire(guard, &fe->stop_lock);
 
+	/* Who waits for a store that takes long would keep the mount in use. */
+	uz_attr_interrupt(fe->fuse.attrs, 0);
 	return uz__fuse_unmount(fe->fuse.session, fe->fd);
 }
 

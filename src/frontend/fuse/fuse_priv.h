@@ -54,6 +54,7 @@ struct uz__fuse_msg {
 		struct fuse_write_in write;
 		struct fuse_init_in init;
 		struct fuse_fallocate_in fallocate;
+		struct fuse_interrupt_in interrupt;
 		struct fuse_lseek_in lseek;
 	} in;
 	void *payload;

@@ -42,14 +42,22 @@ static int op_refuse(struct uz__fuse_call *call)
 	return -EPERM;
 }
 
-/*
- * The kernel awaits no answer. An interrupt is ignored: no request sleeps for
- * anything but memory and codecs.
- */
+/* The kernel awaits no answer. */
 static int op_silent(struct uz__fuse_call *call)
 {
 	call->reply.none = true;
 	return 0;
+}
+
+/*
+ * No request sleeps for anything but memory and codecs, except for some stores
+ * to attributes; these are answered soon after. For the interrupt itself the
+ * kernel awaits no answer.
+ */
+static int op_interrupt(struct uz__fuse_call *call)
+{
+	uz_attr_interrupt(call->fuse->attrs, call->msg.in.interrupt.unique);
+	return op_silent(call);
 }
 
 static int op_open(struct uz__fuse_call *call)
@@ -112,7 +120,7 @@ static const op_fn ops[] = {
 	[FUSE_READDIR] = uz__fuse_readdir,
 	[FUSE_RELEASEDIR] = op_done,
 	[FUSE_CREATE] = op_refuse,
-	[FUSE_INTERRUPT] = op_silent,
+	[FUSE_INTERRUPT] = op_interrupt,
 	[FUSE_DESTROY] = op_done,
 	[FUSE_NOTIFY_REPLY] = op_silent,
 	[FUSE_BATCH_FORGET] = op_silent,

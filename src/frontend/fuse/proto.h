@@ -254,6 +254,10 @@ struct fuse_fallocate_in {
 	uint32_t padding;
 };
 
+struct fuse_interrupt_in {
+	uint64_t unique;
+};
+
 struct fuse_lseek_in {
 	uint64_t fh;
 	uint64_t offset;
@@ -341,6 +345,7 @@ static_assert(sizeof(struct fuse_statfs_out) == 80, "layout");
 static_assert(sizeof(struct fuse_init_in) == 64, "layout");
 static_assert(sizeof(struct fuse_init_out) == 64, "layout");
 static_assert(sizeof(struct fuse_fallocate_in) == 32, "layout");
+static_assert(sizeof(struct fuse_interrupt_in) == 8, "layout");
 static_assert(sizeof(struct fuse_lseek_in) == 24, "layout");
 static_assert(sizeof(struct fuse_lseek_out) == 8, "layout");
 static_assert(sizeof(struct fuse_dirent) == 24, "layout");

@@ -42,6 +42,7 @@ static const struct form {
 	[FUSE_READDIR] = { .size = sizeof(struct fuse_read_in) },
 	[FUSE_FALLOCATE] = { .size = sizeof(struct fuse_fallocate_in) },
 	[FUSE_READDIRPLUS] = { .size = sizeof(struct fuse_read_in) },
+	[FUSE_INTERRUPT] = { .size = sizeof(struct fuse_interrupt_in) },
 	[FUSE_LSEEK] = { .size = sizeof(struct fuse_lseek_in) },
 };
 

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Recompression when somebody asks for it: page after page, in small batches,
+ * with rests in between as pace.c says, and compaction at the end, without
+ * which less is gained than was saved: pages of new sizes leave holes where
+ * they were.
+ *
+ * The work is done in a thread of its own, in SCHED_BATCH, while the one who
+ * asks sleeps: that one serves requests otherwise and is to stay as it is. If
+ * there is no such thread to be had, he does it himself.
+ *
+ * If no more than some pages are asked for, the largest come first: there is
+ * most to be gained. Pages are not sorted for that, the table is gone through
+ * once for each range of sizes.
+ *
+ * An end comes from the table's, from the number of pages asked for, from the
+ * device when it is reset, or from whoever interrupts: then the rest is cut
+ * short, and nothing is waited for but the batch.
+ *
+ * Locks: @lock guards who runs and the wish to end, and is a leaf; batches
+ * take none, what they did is counted up under it.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <uzram/util/lock.h>
+
+#include "worker_priv.h"
+
+#define NS_PER_S UINT64_C(1000000000)
+
+/* Pages: less than a millisecond with most codecs. */
+#define BATCH 16
+
+/* When the largest come first: each time down to this size. */
+static const uint32_t steps[] = { UZ_PAGE_SIZE, 3072, 2048, 1024, 1 };
+
+#define STEPS (sizeof(steps) / sizeof(steps[0]))
+
+/*
+ * struct uz_recompressor - recompression of a device
+ * @dev:     the device
+ * @lock:    of what follows
+ * @wake:    with @stop
+ * @running: somebody has asked for it, and it goes on
+ * @stop:    it is to end
+ * @id:      of who has asked
+ * @early:   those who were to be interrupted and had not asked yet
+ * @next:    the place of the next one in @early
+ * @total:   pages that it will be about
+ * @done:    what was done of it
+ */
+struct uz_recompressor {
+	struct uz_device *dev;
+	struct uz_lock lock;
+	pthread_cond_t wake;
+	bool running;
+	bool stop;
+	uint64_t id;
+	uint64_t early[8];
+	unsigned int next;
+	uint64_t total;
+	struct uz_recompression done;
+};
+
+/*
+ * struct run - one run of it
+ * @r:     whose
+ * @order: what is wanted
+ * @how:   as the device is told
+ * @io:    the way into the device
+ * @ret:   how it ended
+ */
+struct run {
+	struct uz_recompressor *r;
+	const struct uz_recompress_order *order;
+	struct uz_recompress how;
+	struct uz_io *io;
+	int ret;
+};
+
+int uz_recompressor_create(struct uz_recompressor **recompressor,
+			   struct uz_device *dev)
+{
+	struct uz_recompressor *r = calloc(1, sizeof(*r));
+	pthread_condattr_t attr;
+
+	if (!r)
+		return -ENOMEM;
+	r->dev = dev;
+	uz_lock_init(&r->lock, UZ_LOCK_LEAF);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&r->wake, &attr);
+	pthread_condattr_destroy(&attr);
+	*recompressor = r;
+	return 0;
+}
+
+void uz_recompressor_destroy(struct uz_recompressor *recompressor)
+{
+	if (!recompressor)
+		return;
+	pthread_cond_destroy(&recompressor->wake);
+	uz_lock_destroy(&recompressor->lock);
+	free(recompressor);
+}
+
+/* Sleep; false when it is to end. */
+static bool rest(struct uz_recompressor *r, uint64_t ns)
+{
+	uz_scoped_acquire(guard, &r->lock);
+	struct timespec until;
+	int ret = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	ns += (uint64_t)until.tv_nsec;
+	until.tv_sec += (time_t)(ns / NS_PER_S);
+	until.tv_nsec = (long)(ns % NS_PER_S);
+	while (!r->stop && ns && !ret)
+		ret = pthread_cond_timedwait(&r->wake, &r->lock.mutex, &until);
+	return !r->stop;
+}
+
+static void count(struct uz_recompressor *r, const struct uz_recompression *did)
+{
+	uz_scoped_acquire(guard, &r->lock);
+
+	r->done.tried += did->tried;
+	r->done.gained += did->gained;
+	r->done.bytes += did->bytes;
+	r->done.kept += did->kept;
+	r->done.lost += did->lost;
+	r->done.failed += did->failed;
+}
+
+/* How many pages of the order may still be tried, and in one batch. */
+static unsigned int batch_size(const struct run *run)
+{
+	uint64_t max = run->order->max_pages, done = run->r->done.tried;
+
+	if (!max)
+		return BATCH;
+	return max - done < BATCH ? (unsigned int)(max - done) : BATCH;
+}
+
+/* All pages within the run's sizes; 0, or how it ended early. */
+static int go_through(struct run *run)
+{
+	struct uz__pace last, before, after;
+	uint64_t index = 0;
+	int more;
+
+	uz__pace_now(&last);
+	do {
+		struct uz_recompression did = { 0 };
+		unsigned int batch = batch_size(run);
+
+		if (!batch)
+			return 0;
+		uz__pace_now(&before);
+		more = uz_recompress(run->io, &run->how, &index, batch, &did);
+		uz__pace_now(&after);
+		count(run->r, &did);
+		if (more > 0 &&
+		    !rest(run->r, uz__pace_rest(&last, &before, &after)))
+			return -EINTR;
+		last = after;
+	} while (more > 0);
+	return more;
+}
+
+static int largest_first(struct run *run)
+{
+	uint32_t below = 0;
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < STEPS; i++) {
+		run->how.least = steps[i] > run->order->threshold
+					 ? steps[i]
+					 : run->order->threshold;
+		run->how.below = below;
+		ret = go_through(run);
+		if (ret || run->how.least > steps[i])
+			return ret;
+		below = steps[i];
+	}
+	return 0;
+}
+
+static void work(struct run *run)
+{
+	run->ret = run->order->max_pages ? largest_first(run) : go_through(run);
+}
+
+static void *run_main(void *arg)
+{
+	const struct sched_param none = { 0 };
+
+	/* A refusal is no matter. */
+	pthread_setschedparam(pthread_self(), SCHED_BATCH, &none);
+	work(arg);
+	return NULL;
+}
+
+static void run_in_thread(struct run *run)
+{
+	sigset_t all, before;
+	pthread_t thread;
+	int ret;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	ret = pthread_create(&thread, NULL, run_main, run);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (ret) {
+		work(run);
+		return;
+	}
+	pthread_setname_np(thread, "uz-recompress");
+	pthread_join(thread, NULL);
+}
+
+/* How many pages there are to be tried. */
+static int count_pages(struct run *run)
+{
+	struct uz_recompress how = run->how;
+	struct uz_recompression found = { 0 };
+	uint64_t max = run->order->max_pages;
+	uint64_t index = 0;
+	int ret;
+
+	how.count_only = true;
+	do {
+		ret = uz_recompress(run->io, &how, &index, UINT32_MAX, &found);
+	} while (ret > 0);
+	uz_lock_acquire(&run->r->lock);
+	run->r->total = max && max < found.tried ? max : found.tried;
+	uz_lock_release(&run->r->lock);
+	return ret;
+}
+
+static int do_run(struct run *run, struct uz_err *err)
+{
+	struct uz_recompressor *r = run->r;
+	struct uz_pool_compaction compacted = { 0 };
+	int ret = uz_recompress_begin(r->dev, &run->how, err);
+
+	if (ret)
+		return ret;
+	ret = uz_io_create(r->dev, &run->io);
+	if (ret)
+		return uz_err_set(err, ret, "recompression: %s",
+				  strerror(-ret));
+	run->ret = count_pages(run);
+	if (!run->ret)
+		run_in_thread(run);
+	uz_io_destroy(run->io);
+	if (r->done.gained && run->ret != -EINTR)
+		uz_compact_all(r->dev, &compacted);
+	if (run->ret == -EINTR)
+		return uz_err_set(err, -EINTR,
+				  "interrupted after %llu of %llu pages",
+				  (unsigned long long)r->done.tried,
+				  (unsigned long long)r->total);
+	if (run->ret == -EINVAL)
+		return uz_err_set(err, -EINVAL, "the device was reset");
+	if (run->ret)
+		return uz_err_set(err, run->ret, "after %llu pages: %s",
+				  (unsigned long long)r->done.tried,
+				  strerror(-run->ret));
+	if (r->done.failed)
+		return uz_err_set(err, -EIO, "%llu pages could not be read",
+				  (unsigned long long)r->done.failed);
+	return 0;
+}
+
+/* Was it interrupted before it came? */
+static bool came_too_late(const struct uz_recompressor *r, uint64_t id)
+{
+	unsigned int i;
+
+	for (i = 0; i < sizeof(r->early) / sizeof(r->early[0]); i++)
+		if (id && r->early[i] == id)
+			return true;
+	return false;
+}
+
+static int run_begin(struct uz_recompressor *r, uint64_t id, struct uz_err *err)
+{
+	uz_scoped_acquire(guard, &r->lock);
+
+	if (r->running)
+		return uz_err_set(
+			err, -EBUSY,
+			"the device is being recompressed already, %llu of %llu pages are done",
+			(unsigned long long)r->done.tried,
+			(unsigned long long)r->total);
+	r->running = true;
+	r->stop = came_too_late(r, id);
+	r->id = id;
+	r->total = 0;
+	memset(&r->done, 0, sizeof(r->done));
+	return 0;
+}
+
+int uz_recompressor_run(struct uz_recompressor *recompressor,
+			const struct uz_recompress_order *order, uint64_t id,
+			struct uz_err *err)
+{
+	struct run run = {
+		.r = recompressor,
+		.order = order,
+		.how = { .idle = order->idle,
+			 .huge = order->huge,
+			 .least = order->threshold,
+			 .priority = order->priority },
+	};
+	int ret = run_begin(recompressor, id, err);
+
+	if (ret)
+		return ret;
+	ret = do_run(&run, err);
+	uz_lock_acquire(&recompressor->lock);
+	recompressor->running = false;
+	uz_lock_release(&recompressor->lock);
+	return ret;
+}
+
+void uz_recompressor_interrupt(struct uz_recompressor *recompressor,
+			       uint64_t id)
+{
+	struct uz_recompressor *r = recompressor;
+	uz_scoped_acquire(guard, &r->lock);
+
+	if (id && (!r->running || r->id != id)) {
+		r->early[r->next++ % (sizeof(r->early) / sizeof(r->early[0]))] =
+			id;
+		return;
+	}
+	r->stop = true;
+	pthread_cond_signal(&r->wake);
+}
+
+bool uz_recompressor_progress(struct uz_recompressor *recompressor,
+			      uint64_t *total, struct uz_recompression *done)
+{
+	uz_scoped_acquire(guard, &recompressor->lock);
+
+	*total = recompressor->total;
+	*done = recompressor->done;
+	return recompressor->running;
+}
