@@ -159,7 +159,7 @@ awakenings()
 {
 	local task
 
-	for task in "/proc/$dev_pid/task"/*; do
+	for task in "/proc/$(worker_pid)/task"/*; do
 		[ "$(cat "$task/comm")" != uz-compactor ] ||
 			awk '/^voluntary/ { print $2 }' "$task/status"
 	done

@@ -199,6 +199,12 @@ start_device()
 	dev_block=$loop_dev
 }
 
+# worker_pid: of the process that serves the device; $dev_pid is its supervisor.
+worker_pid()
+{
+	sed -n 's/^worker_pid //p' "$dev_dir/stat"
+}
+
 # stop_device NAME: the orderly end; the daemon must succeed and unmount.
 stop_device()
 {

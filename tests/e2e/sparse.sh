@@ -22,7 +22,7 @@ tail -c 4096 "$dev_block" >"$tmp/read"
 expect_same "$tmp/read" "$tmp/page"
 [ "$(mm_stat 3)" -le 1048576 ] || fail "the pool takes $(mm_stat 3) bytes"
 
-resident=$(awk '/^VmRSS:/ { print $2 }' "/proc/$dev_pid/status")
+resident=$(awk '/^VmRSS:/ { print $2 }' "/proc/$(worker_pid)/status")
 [ "$resident" -le 131072 ] || fail "the daemon takes $resident KiB"
 xfs_io -c "fpunch 0 $size" "$dev_block"
 expect_equal "$(mm_stat 1)" 0 'orig_data_size after everything was discarded'

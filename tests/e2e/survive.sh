@@ -133,7 +133,7 @@ expect_equal "$(cat "$dev_dir/disksize")" $((32 << 20)) 'disksize'
 
 # Detached, it serves its last user whatever happens.
 exec 7<>"$dev_block"
-worker=$(stat_of worker_pid)
+worker=$(worker_pid)
 kill -TERM "$dev_pid"
 wait_until 10 grep -q 'detached, and serving' "$tmp/kept.log" ||
 	fail 'not detached'
@@ -185,7 +185,7 @@ grep -q 'died 8 times in a row without serving; the device is gone: killed by' \
 # Without its supervisor no worker goes on.
 start_device alone -s 64M -o transport=fuse
 exec 7<"$dev_block"
-worker=$(stat_of worker_pid)
+worker=$(worker_pid)
 kill -KILL "$dev_pid"
 wait "$dev_pid" || true
 rm "$tmp/alone.pid"

@@ -83,7 +83,7 @@ kill_supervisor()
 {
 	local worker
 
-	worker=$(sed -n 's/^worker_pid //p' "$dev_dir/stat")
+	worker=$(worker_pid)
 	kill -KILL "$dev_pid"
 	wait "$dev_pid" || true
 	rm "$tmp/dead.pid"
