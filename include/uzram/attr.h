@@ -70,7 +70,7 @@ uz_must_check int uz_attr_ctx_create(struct uz_attr_ctx **ctx,
  * @buffer_bytes: address space of its buffers
  * @survives:     one word, what becomes of requests when this process dies:
  *                "yes" all are carried out by the next one, "queued" those
- *                that it had begun end with an error, "no" all do; stays valid
+ *                that it had begun end with an error; stays valid
  *
  * Context: any thread; takes a lock of this layer.
  */

@@ -16,6 +16,7 @@ requires fio python3
 kills=${UZ_KILLS:-30}
 seed=${UZ_SEED:-$RANDOM}
 ulimit -c 0
+: "${UZ_TRANSPORT:=fuse}"
 
 stat_of()
 {
@@ -61,7 +62,7 @@ no_errors()
 
 # ---- the block file ----
 
-start_device file -s 256M -a lz4 -o transport=fuse
+start_device file -s 256M -a lz4
 case $(stat_of survives) in
 yes) ;;
 *) missing fuse 'this kernel does not give requests out again' ;;
@@ -85,7 +86,7 @@ stop_device file
 
 if [ "$(id -u)" = 0 ] && [ -c /dev/loop-control ]; then
 	requires losetup mkfs.ext4 fsck.ext4
-	start_device loop -s 512M -a lz4 -o transport=fuse
+	start_device loop -s 512M -a lz4
 	attach_loop "$dev_block"
 	mkfs.ext4 -q "$loop_dev" >"$tmp/mkfs.log" 2>&1
 	mount_fs "$loop_dev" -o discard
@@ -103,7 +104,7 @@ fi
 
 # ---- what else it can die of, and what is kept ----
 
-start_device kept -s 64M -a zstd -o transport=fuse -o zpool=zbud
+start_device kept -s 64M -a zstd -o zpool=zbud
 make_text 4194304 "$tmp/text"
 dd if="$tmp/text" of="$dev_block" bs=1M conv=notrunc oflag=direct status=none
 echo 32M >"$dev_dir/mem_limit"
@@ -165,7 +166,7 @@ refused()
 }
 
 # Workers that cannot live: an end, not a hang.
-start_device vain -s 64M -o transport=fuse
+start_device vain -s 64M
 exec 7<"$dev_block"
 while ! pid_gone "$dev_pid"; do
 	for worker in $(workers_of "$dev_pid"); do
@@ -183,7 +184,7 @@ grep -q 'died 8 times in a row without serving; the device is gone: killed by' \
 [ ! -e "$dev_dir" ] || fail 'it left its directory'
 
 # Without its supervisor no worker goes on.
-start_device alone -s 64M -o transport=fuse
+start_device alone -s 64M
 exec 7<"$dev_block"
 worker=$(worker_pid)
 kill -KILL "$dev_pid"

@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #include <uzram/util/log.h>
-#include <uzram/util/shm.h>
 #include <uzram/util/size.h>
 
 #include "config.h"
@@ -39,7 +38,6 @@ int uz__fuse_transport_create(struct uz__fuse_transport *t,
 		.wanted = config->transport,
 		.budget = config->buffer_budget,
 		.threads = config->threads,
-		.area_fd = -1,
 	};
 	return uz__fuse_dev_create(&t->dev, fuse,
 				   config->threads + SPARE_THREADS);
@@ -72,17 +70,6 @@ static int too_little(const struct uz__fuse_transport *t,
 			  budget);
 }
 
-static int make_area(struct uz__fuse_transport *t,
-		     const struct uz__fuse_plan *plan)
-{
-	int ret = uz_shm_memfd("uzram-requests");
-
-	if (ret < 0)
-		return ret;
-	t->area_fd = ret;
-	return uz__fuse_area_create(&t->area, t->area_fd, 0, plan);
-}
-
 /* All that io_uring needs, or why not. */
 static int make_uring(struct uz__fuse_transport *t, struct uz_err *err)
 {
@@ -103,7 +90,8 @@ static int make_uring(struct uz__fuse_transport *t, struct uz_err *err)
 				  strerror(-cpus));
 	if (uz__fuse_plan(&plan, (unsigned int)cpus, t->budget))
 		return too_little(t, &plan, err);
-	ret = make_area(t, &plan);
+	ret = uz__fuse_area_create(&t->area, t->fuse->session_mem,
+				   UZ__FUSE_SESSION_SIZE, &plan);
 	if (!ret)
 		ret = uz__fuse_uring_create(&t->uring, t->fuse, &t->area,
 					    t->threads, t->dev_fd);
@@ -133,7 +121,7 @@ static void tell(const struct uz__fuse_transport *t)
 		       "transport io_uring: %u queues of %u buffers of %u KiB",
 		       plan->queues, plan->depth, plan->payload >> 10);
 		uz_attr_set_transport(t->fuse->attrs, "io_uring", plan->bytes,
-				      "no");
+				      "yes");
 		return;
 	}
 	uz_log(UZ_LOG_INFO, "transport fuse: %u threads",
@@ -160,6 +148,11 @@ static int start_uring(struct uz__fuse_transport *t, struct uz_err *err)
 	ret = uz__fuse_uring_go(t->uring);
 	if (!ret)
 		return 0;
+	/* What could not be taken over now, another worker may. */
+	if (t->area.adopted)
+		return uz_err_set(err, ret,
+				  "io_uring: the threads cannot be told to "
+				  "begin");
 	uz__fuse_area_drop(&t->area);
 	uz__fuse_uring_destroy(t->uring);
 	t->uring = NULL;
@@ -203,22 +196,37 @@ static int greet(struct uz__fuse_transport *t, int fd, struct uz_err *err)
 	return ret;
 }
 
+/* The buffers, with all that is in them. */
+static int adopt_uring(struct uz__fuse_transport *t, struct uz_err *err)
+{
+	int ret = uz__fuse_area_adopt(&t->area, t->fuse->session_mem,
+				      UZ__FUSE_SESSION_SIZE);
+
+	if (!ret)
+		ret = uz__fuse_uring_create(&t->uring, t->fuse, &t->area,
+					    t->threads, t->dev_fd);
+	if (ret)
+		return uz_err_set(err, ret,
+				  "io_uring: requests cannot be taken over "
+				  "from a worker that died: %s",
+				  strerror(-ret));
+	t->plan = t->area.plan;
+	return 0;
+}
+
 /* The kernel knows nothing of the change, and is not asked anything. */
 static int take_over(struct uz__fuse_transport *t, int fd, struct uz_err *err)
 {
 	int ret;
 
-	if (t->fuse->session->transport == UZ_TRANSPORT_IO_URING)
-		return uz_err_set(err, -ENOTSUP,
-				  "requests over io_uring cannot be taken over "
-				  "from a worker that died; use -o "
-				  "transport=fuse");
 	t->dev_fd = fd;
 	ret = uz__fuse_dev_adopt(t->dev, fd, err);
+	if (!ret && t->fuse->session->transport == UZ_TRANSPORT_IO_URING)
+		ret = adopt_uring(t, err);
 	if (ret)
 		return ret;
 	tell(t);
-	return start_classic(t, err);
+	return t->uring ? start_uring(t, err) : start_classic(t, err);
 }
 
 int uz__fuse_transport_start(struct uz__fuse_transport *t, int fd,
@@ -238,7 +246,5 @@ void uz__fuse_transport_destroy(struct uz__fuse_transport *t)
 {
 	if (uz__fuse_uring_destroy(t->uring))
 		uz__fuse_area_end(&t->area);
-	if (t->area_fd > 0)
-		close(t->area_fd);
 	uz__fuse_dev_destroy(t->dev);
 }

@@ -391,7 +391,6 @@ bool uz__fuse_uring_destroy(struct uz__fuse_uring *uring);
  * @uring:   io_uring, or NULL
  * @plan:    of @uring
  * @area:    memory of its entries
- * @area_fd: where that lies, or -1
  */
 struct uz__fuse_transport {
 	struct uz__fuse *fuse;
@@ -403,7 +402,6 @@ struct uz__fuse_transport {
 	struct uz__fuse_uring *uring;
 	struct uz__fuse_plan plan;
 	struct uz__fuse_area area;
-	int area_fd;
 };
 
 /**
