@@ -31,6 +31,11 @@ static const struct ctl_verb verbs[] = {
 	{ "set", "NAME ATTRIBUTE VALUE", "write an attribute", ctl_verb_set },
 	{ "compact", "NAME...", "give back memory that lies between pages",
 	  ctl_verb_compact },
+	{ "idle", "NAME [all|AGE]",
+	  "mark pages as idle: all, or those unused for AGE seconds",
+	  ctl_verb_idle },
+	{ "recompress", "NAME [KEY=VALUE]...",
+	  "encode pages anew by a secondary codec", ctl_verb_recompress },
 	{ "reset", "[--force] NAME...", "drop the data, size and settings",
 	  ctl_verb_reset },
 	{ "remove", "[--force] NAME...", "end a device", ctl_verb_remove },
@@ -126,7 +131,7 @@ static enum uz_exit help(void)
 	      "Control compressed RAM devices. Without a verb: list them.\n\n",
 	      stdout);
 	for (i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
-		printf("  %-8s%s\n", verbs[i].name, verbs[i].what);
+		printf("  %-11s%s\n", verbs[i].name, verbs[i].what);
 	fputs("\n'uzramctl VERB --help' shows what follows a verb. zramctl's "
 	      "own spellings work:\n"
 	      "  uzramctl -f -s SIZE [-a CODEC] [-t THREADS]     add\n"

@@ -88,6 +88,22 @@ echo type=idle >"$dev_dir/recompress"
 expect_equal "$(read_back)" "$sum" 'after'
 expect_equal "$(grep -c i "$dev_dir/block_state")" 0 'idle after it was read'
 
+# ---- by uzramctl ----
+
+if [ -x "$UZRAMCTL" ]; then
+	fill
+	"$UZRAMCTL" idle re
+	"$UZRAMCTL" recompress re type=idle max_pages=50 >"$tmp/said"
+	grep -q '^re: 50 of 50 pages made smaller, .* saved$' "$tmp/said" ||
+		fail "uzramctl recompress: $(cat "$tmp/said")"
+	expect_fail_line 1 "type 'old' is not" \
+		"$UZRAMCTL" recompress re type=old
+	expect_fail_line 1 'idle: write' "$UZRAMCTL" idle re soon
+	expect_fail_line 2 'usage: uzramctl idle' "$UZRAMCTL" idle
+	expect_fail_line 2 'usage: uzramctl recompress' "$UZRAMCTL" recompress
+	expect_fail_line 3 'no device nope' "$UZRAMCTL" recompress nope
+fi
+
 # ---- by age ----
 
 echo 100 >"$dev_dir/idle"
