@@ -19,7 +19,8 @@
 static const struct ctl_verb verbs[] = {
 	{ "add",
 	  "[NAME] [--size SIZE] [--algorithm CODEC] [--algorithm-params PARAMS] "
-	  "[--threads N] [--option KEY=VALUE]... [--frontend fuse]",
+	  "[--threads N] [--option KEY=VALUE]... [--backing FILE] "
+	  "[--frontend fuse]",
 	  "start a device and print the path of its block file", ctl_verb_add },
 	{ "list",
 	  "[--output LIST|--output-all] [--noheadings] [--bytes] [--raw|--json] "
@@ -36,6 +37,9 @@ static const struct ctl_verb verbs[] = {
 	  ctl_verb_idle },
 	{ "recompress", "NAME [KEY=VALUE]...",
 	  "encode pages anew by a secondary codec", ctl_verb_recompress },
+	{ "writeback",
+	  "NAME huge|idle|huge_idle|incompressible|page_indexes=N-M...",
+	  "move pages from memory to the backing store", ctl_verb_writeback },
 	{ "reset", "[--force] NAME...", "drop the data, size and settings",
 	  ctl_verb_reset },
 	{ "remove", "[--force] NAME...", "end a device", ctl_verb_remove },

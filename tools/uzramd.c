@@ -48,7 +48,7 @@ static void help(void)
 	      "  -o, --option KEY=VALUE  size, codec, mem_limit, zpool, threads,\n"
 	      "                          workers, frontend, compaction,\n"
 	      "                          swap, track_age, transport,\n"
-	      "                          buffer_budget, dir\n"
+	      "                          buffer_budget, backing_dev, dir\n"
 	      "      --dir DIR           mount there, not on RUNDIR/NAME\n"
 	      "      --frontend fuse     how the block file is offered\n"
 	      "      --ready-fd N        write READY, or what is wrong, to N\n"

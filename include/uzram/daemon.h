@@ -2,6 +2,7 @@
 #ifndef UZRAM_DAEMON_H
 #define UZRAM_DAEMON_H
 
+#include <uzram/device/backing.h>
 #include <uzram/frontend.h>
 #include <uzram/pool.h>
 #include <uzram/types.h>
@@ -37,6 +38,7 @@
  * @track_age:     note when each page is used, for the attribute idle
  * @transport:     see enum uz_transport
  * @buffer_budget: bytes, see struct uz_frontend_config
+ * @backing:       path of the backing store; "": none
  * @ready_fd:      -1, or a descriptor that gets "READY\n" when the device
  *                 serves, or one line of error text; closed afterwards
  */
@@ -55,6 +57,7 @@ struct uz_daemon_config {
 	bool track_age;
 	enum uz_transport transport;
 	uint64_t buffer_budget;
+	char backing[UZ_BACKING_PATH_MAX + 1];
 	int ready_fd;
 };
 
@@ -73,7 +76,8 @@ void uz_daemon_config_init(struct uz_daemon_config *config);
  * @config: changed on success only
  * @key:    "size", "codec" (also "compression-algorithm"), "mem_limit" (also
  *          "zram-resident-limit"), "zpool", "threads", "workers", "frontend",
- *          "compaction", "swap", "track_age", "transport", "buffer_budget", "dir"
+ *          "compaction", "swap", "track_age", "transport", "buffer_budget",
+ *          "backing_dev", "dir"
  * @value:  its text
  * @err:    the reason; may be NULL
  *

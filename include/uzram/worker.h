@@ -8,7 +8,8 @@
 /**
  * DOC: background work
  *
- * Policy: what the device can do to itself (compact, recompress), this layer
+ * Policy: what the device can do to itself (compact, recompress, write back), this
+ * layer
  * decides when to do. It works in small batches, each of which takes the
  * device's configuration lock, and lets go of it in between, so that whoever
  * wants to reset the device or to read its statistics waits for one batch.
@@ -140,5 +141,95 @@ void uz_recompressor_interrupt(struct uz_recompressor *recompressor,
  */
 bool uz_recompressor_progress(struct uz_recompressor *recompressor,
 			      uint64_t *total, struct uz_recompression *done);
+
+/* ---- writing back ---- */
+
+struct uz_backer;
+
+/**
+ * struct uz_backer_range - pages in a row of which some are wanted
+ * @kinds: as struct uz_writeback_want
+ * @first: page
+ * @end:   page behind the last one
+ */
+struct uz_backer_range {
+	unsigned int kinds;
+	uint64_t first;
+	uint64_t end;
+};
+
+/**
+ * struct uz_backer_order - what is to be written back
+ * @ranges: where to look, one after the other; borrowed
+ * @nr:     of them
+ */
+struct uz_backer_order {
+	const struct uz_backer_range *ranges;
+	unsigned int nr;
+};
+
+/**
+ * uz_backer_create() - what it takes to write a device's pages back
+ * @backer: set on success, untouched on failure
+ * @dev:    borrowed
+ *
+ * Context: any thread.
+ * Return:  0 or -ENOMEM.
+ */
+uz_must_check int uz_backer_create(struct uz_backer **backer,
+				   struct uz_device *dev);
+
+/**
+ * uz_backer_destroy() - free it
+ * @backer: from uz_backer_create(), or NULL
+ *
+ * Context: nobody is inside uz_backer_run().
+ */
+void uz_backer_destroy(struct uz_backer *backer);
+
+/**
+ * uz_backer_run() - write pages back to the device's store
+ * @backer: one run at a time
+ * @order:  which pages
+ * @id:     by which it can be interrupted; 0 for none
+ * @err:    the reason; may be NULL
+ *
+ * At the speed of the store while the device is idle, else for half of the
+ * time. Reads, writes and statistics go on meanwhile. While the number of
+ * blocks to be written is limited the largest pages come first. What was done
+ * up to a failure stays done, and all other pages stay in memory.
+ *
+ * Context: any thread that holds no lock and is not inside a request; sleeps
+ *          until all is done.
+ * Return:  0; -EBUSY another one is under way; -EINTR interrupted; -EINVAL no
+ *          size, or the device was reset; -ENODEV no store; -ENOSPC the store
+ *          is full; -EIO its limit is used up, or some pages could not be
+ *          written; other -errno of the store; -ENOMEM.
+ */
+uz_must_check int uz_backer_run(struct uz_backer *backer,
+				const struct uz_backer_order *order,
+				uint64_t id, struct uz_err *err);
+
+/**
+ * uz_backer_interrupt() - have a run end soon
+ * @backer: the backer
+ * @id:     of the run, which may also begin later, if that is soon; 0:
+ *          whichever is under way
+ *
+ * Context: any thread, at any time; does not wait.
+ */
+void uz_backer_interrupt(struct uz_backer *backer, uint64_t id);
+
+/**
+ * uz_backer_progress() - how far the run is, or the last one came
+ * @backer: the backer
+ * @total:  pages that it was about when it began
+ * @done:   what was done up to now
+ *
+ * Context: any thread.
+ * Return:  true while one is under way.
+ */
+bool uz_backer_progress(struct uz_backer *backer, uint64_t *total,
+			struct uz_writeback_done *done);
 
 #endif

@@ -64,6 +64,32 @@ static const struct uz_attr attrs[] = {
 	{ "block_state", 0400,
 	  "a line for each stored page: number, last use and flags",
 	  uz__attr_block_state_show, NULL },
+	{ "backing_dev", 0644,
+	  "path of a file or block device for pages that leave memory, or none",
+	  uz__attr_backing_dev_show, uz__attr_backing_dev_store },
+	{ "writeback", 0200,
+	  "has pages leave memory for the backing store: huge, idle, huge_idle "
+	  "or incompressible, also as type=; page_index=N, page_indexes=N-M",
+	  NULL, uz__attr_writeback_store },
+	{ "writeback_limit", 0644,
+	  "blocks of 4 KiB that may still be written to the backing store",
+	  uz__attr_budget_show, uz__attr_budget_store },
+	{ "writeback_limit_enable", 0644, "1: writeback_limit counts",
+	  uz__attr_limited_show, uz__attr_limited_store },
+	{ "writeback_batch_size", 0644,
+	  "writes to the backing store under way at a time; 16 at most are",
+	  uz__attr_batch_show, uz__attr_batch_store },
+	{ "compressed_writeback", 0644,
+	  "always 1: pages lie compressed on the backing store",
+	  uz__attr_compressed_show, uz__attr_compressed_store },
+	{ "writeback_promote", 0644,
+	  "1: a page read from the backing store goes back to memory if there "
+	  "is room",
+	  uz__attr_promote_show, uz__attr_promote_store },
+	{ "bd_stat", 0444,
+	  "blocks of 4 KiB on the backing store in one line: in use, read, "
+	  "written",
+	  uz__attr_bd_stat_show, NULL },
 	{ "mm_stat", 0444, "memory statistics in one line, as kernel zram's",
 	  uz__attr_mm_stat_show, NULL },
 	{ "io_stat", 0444, "failed requests in one line, as kernel zram's",
@@ -106,7 +132,9 @@ int uz_attr_ctx_create(struct uz_attr_ctx **ctx, struct uz_device *dev,
 
 	if (!c)
 		return -ENOMEM;
-	if (uz_recompressor_create(&c->recompressor, dev)) {
+	if (uz_recompressor_create(&c->recompressor, dev) ||
+	    uz_backer_create(&c->backer, dev)) {
+		uz_recompressor_destroy(c->recompressor);
 		free(c);
 		return -ENOMEM;
 	}
@@ -148,6 +176,7 @@ void uz_attr_ctx_destroy(struct uz_attr_ctx *ctx)
 	uz_recompressor_destroy(ctx->recompressor);
 	uz_lock_destroy(&ctx->text_lock);
 	uz_lock_destroy(&ctx->store_lock);
+	uz_backer_destroy(ctx->backer);
 	free(ctx);
 }
 
@@ -211,6 +240,8 @@ static int store_checked(struct uz_attr_ctx *ctx, const struct uz_attr *attr,
 	copy[len] = 0;
 	if (attr->store == uz__attr_recompress_store)
 		return uz__attr_recompress(ctx, copy, id, err);
+	if (attr->store == uz__attr_writeback_store)
+		return uz__attr_writeback(ctx, copy, id, err);
 
 	uz_scoped_acquire(guard, &ctx->store_lock);
 
@@ -251,6 +282,7 @@ int uz_attr_store(struct uz_attr_ctx *ctx, const struct uz_attr *attr,
 void uz_attr_interrupt(struct uz_attr_ctx *ctx, uint64_t id)
 {
 	uz_recompressor_interrupt(ctx->recompressor, id);
+	uz_backer_interrupt(ctx->backer, id);
 }
 
 int uz__attr_number(const char *text, uint64_t *value)

@@ -22,6 +22,7 @@ struct uz__attr_place {
 /**
  * struct uz_attr_ctx - what attributes work on
  * @dev:          the device; borrowed
+ * @backer:       writes pages back
  * @streams:      threads that serve requests
  * @resized:      told when the disksize has changed; may be NULL
  * @arg:          handed to @resized
@@ -43,6 +44,7 @@ struct uz__attr_place {
  */
 struct uz_attr_ctx {
 	struct uz_device *dev;
+	struct uz_backer *backer;
 	unsigned int streams;
 	void (*resized)(void *arg);
 	void *arg;
@@ -89,6 +91,36 @@ int uz__attr_streams_store(struct uz_attr_ctx *ctx, const char *text,
 			   size_t len, struct uz_err *err);
 int uz__attr_limit_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
 			 struct uz_err *err);
+
+/* attr_backing.c */
+int uz__attr_backing_dev_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
+int uz__attr_backing_dev_store(struct uz_attr_ctx *ctx, const char *text,
+			       size_t len, struct uz_err *err);
+int uz__attr_bd_stat_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
+int uz__attr_limited_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
+int uz__attr_limited_store(struct uz_attr_ctx *ctx, const char *text,
+			   size_t len, struct uz_err *err);
+int uz__attr_budget_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
+int uz__attr_budget_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
+			  struct uz_err *err);
+int uz__attr_batch_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
+int uz__attr_batch_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
+			 struct uz_err *err);
+int uz__attr_promote_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
+int uz__attr_promote_store(struct uz_attr_ctx *ctx, const char *text,
+			   size_t len, struct uz_err *err);
+int uz__attr_compressed_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
+int uz__attr_compressed_store(struct uz_attr_ctx *ctx, const char *text,
+			      size_t len, struct uz_err *err);
+int uz__attr_writeback_store(struct uz_attr_ctx *ctx, const char *text,
+			     size_t len, struct uz_err *err);
+
+/* The store to writeback, by @id (see uz_backer_run()); store_lock not held. */
+int uz__attr_writeback(struct uz_attr_ctx *ctx, const char *text, uint64_t id,
+		       struct uz_err *err);
+
+/* The numbers of the store, and how far writing back is or came. */
+void uz__attr_backing_stat(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
 
 /* attr_stat.c */
 int uz__attr_used_max_store(struct uz_attr_ctx *ctx, const char *text,

@@ -240,6 +240,20 @@ static int set_dir(struct uz_daemon_config *config, const char *key,
 	return 0;
 }
 
+static int set_backing_dev(struct uz_daemon_config *config, const char *key,
+			   const char *value, struct uz_err *err)
+{
+	if (*value != '/' && strcmp(value, "none"))
+		return uz_err_set(err, -EINVAL,
+				  "%s '%.80s': must begin with '/', or be none",
+				  key, value);
+	if (strlen(value) >= sizeof(config->backing))
+		return uz_err_set(err, -EINVAL, "%s: path too long", key);
+	snprintf(config->backing, sizeof(config->backing), "%s",
+		 *value == '/' ? value : "");
+	return 0;
+}
+
 static const struct config_key {
 	const char *name;
 	int (*set)(struct uz_daemon_config *config, const char *key,
@@ -259,6 +273,7 @@ static const struct config_key {
 	{ "track_age", set_track_age },
 	{ "transport", set_transport },
 	{ "buffer_budget", set_buffer_budget },
+	{ "backing_dev", set_backing_dev },
 	{ "dir", set_dir },
 };
 
@@ -274,6 +289,7 @@ int uz_daemon_config_set(struct uz_daemon_config *config, const char *key,
 		err, -EINVAL,
 		"unknown key '%.40s'; known are size, codec, "
 		"mem_limit, zpool, threads, workers, frontend, "
-		"compaction, swap, track_age, transport, buffer_budget and dir",
+		"compaction, swap, track_age, transport, buffer_budget, "
+		"backing_dev and dir",
 		key);
 }

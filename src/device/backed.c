@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <uzram/util/cleanup.h>
 #include <uzram/util/log.h>
@@ -26,6 +27,10 @@
 #include "device_priv.h"
 
 #define BATCH_DEFAULT 32
+
+/* How long a successor waits for the store. */
+#define REOPEN_MS      10000
+#define REOPEN_STEP_MS 10
 
 static uint64_t piece_offset(uz_slot_t slot)
 {
@@ -272,11 +277,28 @@ void uz__backing_reset(struct uz_device *dev)
 	uz_device_set_backing_setting(dev, UZ_BACKING_PROMOTE, 0);
 }
 
+/*
+ * The predecessor is dead, but what it had begun to write may still be under
+ * way. Until that has ended the file is its own, and must be: what is free now
+ * will soon be written anew.
+ */
+static int backing_await(const char *path, struct uz_backing **store,
+			 struct uz_err *err)
+{
+	const struct timespec step = { .tv_nsec = REOPEN_STEP_MS * 1000000 };
+	unsigned int tries = REOPEN_MS / REOPEN_STEP_MS;
+	int ret;
+
+	while ((ret = uz_backing_open(store, path, err)) == -EBUSY && tries--)
+		nanosleep(&step, NULL);
+	return ret;
+}
+
 static int backing_reopen(const struct uz__super_backing *sb,
 			  struct uz_backing **store, struct uz_err *err)
 {
 	struct uz_backing_info info;
-	int ret = uz_backing_open(store, sb->path, err);
+	int ret = backing_await(sb->path, store, err);
 
 	if (ret)
 		return ret;

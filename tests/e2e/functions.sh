@@ -320,6 +320,7 @@ expect_errno()
 	shift
 	case $name in
 	E2BIG) text='Argument list too long' ;;
+	ERANGE) text='Numerical result out of range' ;;
 	EACCES) text='Permission denied' ;;
 	EBUSY) text='Device or resource busy' ;;
 	EFBIG) text='File too large' ;;

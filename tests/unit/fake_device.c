@@ -4,6 +4,7 @@
  * rely on, in the simplest way, for one thread; compaction for any.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -333,4 +334,94 @@ void uz_device_on_damage(struct uz_device *dev,
 {
 	dev->damaged = fn;
 	dev->damaged_arg = arg;
+}
+
+/* ---- the backing store ---- */
+
+int uz_device_set_backing(struct uz_device *dev, const char *path,
+			  struct uz_err *err)
+{
+	if (dev->size && dev->backing[0])
+		return uz_err_set(err, -EBUSY, "it has a store");
+	if (path && path[0] != '/')
+		return uz_err_set(err, -EINVAL, "not a whole path");
+	snprintf(dev->backing, sizeof(dev->backing), "%s", path ? path : "");
+	return 0;
+}
+
+void uz_device_backing(struct uz_device *dev,
+		       char path[UZ_BACKING_PATH_MAX + 1])
+{
+	strcpy(path, dev->backing);
+}
+
+void uz_device_set_backing_setting(struct uz_device *dev,
+				   enum uz_backing_setting which,
+				   uint64_t value)
+{
+	dev->settings[which] = value;
+}
+
+uint64_t uz_device_backing_setting(const struct uz_device *dev,
+				   enum uz_backing_setting which)
+{
+	return dev->settings[which];
+}
+
+void uz_device_backing_stat(struct uz_device *dev, struct uz_backing_stat *stat)
+{
+	*stat = dev->backing_stat;
+}
+
+struct uz_writeback {
+	struct uz_device *dev;
+};
+
+int uz_writeback_create(struct uz_writeback **wb, struct uz_device *dev,
+			struct uz_err *err)
+{
+	if (!dev->backing[0])
+		return uz_err_set(err, -ENODEV, "it has no store");
+	*wb = malloc(sizeof(**wb));
+	(*wb)->dev = dev;
+	return 0;
+}
+
+void uz_writeback_destroy(struct uz_writeback *wb)
+{
+	free(wb);
+}
+
+int uz_writeback_some(struct uz_writeback *wb,
+		      const struct uz_writeback_want *want, uint64_t *next,
+		      uint64_t end, struct uz_writeback_done *done)
+{
+	struct uz_device *dev = wb->dev;
+	uint64_t pages = end - *next < 100 ? end - *next : 100;
+
+	dev->want = *want;
+	dev->want_first = *next;
+	dev->want_end = end;
+	dev->steps++;
+	if (dev->in_step)
+		dev->in_step(dev->in_step_arg);
+	if (dev->fail_step && !--dev->fail_step) {
+		if (dev->fail_error != -EIO)
+			return dev->fail_error;
+		done->failed += pages;
+		*next += pages;
+		return -EIO;
+	}
+	done->pages += pages;
+	*next += pages;
+	return 0;
+}
+
+uint64_t uz_writeback_count(struct uz_writeback *wb,
+			    const struct uz_writeback_want *want, uint64_t from,
+			    uint64_t end)
+{
+	(void)wb;
+	(void)want;
+	return end - from;
 }

@@ -66,6 +66,23 @@ struct uz_device {
 	/* Whom to tell of damaged pages. */
 	void (*damaged)(void *arg, uint64_t index, const char *why);
 	void *damaged_arg;
+	/* The store's path, numbers and settings. */
+	char backing[UZ_BACKING_PATH_MAX + 1];
+	struct uz_backing_stat backing_stat;
+	_Atomic uint64_t settings[UZ_BACKING_SETTINGS];
+	/*
+	 * Writing back: each step takes 100 pages of those that are wanted. The
+	 * n-th from now fails; what was wanted last can be seen, and something
+	 * be called in each step.
+	 */
+	unsigned int fail_step;
+	int fail_error;
+	unsigned int steps;
+	struct uz_writeback_want want;
+	uint64_t want_first;
+	uint64_t want_end;
+	void (*in_step)(void *arg);
+	void *in_step_arg;
 	unsigned int nr_classes;
 	struct uz_pool_class_stat classes[FAKE_CLASSES];
 };

@@ -30,6 +30,7 @@ extern char **environ;
 
 enum {
 	OPT_FRONTEND = 256,
+	OPT_BACKING,
 };
 
 int ctl_add_option(struct ctl_add *add, const char *option, const char *value,
@@ -276,6 +277,19 @@ enum uz_exit ctl_add_run(const struct ctl_add *add)
 	return status;
 }
 
+/* The daemon has another working directory, so it needs the whole path. */
+static int add_backing(struct ctl_add *add, const char *file,
+		       struct uz_err *err)
+{
+	static char setting[CTL_PATH_MAX + 16];
+	char path[CTL_PATH_MAX];
+
+	if (!realpath(file, path))
+		return uz_err_set(err, -errno, "%s: %s", file, strerror(errno));
+	snprintf(setting, sizeof(setting), "backing_dev=%s", path);
+	return ctl_add_option(add, "-o", setting, err);
+}
+
 static int add_option(struct ctl_add *add, int c, const char *arg,
 		      struct uz_err *err)
 {
@@ -290,6 +304,8 @@ static int add_option(struct ctl_add *add, int c, const char *arg,
 		return ctl_add_option(add, "-s", arg, err);
 	case 't':
 		return ctl_add_option(add, "-t", arg, err);
+	case OPT_BACKING:
+		return add_backing(add, arg, err);
 	case OPT_FRONTEND:
 		return ctl_add_option(add, "--frontend", arg, err);
 	default:
@@ -307,6 +323,7 @@ enum uz_exit ctl_verb_add(int argc, char **argv)
 		{ "algorithm-params", required_argument, NULL, 'p' },
 		{ "threads", required_argument, NULL, 't' },
 		{ "frontend", required_argument, NULL, OPT_FRONTEND },
+		{ "backing", required_argument, NULL, OPT_BACKING },
 		{ "option", required_argument, NULL, 'o' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },

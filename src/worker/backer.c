@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Writing back when somebody asks for it: some MiB after some MiB, in the
+ * thread of whoever asks.
+ *
+ * It is the store that this is slow for and not the CPU, so pace.c has nothing
+ * to say here: while requests come in, a rest as long as the last step was
+ * leaves them half of the time; and between steps nobody is in the way at all.
+ *
+ * Where only so many blocks may be written, the largest pages come first: they
+ * free most memory. For that the table is gone through once for each range of
+ * sizes. Otherwise it is gone through once, so that pages which are neighbours
+ * on the device are neighbours on the store.
+ *
+ * An end comes from the table's, from a full store or its limit, from failures
+ * in a row, from the device when it is reset, or from whoever interrupts; then
+ * nothing is waited for but the step.
+ *
+ * Locks: @lock guards who runs and the wish to end, and is a leaf.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <uzram/util/lock.h>
+
+#include "worker_priv.h"
+
+#define NS_PER_S UINT64_C(1000000000)
+
+/* A store that fails so often in a row is left alone. */
+#define FAILURES 4
+
+/* Where the largest come first: each time down to this size. */
+static const uint32_t steps[] = { UZ_PAGE_SIZE, 3072, 2048, 1024, 1 };
+
+#define STEPS (sizeof(steps) / sizeof(steps[0]))
+#define EARLY 8
+
+/*
+ * struct uz_backer - writing back of a device
+ * @dev:     the device
+ * @lock:    of what follows
+ * @wake:    with @stop
+ * @running: somebody has asked for it, and it goes on
+ * @stop:    it is to end
+ * @id:      of who has asked
+ * @early:   those who were to be interrupted and had not asked yet
+ * @next:    the place of the next one in @early
+ * @total:   pages that it will be about
+ * @done:    what was done of it
+ */
+struct uz_backer {
+	struct uz_device *dev;
+	struct uz_lock lock;
+	pthread_cond_t wake;
+	bool running;
+	bool stop;
+	uint64_t id;
+	uint64_t early[EARLY];
+	unsigned int next;
+	uint64_t total;
+	struct uz_writeback_done done;
+};
+
+/*
+ * struct run - one run of it
+ * @b:        whose
+ * @order:    what is wanted
+ * @wb:       the way into the device
+ * @want:     as the device is told
+ * @failures: in a row
+ * @failure:  the first one
+ */
+struct run {
+	struct uz_backer *b;
+	const struct uz_backer_order *order;
+	struct uz_writeback *wb;
+	struct uz_writeback_want want;
+	unsigned int failures;
+	int failure;
+};
+
+int uz_backer_create(struct uz_backer **backer, struct uz_device *dev)
+{
+	struct uz_backer *b = calloc(1, sizeof(*b));
+	pthread_condattr_t attr;
+
+	if (!b)
+		return -ENOMEM;
+	b->dev = dev;
+	uz_lock_init(&b->lock, UZ_LOCK_LEAF);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&b->wake, &attr);
+	pthread_condattr_destroy(&attr);
+	*backer = b;
+	return 0;
+}
+
+void uz_backer_destroy(struct uz_backer *backer)
+{
+	if (!backer)
+		return;
+	pthread_cond_destroy(&backer->wake);
+	uz_lock_destroy(&backer->lock);
+	free(backer);
+}
+
+static uint64_t clock_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+/* Sleep; false when it is to end. */
+static bool rest(struct uz_backer *b, uint64_t ns)
+{
+	uint64_t end = clock_ns() + ns;
+	const struct timespec until = {
+		.tv_sec = (time_t)(end / NS_PER_S),
+		.tv_nsec = (long)(end % NS_PER_S),
+	};
+	uz_scoped_acquire(guard, &b->lock);
+	int ret = 0;
+
+	while (!b->stop && ns && !ret)
+		ret = pthread_cond_timedwait(&b->wake, &b->lock.mutex, &until);
+	return !b->stop;
+}
+
+static uint64_t requests(struct uz_device *dev)
+{
+	struct uz_device_stat stat;
+
+	uz_device_stat(dev, &stat);
+	return stat.num_reads + stat.num_writes + stat.num_discards;
+}
+
+static void count(struct uz_backer *b, const struct uz_writeback_done *did)
+{
+	uz_scoped_acquire(guard, &b->lock);
+
+	b->done.pages += did->pages;
+	b->done.changed += did->changed;
+	b->done.failed += did->failed;
+}
+
+/* One step; errors of the store are counted, others end the run. */
+static int step(struct run *run, uint64_t *next, uint64_t end)
+{
+	struct uz_writeback_done did = { 0 };
+	int ret = uz_writeback_some(run->wb, &run->want, next, end, &did);
+
+	count(run->b, &did);
+	if (!ret && did.pages)
+		run->failures = 0;
+	if (!did.failed)
+		return ret;
+	if (!run->failure)
+		run->failure = ret;
+	return ++run->failures < FAILURES ? 0 : ret;
+}
+
+static int go_through(struct run *run, const struct uz_backer_range *range)
+{
+	uint64_t next = range->first, before, began;
+	uint64_t seen = requests(run->b->dev);
+	int ret = 0;
+
+	run->want.kinds = range->kinds;
+	while (!ret && next < range->end) {
+		began = clock_ns();
+		ret = step(run, &next, range->end);
+		before = seen;
+		seen = requests(run->b->dev);
+		if (!rest(run->b, seen == before ? 0 : clock_ns() - began))
+			return -EINTR;
+	}
+	return ret;
+}
+
+static int go_through_all(struct run *run)
+{
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < run->order->nr && !ret; i++)
+		ret = go_through(run, &run->order->ranges[i]);
+	return ret;
+}
+
+static int work(struct run *run)
+{
+	unsigned int i;
+	int ret = 0;
+
+	if (!uz_device_backing_setting(run->b->dev, UZ_BACKING_LIMITED)) {
+		run->want.smallest = 1;
+		run->want.largest = UZ_PAGE_SIZE;
+		return go_through_all(run);
+	}
+	for (i = 0; i < STEPS && !ret; i++) {
+		run->want.smallest = steps[i];
+		run->want.largest = i ? steps[i - 1] - 1 : UZ_PAGE_SIZE;
+		ret = go_through_all(run);
+	}
+	return ret;
+}
+
+static void count_pages(struct run *run)
+{
+	uint64_t total = 0;
+	unsigned int i;
+
+	for (i = 0; i < run->order->nr; i++) {
+		const struct uz_backer_range *r = &run->order->ranges[i];
+		const struct uz_writeback_want want = { r->kinds, 1,
+							UZ_PAGE_SIZE };
+
+		total += uz_writeback_count(run->wb, &want, r->first, r->end);
+	}
+	uz_lock_acquire(&run->b->lock);
+	run->b->total = total;
+	uz_lock_release(&run->b->lock);
+}
+
+/* How it ended, in words. */
+static int tell(const struct run *run, int ret, struct uz_err *err)
+{
+	unsigned long long pages = run->b->done.pages;
+	unsigned long long total = run->b->total;
+
+	switch (ret) {
+	case -EINTR:
+		return uz_err_set(err, ret,
+				  "interrupted after %llu of %llu pages", pages,
+				  total);
+	case -ENODEV:
+		return uz_err_set(err, -EINVAL, "the device was reset");
+	case -ENOSPC:
+		return uz_err_set(
+			err, ret,
+			"the backing store is full after %llu of %llu pages; the others stay in memory",
+			pages, total);
+	case -EDQUOT:
+		return uz_err_set(
+			err, -EIO,
+			"writeback_limit is used up after %llu of %llu pages; the others stay in memory",
+			pages, total);
+	default:
+		break;
+	}
+	if (!ret)
+		ret = run->failure;
+	if (!ret)
+		return 0;
+	return uz_err_set(
+		err, ret,
+		"%llu of %llu pages could not be written (%s) and stay in memory",
+		(unsigned long long)run->b->done.failed, total, strerror(-ret));
+}
+
+static int do_run(struct run *run, struct uz_err *err)
+{
+	int ret = uz_writeback_create(&run->wb, run->b->dev, err);
+
+	if (ret)
+		return ret;
+	count_pages(run);
+	ret = rest(run->b, 0) ? work(run) : -EINTR;
+	uz_writeback_destroy(run->wb);
+	return tell(run, ret, err);
+}
+
+/* Was it interrupted before it came? */
+static bool came_too_late(const struct uz_backer *b, uint64_t id)
+{
+	unsigned int i;
+
+	for (i = 0; i < EARLY; i++)
+		if (id && b->early[i] == id)
+			return true;
+	return false;
+}
+
+static int run_begin(struct uz_backer *b, uint64_t id, struct uz_err *err)
+{
+	uz_scoped_acquire(guard, &b->lock);
+
+	if (b->running)
+		return uz_err_set(
+			err, -EBUSY,
+			"pages are being written back already, %llu of %llu are done",
+			(unsigned long long)b->done.pages,
+			(unsigned long long)b->total);
+	b->running = true;
+	b->stop = came_too_late(b, id);
+	b->id = id;
+	b->total = 0;
+	memset(&b->done, 0, sizeof(b->done));
+	return 0;
+}
+
+int uz_backer_run(struct uz_backer *backer, const struct uz_backer_order *order,
+		  uint64_t id, struct uz_err *err)
+{
+	struct run run = {
+		.b = backer,
+		.order = order,
+	};
+	int ret = run_begin(backer, id, err);
+
+	if (ret)
+		return ret;
+	ret = do_run(&run, err);
+	uz_lock_acquire(&backer->lock);
+	backer->running = false;
+	uz_lock_release(&backer->lock);
+	return ret;
+}
+
+void uz_backer_interrupt(struct uz_backer *backer, uint64_t id)
+{
+	struct uz_backer *b = backer;
+	uz_scoped_acquire(guard, &b->lock);
+
+	if (id && (!b->running || b->id != id)) {
+		b->early[b->next++ % EARLY] = id;
+		return;
+	}
+	b->stop = true;
+	pthread_cond_signal(&b->wake);
+}
+
+bool uz_backer_progress(struct uz_backer *backer, uint64_t *total,
+			struct uz_writeback_done *done)
+{
+	uz_scoped_acquire(guard, &backer->lock);
+
+	*total = backer->total;
+	*done = backer->done;
+	return backer->running;
+}
