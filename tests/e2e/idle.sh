@@ -111,7 +111,7 @@ stop_device idle
 # Threads as on a machine with 64 CPUs.
 start_device wide -s 8G -a lz4 -t 64 -o workers=64
 taken=$(awk '/^Private_(Clean|Dirty):/ { n += $2 } END { print n * 1024 }' \
-	"/proc/$dev_pid/smaps_rollup")
+	"/proc/$(worker_pid)/smaps_rollup")
 [ "$taken" -le 8388608 ] || fail "with 64 CPUs it takes $taken bytes"
 expect_quiet 'with 64 CPUs'
 stop_device wide
