@@ -156,11 +156,12 @@ static int worker_ended(struct supervisor *s, int status, struct uz_err *err)
 {
 	char why[UZ_ERR_TEXT];
 	pid_t was = s->worker;
-	uint64_t now = now_ms();
+	uint64_t now;
 	int pause;
 
 	s->worker = 0;
 	take_reports(s);
+	now = now_ms(); /* after what the last report set */
 	if (WIFEXITED(status) && !WEXITSTATUS(status))
 		return 1;
 	if (s->failure.rc && is_final(s))
