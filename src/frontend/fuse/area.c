@@ -37,9 +37,10 @@
 
 /*
  * Programs, heaps, stacks and mappings of any process lie above or below of
- * [2^45, 2^46), and so does what sanitizers reserve.
+ * [2^45, 2^46), and so does what sanitizers reserve. But one of them lets
+ * nobody go there.
  */
-#if UINTPTR_MAX > UINT32_MAX
+#if UINTPTR_MAX > UINT32_MAX && !defined(__SANITIZE_THREAD__)
 #define PLACES_START (UINT64_C(1) << 45)
 #define PLACES_SIZE  (UINT64_C(1) << 45)
 #endif
