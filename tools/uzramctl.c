@@ -20,7 +20,7 @@ static const struct ctl_verb verbs[] = {
 	{ "add",
 	  "[NAME] [--size SIZE] [--algorithm CODEC] [--algorithm-params PARAMS] "
 	  "[--threads N] [--option KEY=VALUE]... [--backing FILE] "
-	  "[--frontend fuse]",
+	  "[--frontend fuse] [--restore FILE]",
 	  "start a device and print the path of its block file", ctl_verb_add },
 	{ "list",
 	  "[--output LIST|--output-all] [--noheadings] [--bytes] [--raw|--json] "
@@ -40,6 +40,8 @@ static const struct ctl_verb verbs[] = {
 	{ "writeback",
 	  "NAME huge|idle|huge_idle|incompressible|page_indexes=N-M...",
 	  "move pages from memory to the backing store", ctl_verb_writeback },
+	{ "save", "NAME FILE", "write a device to a file, as it is now",
+	  ctl_verb_save },
 	{ "reset", "[--force] NAME...", "drop the data, size and settings",
 	  ctl_verb_reset },
 	{ "remove", "[--force] NAME...", "end a device", ctl_verb_remove },

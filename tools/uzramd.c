@@ -13,11 +13,13 @@
 #include "ctl/exit.h"
 #include <uzram/daemon.h>
 #include <uzram/util/log.h>
+#include <uzram/util/path.h>
 
 enum {
 	OPT_DIR = 256,
 	OPT_FRONTEND,
 	OPT_READY_FD,
+	OPT_RESTORE,
 };
 
 static const char short_options[] = "s:a:t:o:vqhV";
@@ -30,6 +32,7 @@ static const struct option long_options[] = {
 	{ "dir", required_argument, NULL, OPT_DIR },
 	{ "frontend", required_argument, NULL, OPT_FRONTEND },
 	{ "ready-fd", required_argument, NULL, OPT_READY_FD },
+	{ "restore", required_argument, NULL, OPT_RESTORE },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "help", no_argument, NULL, 'h' },
@@ -48,9 +51,11 @@ static void help(void)
 	      "  -o, --option KEY=VALUE  size, codec, mem_limit, zpool, threads,\n"
 	      "                          workers, frontend, compaction,\n"
 	      "                          swap, track_age, transport,\n"
-	      "                          buffer_budget, backing_dev, dir\n"
+	      "                          buffer_budget, backing_dev, dir,\n"
+	      "                          restore\n"
 	      "      --dir DIR           mount there, not on RUNDIR/NAME\n"
 	      "      --frontend fuse     how the block file is offered\n"
+	      "      --restore FILE      begin with what uzramctl save wrote\n"
 	      "      --ready-fd N        write READY, or what is wrong, to N\n"
 	      "  -v, --verbose           say more\n"
 	      "  -q, --quiet             say only what is wrong\n"
@@ -87,6 +92,17 @@ static int set_ready_fd(struct uz_daemon_config *config, const char *text,
 	return 0;
 }
 
+static int set_restore(struct uz_daemon_config *config, const char *file,
+		       struct uz_err *err)
+{
+	char path[sizeof(config->restore)];
+
+	if (uz_path_absolute(file, path, sizeof(path)))
+		return uz_err_set(err, -EINVAL,
+				  "--restore '%.80s': path too long", file);
+	return uz_daemon_config_set(config, "restore", path, err);
+}
+
 static int set_option(struct uz_daemon_config *config, int c, char *arg,
 		      struct uz_err *err)
 {
@@ -103,6 +119,8 @@ static int set_option(struct uz_daemon_config *config, int c, char *arg,
 		return uz_daemon_config_set(config, "dir", arg, err);
 	case OPT_READY_FD:
 		return set_ready_fd(config, arg, err);
+	case OPT_RESTORE:
+		return set_restore(config, arg, err);
 	default:
 		return set_pair(config, arg, err);
 	}

@@ -39,6 +39,7 @@
  * @transport:     see enum uz_transport
  * @buffer_budget: bytes, see struct uz_frontend_config
  * @backing:       path of the backing store; "": none
+ * @restore:       path of an image that the device begins with; "": none
  * @ready_fd:      -1, or a descriptor that gets "READY\n" when the device
  *                 serves, or one line of error text; closed afterwards
  */
@@ -58,6 +59,7 @@ struct uz_daemon_config {
 	enum uz_transport transport;
 	uint64_t buffer_budget;
 	char backing[UZ_BACKING_PATH_MAX + 1];
+	char restore[4096];
 	int ready_fd;
 };
 
@@ -77,7 +79,7 @@ void uz_daemon_config_init(struct uz_daemon_config *config);
  * @key:    "size", "codec" (also "compression-algorithm"), "mem_limit" (also
  *          "zram-resident-limit"), "zpool", "threads", "workers", "frontend",
  *          "compaction", "swap", "track_age", "transport", "buffer_budget",
- *          "backing_dev", "dir"
+ *          "backing_dev", "dir", "restore"
  * @value:  its text
  * @err:    the reason; may be NULL
  *

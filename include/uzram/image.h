@@ -139,7 +139,7 @@ uz_must_check int uz_image_add(struct uz_image_writer *writer,
  * @writer: the image
  *
  * Context: the thread that uses @writer.
- * Return:  bytes, with what was added but not written yet.
+ * Return:  bytes, with what was added but not written yet, and its end.
  */
 uint64_t uz_image_bytes(const struct uz_image_writer *writer);
 

@@ -104,6 +104,10 @@ static const struct uz_attr attrs[] = {
 	  uz__attr_zpool_show, NULL },
 	{ "pool_stat", 0444, "a table of what its size classes hold",
 	  uz__attr_pool_stat_show, NULL },
+	{ "save", 0644,
+	  "an absolute path has all pages saved there as they are now; read, how "
+	  "far that is",
+	  uz__attr_save_show, uz__attr_save_store },
 	{ "last_error", 0444,
 	  "why the last write to an attribute was refused, or which page was "
 	  "found damaged, whichever came last",
@@ -130,11 +134,14 @@ int uz_attr_ctx_create(struct uz_attr_ctx **ctx, struct uz_device *dev,
 {
 	struct uz_attr_ctx *c = calloc(1, sizeof(*c));
 
-	if (!c)
+	if (!c || uz_saver_create(&c->saver, dev)) {
+		free(c);
 		return -ENOMEM;
+	}
 	if (uz_recompressor_create(&c->recompressor, dev) ||
 	    uz_backer_create(&c->backer, dev)) {
 		uz_recompressor_destroy(c->recompressor);
+		uz_saver_destroy(c->saver);
 		free(c);
 		return -ENOMEM;
 	}
@@ -174,6 +181,7 @@ void uz_attr_ctx_destroy(struct uz_attr_ctx *ctx)
 		return;
 	uz_device_on_damage(ctx->dev, NULL, NULL);
 	uz_recompressor_destroy(ctx->recompressor);
+	uz_saver_destroy(ctx->saver);
 	uz_lock_destroy(&ctx->text_lock);
 	uz_lock_destroy(&ctx->store_lock);
 	uz_backer_destroy(ctx->backer);

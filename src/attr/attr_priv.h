@@ -5,6 +5,7 @@
 #include <uzram/attr.h>
 #include <uzram/util/lock.h>
 #include <uzram/worker.h>
+#include <uzram/worker/save.h>
 
 /* Readers of block_state at a time that need not begin from the start. */
 #define UZ__ATTR_PLACES 4
@@ -23,6 +24,7 @@ struct uz__attr_place {
  * struct uz_attr_ctx - what attributes work on
  * @dev:          the device; borrowed
  * @backer:       writes pages back
+ * @saver:        what saves it to a file
  * @streams:      threads that serve requests
  * @resized:      told when the disksize has changed; may be NULL
  * @arg:          handed to @resized
@@ -45,6 +47,7 @@ struct uz__attr_place {
 struct uz_attr_ctx {
 	struct uz_device *dev;
 	struct uz_backer *backer;
+	struct uz_saver *saver;
 	unsigned int streams;
 	void (*resized)(void *arg);
 	void *arg;
@@ -157,5 +160,10 @@ int uz__attr_compact_store(struct uz_attr_ctx *ctx, const char *text,
 			   size_t len, struct uz_err *err);
 int uz__attr_zpool_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
 int uz__attr_pool_stat_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
+
+/* attr_save.c */
+int uz__attr_save_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
+			struct uz_err *err);
+int uz__attr_save_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
 
 #endif

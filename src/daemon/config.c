@@ -254,6 +254,19 @@ static int set_backing_dev(struct uz_daemon_config *config, const char *key,
 	return 0;
 }
 
+static int set_restore(struct uz_daemon_config *config, const char *key,
+		       const char *value, struct uz_err *err)
+{
+	if (*value != '/')
+		return uz_err_set(err, -EINVAL,
+				  "%s '%.80s': must begin with '/'", key,
+				  value);
+	if (strlen(value) >= sizeof(config->restore))
+		return uz_err_set(err, -EINVAL, "%s: path too long", key);
+	snprintf(config->restore, sizeof(config->restore), "%s", value);
+	return 0;
+}
+
 static const struct config_key {
 	const char *name;
 	int (*set)(struct uz_daemon_config *config, const char *key,
@@ -275,6 +288,7 @@ static const struct config_key {
 	{ "buffer_budget", set_buffer_budget },
 	{ "backing_dev", set_backing_dev },
 	{ "dir", set_dir },
+	{ "restore", set_restore },
 };
 
 int uz_daemon_config_set(struct uz_daemon_config *config, const char *key,
@@ -290,6 +304,6 @@ int uz_daemon_config_set(struct uz_daemon_config *config, const char *key,
 		"unknown key '%.40s'; known are size, codec, "
 		"mem_limit, zpool, threads, workers, frontend, "
 		"compaction, swap, track_age, transport, buffer_budget, "
-		"backing_dev and dir",
+		"backing_dev, dir and restore",
 		key);
 }

@@ -23,6 +23,7 @@
 #include <uzram/util/log.h>
 #include <uzram/util/size.h>
 #include <uzram/worker.h>
+#include <uzram/worker/save.h>
 
 #include "daemon_priv.h"
 
@@ -126,6 +127,10 @@ static int service_open(struct service *s, struct uz_err *err)
 			return uz_err_set(err, rc, "ages of pages: %s",
 					  strerror(-rc));
 	}
+	/* One that dies meanwhile has not served, so no other one follows. */
+	if (first && *config->restore)
+		return uz_restore(s->dev, config->restore, config->size,
+				  config->codec, err);
 	if (first && config->size)
 		rc = uz_device_set_disksize(s->dev, config->size, err);
 	return rc;

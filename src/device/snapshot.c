@@ -26,10 +26,14 @@
  * it is freed as always.
  *
  * Moving an object (relocate.c), recompressing one, writing one back or
- * fetching it again changes the slot's word but not the page's contents. So neither needs the bit, and a copy made
- * before or after is the same page. Copies lie in ordinary memory, not in the
- * pool: a snapshot holds no pin for longer than a copy takes, compaction is
- * not in its way, and it works on every allocator.
+ * fetching it again changes the slot's word but not the page's contents. So
+ * none of these needs the bit, and a copy made before or after is the same
+ * page. Copies lie in ordinary memory, not in the pool: a snapshot holds no pin
+ * for longer than a copy takes, and works on every allocator.
+ *
+ * What lies on the backing store is not read by those who change pages: they
+ * hold its piece (backed.c), which stays what it is as well, and hand that
+ * over. When the device is reset the store goes, and with it every hold.
  *
  * An empty slot is secured by its bit alone. Slots of table memory that was
  * never populated are skipped: they were empty at the moment.
@@ -74,7 +78,8 @@
  * @next:  handed over before
  * @index: the page
  * @slot:  its word; only kind, codec and size mean anything
- * @bytes: its object, checksum included; the word of a same-filled page
+ * @bytes: its object, checksum included; the word of a same-filled page;
+ *         nothing of one on the backing store, which is held
  */
 struct kept {
 	struct kept *next;
@@ -122,76 +127,85 @@ static uint32_t copy_bytes(uz_slot_t slot)
 {
 	if (uz_slot_in_pool(slot))
 		return uz__object_bytes(uz_slot_size(slot));
-	return sizeof(uint64_t);
+	return uz_slot_kind(slot) == UZ_SLOT_SAME ? sizeof(uint64_t) : 0;
 }
 
 /*
- * The object of a page that was written back: the slot is told as if it lay in
- * the pool. -EAGAIN: the slot is another by now.
+ * The object is mapped for the time of the copy only. -EAGAIN: the slot names
+ * another one by now.
  */
-static int copy_backed(struct uz_device *dev, uint64_t index, uz_slot_t *slot,
+static int copy_object(struct uz_device *dev, uint64_t index, uz_slot_t w,
 		       void *to)
 {
-	uz_slot_t again;
-	int err = uz__backed_hold(dev, *slot);
+	const void *bytes;
+	struct uz_map map;
+	int err = -EAGAIN;
 
-	if (err)
-		return err;
-	again = uz_table_load(dev->table, index);
-	if (uz_slot_same_place(*slot, again))
-		err = uz__backed_read(dev, *slot, to);
-	else
-		err = -EAGAIN;
-	uz__backed_free(dev, *slot);
-	*slot = err ? again : uz_slot_from_backing(*slot, 0);
+	uz_pool_map(dev->pool, uz_slot_ref(w), &map);
+	if (uz_likely(
+		    uz_slot_same_place(w, uz_table_load(dev->table, index)))) {
+		bytes = uz_pool_view(dev->pool, &map, copy_bytes(w), to);
+		if (bytes && bytes != to)
+			memcpy(to, bytes, copy_bytes(w));
+		err = bytes ? 0 : -EIO;
+	}
+	uz_pool_unmap(dev->pool, &map);
 	return err;
 }
 
+static bool hold_piece(struct uz_device *dev, uint64_t index, uz_slot_t w)
+{
+	bool same;
+
+	if (uz__backed_hold(dev, w))
+		return false;
+	same = uz_slot_same_place(w, uz_table_load(dev->table, index));
+	if (!same)
+		uz__backed_free(dev, w);
+	return same;
+}
+
 /*
- * What the page holds, at @to: UZ_POOL_MAX_OBJECT bytes. The object is mapped
- * for the time of the copy only; see uz__pin() for why the slot is read twice.
+ * What the page holds, at @to: UZ_POOL_MAX_OBJECT bytes. See uz__pin() for why
+ * the slot is read twice. What lies on the backing store is held and not read.
  */
 static int copy_slot(struct uz_device *dev, uint64_t index, uz_slot_t *slot,
 		     void *to)
 {
-	uz_slot_t w = uz_table_load(dev->table, index), again;
-	const void *bytes;
-	struct uz_map map;
+	uz_slot_t last = 0, w;
 	uint64_t word;
+	int err;
 
-	while (uz_slot_in_pool(w) || uz_slot_kind(w) == UZ_SLOT_BACKED) {
-		if (uz_slot_kind(w) == UZ_SLOT_BACKED) {
-			int err = copy_backed(dev, index, &w, to);
-
-			*slot = w;
-			if (err != -EAGAIN)
-				return err;
-			continue;
-		}
+	for (;;) {
+		w = *slot = uz_table_load(dev->table, index);
+		if (!w)
+			return 0;
 		if (!uz__slot_sound(dev, w))
 			return -EIO;
-		uz_pool_map(dev->pool, uz_slot_ref(w), &map);
-		again = uz_table_load(dev->table, index);
-		if (uz_likely(uz_slot_same_place(w, again))) {
-			bytes = uz_pool_view(dev->pool, &map, copy_bytes(w),
-					     to);
-			if (bytes && bytes != to)
-				memcpy(to, bytes, copy_bytes(w));
-			uz_pool_unmap(dev->pool, &map);
-			*slot = w;
-			return bytes ? 0 : -EIO;
+		if (uz_slot_in_pool(w)) {
+			err = copy_object(dev, index, w, to);
+			if (uz_likely(err != -EAGAIN))
+				return err;
+		} else if (uz_slot_kind(w) == UZ_SLOT_BACKED) {
+			if (hold_piece(dev, index, w))
+				return 0;
+			/* The same twice: the store is not there. */
+			if (last == w)
+				return -EIO;
+			last = w;
+		} else {
+			word = uz_slot_same_value(w);
+			memcpy(to, &word, sizeof(word));
+			return 0;
 		}
-		uz_pool_unmap(dev->pool, &map);
-		w = again;
 	}
-	*slot = w;
-	if (!w)
-		return 0;
-	if (!uz_slot_valid(w))
-		return -EIO;
-	word = uz_slot_same_value(w);
-	memcpy(to, &word, sizeof(word));
-	return 0;
+}
+
+/* What copy_slot() has found is not needed. */
+static void drop_slot(struct uz_device *dev, uz_slot_t slot)
+{
+	if (uz_slot_kind(slot) == UZ_SLOT_BACKED)
+		uz__backed_free(dev, slot);
 }
 
 static bool is_secured(const struct uz_snapshot *s, uint64_t index)
@@ -294,36 +308,54 @@ void uz__snapshot_copy(struct uz_io *io, uint64_t index)
 	    atomic_load_explicit(&s->failed, memory_order_relaxed))
 		return;
 	err = copy_slot(io->dev, index, &slot, io->again);
-	if (!err && slot)
+	if (!err && slot) {
 		kept = make_kept(s, index, slot, io->again, &err);
+		if (kept)
+			atomic_fetch_add(&s->owed, 1);
+		else
+			drop_slot(io->dev, slot);
+	}
 	if (err) {
 		snapshot_fail(s, err, index);
 		return;
 	}
-	if (kept)
-		atomic_fetch_add(&s->owed, 1);
 	if (secure(s, index)) {
 		if (kept)
 			hand_over(s, kept);
 	} else if (kept) {
 		atomic_fetch_sub(&s->owed, 1);
+		drop_slot(io->dev, slot);
 		give_back(s, kept);
 	}
 }
 
 /* ---- who takes the pages out ---- */
 
+/* The object of a slot on the store, which was held; its word in a pool. */
+static int fetch_piece(struct uz_snapshot *s, uz_slot_t *slot)
+{
+	int err = uz__backed_read(s->dev, *slot, s->object);
+
+	uz__backed_free(s->dev, *slot);
+	*slot = uz_slot_from_backing(*slot, 0);
+	return err;
+}
+
 static int fill_page(struct uz_snapshot *s, uint64_t index, uz_slot_t slot,
 		     struct uz_page_image *page)
 {
+	int err = 0;
+
 	*page = (struct uz_page_image){
 		.index = (uint32_t)index,
 		.form = UZ_PAGE_WORD,
 		.size = sizeof(uint64_t),
 		.bytes = s->object,
 	};
-	if (uz_slot_in_pool(slot) &&
-	    !uz__object_intact(slot, s->object, index)) {
+	if (uz_slot_kind(slot) == UZ_SLOT_BACKED)
+		err = fetch_piece(s, &slot);
+	if (err || (uz_slot_in_pool(slot) &&
+		    !uz__object_intact(slot, s->object, index))) {
 		snapshot_fail(s, -EIO, index);
 		return -EIO;
 	}
@@ -383,7 +415,9 @@ static int next_slot(struct uz_snapshot *s, struct uz_page_image *page)
 			snapshot_fail(s, err, index);
 			return err;
 		}
-		if (secure(s, index) && slot)
+		if (!secure(s, index))
+			drop_slot(s->dev, slot);
+		else if (slot)
 			return fill_page(s, index, slot, page);
 	}
 	return 0;
@@ -426,7 +460,7 @@ static int next_failed(const struct uz_snapshot *s, int ret, struct uz_err *err)
 		return uz_err_set(
 			err, ret,
 			"page %" PRIu64
-			" of %s is damaged: overwrite or discard it first",
+			" of %s is damaged or cannot be read: overwrite or discard it first",
 			atomic_load(&s->bad), name);
 	return uz_err_set(err, ret, "no memory for copies of pages of %s",
 			  name);
@@ -461,13 +495,16 @@ uint64_t uz__snapshot_bytes(const struct uz_snapshot *s)
 
 /* ---- begin and end ---- */
 
-static void snapshot_free(struct uz_snapshot *s)
+/* @held: pieces of the store are held, since the device was not reset. */
+static void snapshot_free(struct uz_snapshot *s, bool held)
 {
 	struct kept *kept;
 
 	while (s->taken || (s->taken = atomic_exchange(&s->kept, NULL))) {
 		kept = s->taken;
 		s->taken = kept->next;
+		if (held)
+			drop_slot(s->dev, kept->slot);
 		free(kept);
 	}
 	free((void *)s->secured);
@@ -543,16 +580,19 @@ int uz_snapshot_begin(struct uz_device *dev, struct uz_snapshot **snap,
 
 void uz_snapshot_end(struct uz_snapshot *snap)
 {
+	bool there;
+
 	if (!snap)
 		return;
 
 	uz_scoped_acquire(guard, &snap->dev->lock);
 
-	if (snap->dev->snapshot == snap) {
+	there = snap->dev->snapshot == snap;
+	if (there) {
 		/* Who is inside may be using it. */
 		uz__gate_close(snap->dev);
 		snap->dev->snapshot = NULL;
 		uz__gate_open(snap->dev);
 	}
-	snapshot_free(snap);
+	snapshot_free(snap, there);
 }

@@ -130,7 +130,7 @@ int uz_image_add(struct uz_image_writer *w, const struct uz_image_page *page,
 
 uint64_t uz_image_bytes(const struct uz_image_writer *w)
 {
-	return w->bytes + (w->block ? w->fill : 0);
+	return w->bytes + (w->block ? w->fill : 0) + UZ__IMAGE_TRAILER;
 }
 
 static int write_end(struct uz_image_writer *w)

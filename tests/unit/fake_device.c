@@ -7,9 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fake_device.h"
+#include <uzram/device/snapshot.h>
 
 void fake_device_init(struct uz_device *dev)
 {
@@ -424,4 +426,54 @@ uint64_t uz_writeback_count(struct uz_writeback *wb,
 	(void)wb;
 	(void)want;
 	return end - from;
+}
+
+struct uz_snapshot {
+	struct uz_device *dev;
+	unsigned int given;
+};
+
+int uz_snapshot_begin(struct uz_device *dev, struct uz_snapshot **snap,
+		      struct uz_snapshot_info *info, struct uz_err *err)
+{
+	if (dev->begin_error)
+		return uz_err_set(err, dev->begin_error, "not today");
+	*info = (struct uz_snapshot_info){
+		.disksize = dev->size,
+		.pages = dev->snapshot_pages,
+		.codecs = { "store" },
+	};
+	*snap = calloc(1, sizeof(**snap));
+	if (!*snap)
+		abort();
+	(*snap)->dev = dev;
+	dev->snapshots++;
+	return 0;
+}
+
+/* Pages of one byte: no device would take them. */
+int uz_snapshot_next(struct uz_snapshot *snap, struct uz_page_image *page,
+		     struct uz_err *err)
+{
+	struct uz_device *dev = snap->dev;
+
+	while (dev->hold_snapshot)
+		nanosleep(&(struct timespec){ .tv_nsec = 100000 }, NULL);
+	if (snap->given == dev->snapshot_pages)
+		return dev->next_error
+			       ? uz_err_set(err, dev->next_error, "it broke")
+			       : 0;
+	*page = (struct uz_page_image){
+		.index = snap->given++,
+		.form = UZ_PAGE_CODED,
+		.size = 1,
+		.bytes = "x",
+	};
+	return 1;
+}
+
+void uz_snapshot_end(struct uz_snapshot *snap)
+{
+	snap->dev->snapshots--;
+	free(snap);
 }

@@ -83,6 +83,15 @@ struct uz_device {
 	uint64_t want_end;
 	void (*in_step)(void *arg);
 	void *in_step_arg;
+	/*
+	 * Snapshots: so many pages in one, the answer of begin and that of
+	 * next after the pages. Next waits for as long as @hold_snapshot.
+	 */
+	unsigned int snapshot_pages;
+	int begin_error;
+	int next_error;
+	_Atomic bool hold_snapshot;
+	_Atomic unsigned int snapshots;
 	unsigned int nr_classes;
 	struct uz_pool_class_stat classes[FAKE_CLASSES];
 };

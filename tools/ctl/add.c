@@ -31,6 +31,7 @@ extern char **environ;
 enum {
 	OPT_FRONTEND = 256,
 	OPT_BACKING,
+	OPT_RESTORE,
 };
 
 int ctl_add_option(struct ctl_add *add, const char *option, const char *value,
@@ -290,6 +291,15 @@ static int add_backing(struct ctl_add *add, const char *file,
 	return ctl_add_option(add, "-o", setting, err);
 }
 
+/* The daemon works in the root directory. */
+static int add_restore(struct ctl_add *add, const char *file,
+		       struct uz_err *err)
+{
+	int rc = ctl_absolute(file, add->restore, err);
+
+	return rc ? rc : ctl_add_option(add, "--restore", add->restore, err);
+}
+
 static int add_option(struct ctl_add *add, int c, const char *arg,
 		      struct uz_err *err)
 {
@@ -308,6 +318,8 @@ static int add_option(struct ctl_add *add, int c, const char *arg,
 		return add_backing(add, arg, err);
 	case OPT_FRONTEND:
 		return ctl_add_option(add, "--frontend", arg, err);
+	case OPT_RESTORE:
+		return add_restore(add, arg, err);
 	default:
 		if (!strncmp(arg, "dir=", 4))
 			add->dir = arg + 4;
@@ -324,6 +336,7 @@ enum uz_exit ctl_verb_add(int argc, char **argv)
 		{ "threads", required_argument, NULL, 't' },
 		{ "frontend", required_argument, NULL, OPT_FRONTEND },
 		{ "backing", required_argument, NULL, OPT_BACKING },
+		{ "restore", required_argument, NULL, OPT_RESTORE },
 		{ "option", required_argument, NULL, 'o' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },

@@ -86,6 +86,10 @@ uz_must_check int ctl_device_write(const struct ctl_device *dev,
 uz_must_check int ctl_device_codec(const struct ctl_device *dev, char **codec,
 				   struct uz_err *err);
 
+/* A path as somebody in another directory would name it. */
+uz_must_check int ctl_absolute(const char *file, char path[CTL_PATH_MAX],
+			       struct uz_err *err);
+
 /* A number out of the text of the attribute "stat"; 0 when it is not there. */
 uint64_t ctl_stat_number(const char *stat, const char *name);
 
@@ -138,6 +142,7 @@ uz_must_check int ctl_release(const struct ctl_device *dev, const char *dir,
  * @codec:  NULL for the default
  * @params: codec parameters given apart, NULL for none
  * @dir:    where to mount it; "": RUNDIR/NAME
+ * @restore: memory for the path of an image
  * @args:   further words for uzramd
  * @nargs:  how many
  */
@@ -146,6 +151,7 @@ struct ctl_add {
 	const char *codec;
 	const char *params;
 	const char *dir;
+	char restore[CTL_PATH_MAX];
 	const char *args[64];
 	size_t nargs;
 };
@@ -215,6 +221,12 @@ struct ctl_size_text {
 /* "1.6 GiB": two digits that matter are enough for a sentence. */
 struct ctl_size_text ctl_size_words(uint64_t bytes);
 
+/* ---- progress.c ---- */
+
+/* Draws a bar behind @what, if stderr is a terminal; wipes it out again. */
+void ctl_progress(const char *what, uint64_t done, uint64_t all);
+void ctl_progress_end(void);
+
 /* ---- forced.c ---- */
 
 /* The verb with its options and names: @one for each of the names. */
@@ -234,6 +246,7 @@ enum uz_exit ctl_verb_compact(int argc, char **argv);
 enum uz_exit ctl_verb_idle(int argc, char **argv);
 enum uz_exit ctl_verb_recompress(int argc, char **argv);
 enum uz_exit ctl_verb_writeback(int argc, char **argv);
+enum uz_exit ctl_verb_save(int argc, char **argv);
 enum uz_exit ctl_verb_reset(int argc, char **argv);
 enum uz_exit ctl_verb_remove(int argc, char **argv);
 enum uz_exit ctl_verb_mount(int argc, char **argv);

@@ -16,6 +16,7 @@
 #include <uzram/daemon.h>
 #include <uzram/util/cleanup.h>
 #include <uzram/util/mountpoint.h>
+#include <uzram/util/path.h>
 
 /* A table with a line for each of hundreds of size classes takes 64 KiB. */
 #define ATTR_TEXT_MAX (128u << 10)
@@ -108,16 +109,20 @@ void ctl_device_path(const struct ctl_device *dev, const char *file,
 		snprintf(path + n, (size_t)(CTL_PATH_MAX - n), "%s", file);
 }
 
+static int attr_missing(const struct ctl_device *dev, const char *attr,
+			struct uz_err *err)
+{
+	return uz_err_set(err, -ENOENT,
+			  "%s has no attribute %s; 'ls %s' lists them",
+			  dev->name, attr, dev->dir);
+}
+
 /* The daemon explains itself in a file; without it there is only @code. */
 static int attr_error(const struct ctl_device *dev, const char *attr, int code,
 		      struct uz_err *err)
 {
 	uz_autofree char *why = NULL;
 
-	if (code == -ENOENT)
-		return uz_err_set(err, code,
-				  "%s has no attribute %s; 'ls %s' lists them",
-				  dev->name, attr, dev->dir);
 	if (strcmp(attr, "last_error") && code != -ENOTCONN &&
 	    !ctl_device_read(dev, "last_error", &why, NULL) &&
 	    !strncmp(why, attr, strlen(attr)))
@@ -135,11 +140,13 @@ static int attr_open(const struct ctl_device *dev, const char *attr, int flags,
 
 	if (!*attr || strchr(attr, '/') || !strcmp(attr, "block") ||
 	    !strcmp(attr, ".") || !strcmp(attr, ".."))
-		return attr_error(dev, attr, -ENOENT, err);
+		return attr_missing(dev, attr, err);
 	ctl_device_path(dev, attr, path);
 	fd = open(path, flags | O_CLOEXEC);
 	if (fd >= 0)
 		return fd;
+	if (errno == ENOENT)
+		return attr_missing(dev, attr, err);
 	if (errno == EACCES)
 		return uz_err_set(err, -EACCES, "%s: %s: not permitted for %s",
 				  dev->name, attr,
@@ -203,6 +210,15 @@ int ctl_device_codec(const struct ctl_device *dev, char **codec,
 		memmove(text, open + 1, (size_t)(close - open));
 	}
 	*codec = text;
+	return 0;
+}
+
+int ctl_absolute(const char *file, char path[CTL_PATH_MAX], struct uz_err *err)
+{
+	if (uz_path_absolute(file, path, CTL_PATH_MAX))
+		return uz_err_set(err, -EINVAL,
+				  "%.80s: cannot be made an absolute path",
+				  file);
 	return 0;
 }
 

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A device out of an image: size, codecs, and every page as it is.
+ *
+ * What is wrong with an image may come out at its last byte, so a failure
+ * takes everything back: the device is reset. Nobody uses it yet, and there is
+ * no lock but what the device takes itself.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <uzram/device/codecs.h>
+#include <uzram/device/snapshot.h>
+#include <uzram/image.h>
+#include <uzram/util/size.h>
+#include <uzram/worker/save.h>
+
+/*
+ * struct restore - an image on its way into a device
+ * @dev:    the device
+ * @io:     to store with
+ * @path:   of the image, for messages
+ * @reader: the image
+ * @info:   its header
+ * @codecs: what the device calls each of its codecs
+ */
+struct restore {
+	struct uz_device *dev;
+	struct uz_io *io;
+	const char *path;
+	struct uz_image_reader *reader;
+	struct uz_image_info info;
+	unsigned int codecs[UZ_IMAGE_CODECS];
+};
+
+static int codec_missing(const struct restore *r, unsigned int i, int ret,
+			 struct uz_err *err)
+{
+	if (ret != -EINVAL && ret != -ERANGE)
+		return ret;
+	return uz_err_set(
+		err, -ENOTSUP,
+		"%s needs the codec \"%s\", which this program does not have",
+		r->path, r->info.codecs[i]);
+}
+
+static int restore_codecs(struct restore *r, const char *codec,
+			  struct uz_err *err)
+{
+	unsigned int i;
+	int ret;
+
+	if (*codec) {
+		ret = uz_device_set_codec(r->dev, codec, err);
+		if (ret)
+			return ret;
+	} else {
+		i = r->info.codec;
+		ret = uz_device_set_codec(r->dev, r->info.codecs[i], err);
+		if (ret)
+			return codec_missing(r, i, ret, err);
+	}
+	for (i = 0; i < UZ_IMAGE_CODECS; i++) {
+		if (!*r->info.codecs[i])
+			continue;
+		ret = uz_device_add_codec(r->dev, r->info.codecs[i],
+					  &r->codecs[i], err);
+		if (ret)
+			return codec_missing(r, i, ret, err);
+	}
+	return 0;
+}
+
+static int restore_size(struct restore *r, uint64_t size, struct uz_err *err)
+{
+	char is[UZ_SIZE_TEXT], must[UZ_SIZE_TEXT];
+
+	if (!size)
+		size = r->info.disksize;
+	if (size < r->info.disksize) {
+		uz_size_format(size, is);
+		uz_size_format(r->info.disksize, must);
+		return uz_err_set(
+			err, -EINVAL,
+			"size %s is too small for %s: it must be %s or more",
+			is, r->path, must);
+	}
+	return uz_device_set_disksize(r->dev, size, err);
+}
+
+static int restore_page(struct restore *r, const struct uz_image_page *record,
+			struct uz_err *err)
+{
+	struct uz_page_image page = {
+		.index = record->index,
+		.form = (enum uz_page_form)record->form,
+		.size = record->size,
+		.sum = record->sum,
+		.bytes = record->bytes,
+	};
+	int ret;
+
+	if (page.form == UZ_PAGE_CODED) {
+		if (!*r->info.codecs[record->codec])
+			return uz_err_set(
+				err, -EUCLEAN,
+				"%s is damaged: page %u is by a codec that it does not name",
+				r->path, record->index);
+		page.codec = r->codecs[record->codec];
+	}
+	ret = uz_page_restore(r->io, &page);
+	if (ret == -EUCLEAN)
+		return uz_err_set(
+			err, ret,
+			"%s is damaged: page %u does not match its checksum, or is there twice",
+			r->path, record->index);
+	if (ret)
+		return uz_err_set(
+			err, ret,
+			"%s does not fit: no memory below mem_limit for page %u",
+			r->path, record->index);
+	return 0;
+}
+
+static int restore_pages(struct restore *r, struct uz_err *err)
+{
+	struct uz_image_page record;
+	int ret = uz_io_create(r->dev, &r->io);
+
+	if (ret)
+		return uz_err_set(err, ret, "cannot read %s: %s", r->path,
+				  strerror(-ret));
+	while ((ret = uz_image_next(r->reader, &record, err)) == 1) {
+		ret = restore_page(r, &record, err);
+		if (ret)
+			break;
+	}
+	uz_io_destroy(r->io);
+	return ret;
+}
+
+int uz_restore(struct uz_device *dev, const char *path, uint64_t size,
+	       const char *codec, struct uz_err *err)
+{
+	struct restore r = { .dev = dev, .path = path };
+	int ret, reset_ret;
+
+	ret = uz_image_open(&r.reader, path, &r.info, err);
+	if (ret)
+		return ret;
+	ret = restore_codecs(&r, codec, err);
+	if (!ret)
+		ret = restore_size(&r, size, err);
+	if (!ret)
+		ret = restore_pages(&r, err);
+	uz_image_close(r.reader);
+	if (!ret)
+		return 0;
+	/* What is left of its memory goes with the device. */
+	reset_ret = uz_device_reset(dev, true, NULL);
+	return reset_ret ? reset_ret : ret;
+}
