@@ -21,7 +21,9 @@ int uz_mountpoint_state(const char *path, enum uz_mountpoint *state)
 	/* Forced: what the kernel remembers does not tell who is alive. */
 	if (statx(AT_FDCWD, path, AT_NO_AUTOMOUNT | AT_STATX_FORCE_SYNC,
 		  STATX_BASIC_STATS, &stx)) {
-		if (errno != ENOTCONN && errno != ECONNABORTED)
+		/* Refused: from Linux 7 on, if it ended before any greeting. */
+		if (errno != ENOTCONN && errno != ECONNABORTED &&
+		    errno != ECONNREFUSED)
 			return -errno;
 		*state = UZ_MOUNTPOINT_STALE;
 		return 0;
