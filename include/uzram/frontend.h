@@ -15,7 +15,8 @@
  * and into shows and stores of attributes. The daemon drives it through the
  * functions of struct uz_frontend_ops, in two processes: the supervisor
  * mounts, which gives a session; one worker after another serves that session,
- * each taking over from one that died. Today there is one: FUSE.
+ * each taking over from one that died. There are two: FUSE, and ublk, which is a
+ * disk of its own for the data and FUSE for the attributes.
  */
 
 struct uz_frontend;
@@ -59,6 +60,16 @@ struct uz_mount_config {
 };
 
 /**
+ * struct uz_frontend_disk - a disk that takes the place of the block file
+ * @path:         its node, "/dev/ublkb0"
+ * @buffer_bytes: address space of its buffers
+ */
+struct uz_frontend_disk {
+	const char *path;
+	uint64_t buffer_bytes;
+};
+
+/**
  * struct uz_frontend_config - what a front end needs to know
  * @dev:           the device that it serves; borrowed
  * @session:       from mount(); its descriptors are borrowed
@@ -70,6 +81,8 @@ struct uz_mount_config {
  * @restarts:      workers that have served the session before this one
  * @protection:    what protects this process while memory is short, in words;
  *                 stays valid
+ * @disk:          FUSE: let `block` be a link to this; borrowed for as long as
+ *                 it serves. NULL: it is the block file
  */
 struct uz_frontend_config {
 	struct uz_device *dev;
@@ -80,11 +93,12 @@ struct uz_frontend_config {
 	pid_t supervisor;
 	unsigned int restarts;
 	const char *protection;
+	const struct uz_frontend_disk *disk;
 };
 
 /**
  * struct uz_frontend_ops - one front end
- * @name:    "fuse"
+ * @name:    "fuse", "ublk"
  * @mount:   mount; until a worker serves, whoever opens a file there waits.
  *           On failure nothing stays mounted, @err says why and what to do.
  *           Returns 0; -ENODEV no /dev/fuse; -EPERM not allowed; other -errno
@@ -119,11 +133,31 @@ struct uz_frontend_ops {
 
 /**
  * uz_frontend_find() - a front end by name
- * @name: "fuse"
+ * @name: "fuse", "ublk"
  *
  * Context: any thread.
  * Return:  the front end, or NULL when this build has none of that name.
  */
 const struct uz_frontend_ops *uz_frontend_find(const char *name);
+
+/**
+ * uz_frontend_auto() - the front end that is best here
+ * @sized: the device has a size when it is mounted
+ *
+ * Context: any thread; looks at the system.
+ * Return:  "ublk" if this build has it, the driver's node is there and may be
+ *          used, and @sized, as a disk has a size from the beginning; else
+ *          "fuse".
+ */
+const char *uz_frontend_auto(bool sized);
+
+/**
+ * uz_frontend_reap() - clear up what daemons that died have left in the kernel
+ *
+ * Disks of ublk whose processes are gone: who still uses one gets errors.
+ *
+ * Context: any thread; may take a minute when the driver does not answer.
+ */
+void uz_frontend_reap(void);
 
 #endif

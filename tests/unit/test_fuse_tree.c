@@ -73,6 +73,30 @@ static void test_getattr(void **state)
 	assert_int_equal(ask_getattr(f, UINT64_MAX), -ENOENT);
 }
 
+static void test_link_to_a_disk(void **state)
+{
+	const struct uz_frontend_disk disk = { .path = "/dev/ublkb7" };
+	struct fixture *f = *state;
+	const struct fuse_entry_out *e = &f->call.reply.out.entry;
+
+	assert_int_equal(
+		ask(f, FUSE_READLINK, UZ__FUSE_BLOCK, NULL, 0, NULL, 0),
+		-EINVAL);
+	f->fuse.disk = &disk;
+	assert_int_equal(ask_lookup(f, "block"), 0);
+	assert_int_equal(e->attr.mode, S_IFLNK | 0777);
+	assert_int_equal(e->attr.size, strlen(disk.path));
+	assert_int_equal(
+		ask(f, FUSE_READLINK, UZ__FUSE_BLOCK, NULL, 0, NULL, 0), 0);
+	assert_int_equal(f->call.reply.len, strlen(disk.path));
+	assert_memory_equal(f->call.reply.data, disk.path, strlen(disk.path));
+	assert_int_equal(ask(f, FUSE_READLINK, FUSE_ROOT_ID, NULL, 0, NULL, 0),
+			 -EINVAL);
+	assert_int_equal(
+		ask(f, FUSE_READLINK, inode_of(f, "mm_stat"), NULL, 0, NULL, 0),
+		-EINVAL);
+}
+
 static int ask_setattr(struct fixture *f, uint64_t nodeid, uint32_t valid,
 		       uint64_t size)
 {
@@ -234,6 +258,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		fixture_test(test_lookup),
 		fixture_test(test_getattr),
+		fixture_test(test_link_to_a_disk),
 		fixture_test(test_setattr),
 		fixture_test(test_readdir),
 		fixture_test(test_readdir_plus_looks_up),

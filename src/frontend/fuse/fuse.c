@@ -130,6 +130,7 @@ static int fuse_start(const struct uz_frontend_config *config,
 	fe->fuse.dev = config->dev;
 	fe->fuse.uid = geteuid();
 	fe->fuse.gid = getegid();
+	fe->fuse.disk = config->disk;
 	fe->fd = config->session.fd;
 	ret = fuse_create(fe, config, err);
 	if (ret) {

@@ -110,6 +110,7 @@ struct uz__fuse_proto {
  * @gid:   group of all files
  * @born:  time stamp of all files
  * @proto: set before the first operation but FUSE_INIT
+ * @disk:  `block` is a link to it; or NULL
  * @session:     memory that outlives the process, mapped; see session_priv.h
  * @session_mem: its memfd
  *
@@ -122,6 +123,7 @@ struct uz__fuse {
 	gid_t gid;
 	struct timespec born;
 	struct uz__fuse_proto proto;
+	const struct uz_frontend_disk *disk;
 	struct uz__fuse_session *session;
 	int session_mem;
 };
@@ -242,6 +244,7 @@ const struct uz_attr *uz__fuse_attr_of(uint64_t nodeid);
 int uz__fuse_lookup(struct uz__fuse_call *call);
 int uz__fuse_getattr(struct uz__fuse_call *call);
 int uz__fuse_setattr(struct uz__fuse_call *call);
+int uz__fuse_readlink(struct uz__fuse_call *call);
 int uz__fuse_readdir(struct uz__fuse_call *call);
 int uz__fuse_statfs(struct uz__fuse_call *call);
 

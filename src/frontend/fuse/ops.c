@@ -104,6 +104,7 @@ static const op_fn ops[] = {
 	[FUSE_FORGET] = op_silent,
 	[FUSE_GETATTR] = uz__fuse_getattr,
 	[FUSE_SETATTR] = uz__fuse_setattr,
+	[FUSE_READLINK] = uz__fuse_readlink,
 	[FUSE_SYMLINK] = op_refuse,
 	[FUSE_MKNOD] = op_refuse,
 	[FUSE_MKDIR] = op_refuse,

@@ -37,10 +37,10 @@ int uz__fuse_transport_create(struct uz__fuse_transport *t,
 		.fuse = fuse,
 		.wanted = config->transport,
 		.budget = config->buffer_budget,
-		.threads = config->threads,
+		/* The disk has threads of its own. */
+		.threads = config->disk ? 1 : config->threads,
 	};
-	return uz__fuse_dev_create(&t->dev, fuse,
-				   config->threads + SPARE_THREADS);
+	return uz__fuse_dev_create(&t->dev, fuse, t->threads + SPARE_THREADS);
 }
 
 /* The kernel has not offered it: what to do depends on why. */
@@ -122,6 +122,11 @@ static void tell(const struct uz__fuse_transport *t)
 		       plan->queues, plan->depth, plan->payload >> 10);
 		uz_attr_set_transport(t->fuse->attrs, "io_uring", plan->bytes,
 				      "yes");
+		return;
+	}
+	if (t->fuse->disk) {
+		uz_attr_set_transport(t->fuse->attrs, "ublk",
+				      t->fuse->disk->buffer_bytes, "no");
 		return;
 	}
 	uz_log(UZ_LOG_INFO, "transport fuse: %u threads",

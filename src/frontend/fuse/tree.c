@@ -48,6 +48,12 @@ static uint64_t nodeid_of(const char *name)
 	return 0;
 }
 
+/* Beside a disk there is no block file, but a link that leads to it. */
+static bool is_link(const struct uz__fuse *fuse, uint64_t nodeid)
+{
+	return nodeid == UZ__FUSE_BLOCK && fuse->disk;
+}
+
 static uint64_t keep_seconds(uint64_t nodeid)
 {
 	return nodeid == UZ__FUSE_BLOCK ? KEEP_BLOCK : KEEP_LONG;
@@ -77,6 +83,9 @@ static int fill_attr(struct uz__fuse *fuse, uint64_t nodeid,
 	if (nodeid == FUSE_ROOT_ID) {
 		out->mode = S_IFDIR | 0755;
 		out->nlink = 2;
+	} else if (is_link(fuse, nodeid)) {
+		out->mode = S_IFLNK | 0777;
+		out->size = strlen(fuse->disk->path);
 	} else if (nodeid == UZ__FUSE_BLOCK) {
 		uz_device_stat(fuse->dev, &stat);
 		out->mode = BLOCK_MODE;
@@ -164,9 +173,20 @@ static const char *entry_at(uint64_t i, uint64_t *nodeid)
 	return attr ? attr->name : NULL;
 }
 
-static uint32_t type_of(uint64_t nodeid)
+static uint32_t type_of(const struct uz__fuse *fuse, uint64_t nodeid)
 {
+	if (is_link(fuse, nodeid))
+		return S_IFLNK >> 12;
 	return (nodeid == FUSE_ROOT_ID ? S_IFDIR : S_IFREG) >> 12;
+}
+
+int uz__fuse_readlink(struct uz__fuse_call *call)
+{
+	if (!is_link(call->fuse, call->msg.hdr.nodeid))
+		return -EINVAL;
+	call->reply.data = call->fuse->disk->path;
+	call->reply.len = strlen(call->fuse->disk->path);
+	return 0;
 }
 
 /* FUSE_READDIR, and FUSE_READDIRPLUS where each entry has its look-up. */
@@ -195,7 +215,7 @@ int uz__fuse_readdir(struct uz__fuse_call *call)
 			.ino = nodeid,
 			.off = i + 1,
 			.namelen = (uint32_t)strlen(name),
-			.type = type_of(nodeid),
+			.type = type_of(call->fuse, nodeid),
 		};
 		need = plus + ((sizeof(ent) + ent.namelen + 7) & ~(size_t)7);
 		if (need > cap - reply->len)
