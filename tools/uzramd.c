@@ -54,7 +54,7 @@ static void help(void)
 	      "                          buffer_budget, backing_dev, dir,\n"
 	      "                          restore\n"
 	      "      --dir DIR           mount there, not on RUNDIR/NAME\n"
-	      "      --frontend fuse     how the block file is offered\n"
+	      "      --frontend NAME     fuse, ublk (a disk of its own), or auto\n"
 	      "      --restore FILE      begin with what uzramctl save wrote\n"
 	      "      --ready-fd N        write READY, or what is wrong, to N\n"
 	      "  -v, --verbose           say more\n"

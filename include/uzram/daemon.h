@@ -32,7 +32,7 @@
  * @zpool:         allocator, one of uz_pool_backend(); "": the default
  * @threads:       threads that serve requests; 0: chosen from the CPUs
  * @workers:       page workers; UZ_WORKERS_AUTO: chosen from the CPUs
- * @frontend:      "fuse"
+ * @frontend:      "fuse", "ublk" or "auto"
  * @compaction:    have a thread compact the pool whenever it is worth while
  * @swap:          protect the processes: the system swaps to the device
  * @track_age:     note when each page is used, for the attribute idle

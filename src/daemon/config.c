@@ -160,7 +160,7 @@ static int set_workers(struct uz_daemon_config *config, const char *key,
 static int set_frontend(struct uz_daemon_config *config, const char *key,
 			const char *value, struct uz_err *err)
 {
-	if (!uz_frontend_find(value))
+	if (strcmp(value, "auto") && !uz_frontend_find(value))
 		return uz_err_set(err, -EINVAL,
 				  "%s '%.40s' is not in this build", key,
 				  value);

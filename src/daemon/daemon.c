@@ -38,13 +38,16 @@ static int daemon_mount(struct uz__daemon *d, struct uz_err *err)
 		.dir = d->place.path,
 		.foreign = geteuid() == 0,
 	};
+	const char *frontend = d->config->frontend;
 	int rc;
 
-	d->ops = uz_frontend_find(d->config->frontend);
+	if (!strcmp(frontend, "auto"))
+		frontend = uz_frontend_auto(d->config->size != 0);
+	d->ops = uz_frontend_find(frontend);
 	if (!d->ops)
 		return uz_err_set(err, -ENOTSUP,
 				  "front end '%s' is not in this build",
-				  d->config->frontend);
+				  frontend);
 	rc = uz_device_mem_create(&d->mem);
 	if (rc)
 		return uz_err_set(err, rc, "memory of the device: %s",

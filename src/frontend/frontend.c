@@ -4,13 +4,18 @@
  * file and a line in the table.
  */
 #include <string.h>
+#include <unistd.h>
 
 #include "config.h"
 #include "fuse/fuse_frontend.h"
+#include "ublk/ublk_frontend.h"
 
 static const struct uz_frontend_ops *const frontends[] = {
 #if UZ_HAVE_FUSE
 	&uz__fuse_frontend,
+#endif
+#if UZ_HAVE_UBLK
+	&uz__ublk_frontend,
 #endif
 	NULL,
 };
@@ -23,4 +28,18 @@ const struct uz_frontend_ops *uz_frontend_find(const char *name)
 		if (!strcmp(frontends[i]->name, name))
 			return frontends[i];
 	return NULL;
+}
+
+const char *uz_frontend_auto(bool sized)
+{
+	return sized && UZ_HAVE_UBLK && !access(UZ__UBLK_CONTROL, R_OK | W_OK)
+		       ? "ublk"
+		       : "fuse";
+}
+
+void uz_frontend_reap(void)
+{
+#if UZ_HAVE_UBLK
+	uz__ublk_clear_up();
+#endif
 }

@@ -185,6 +185,12 @@ const struct uz_frontend_ops *uz_frontend_find(const char *name)
 	return strcmp(name, "fuse") ? NULL : &ops;
 }
 
+const char *uz_frontend_auto(bool sized)
+{
+	(void)sized;
+	return "auto";
+}
+
 /*
  * One life. Returns what uz_daemon_run() does; @heard is what the starter got.
  */

@@ -34,6 +34,22 @@ int ctl_rundir(char path[CTL_PATH_MAX], struct uz_err *err)
 	return 0;
 }
 
+/* DIR of DIR/block where that is a link, as with ublk; else @arg. */
+static const char *without_block(const char *arg, char path[CTL_PATH_MAX])
+{
+	static const char block[] = "/block";
+	const size_t len = strlen(arg), tail = sizeof(block) - 1;
+	struct stat st;
+
+	if (len <= tail || len >= CTL_PATH_MAX ||
+	    strcmp(arg + len - tail, block) || lstat(arg, &st) ||
+	    !S_ISLNK(st.st_mode))
+		return arg;
+	memcpy(path, arg, len - tail);
+	path[len - tail] = '\0';
+	return path;
+}
+
 /* Where the device that somebody calls @arg is mounted, if it exists. */
 static int device_locate(struct ctl_device *dev, const char *arg,
 			 struct uz_err *err)
@@ -52,7 +68,7 @@ static int device_locate(struct ctl_device *dev, const char *arg,
 		    (int)sizeof(dev->dir))
 			return uz_err_set(err, -ENAMETOOLONG,
 					  "%s: path too long", arg);
-	} else if (!realpath(arg, dev->dir)) {
+	} else if (!realpath(without_block(arg, path), dev->dir)) {
 		/* A dead daemon's mount has no real path but its own. */
 		if (errno != ENOTCONN)
 			return uz_err_set(err, -errno, "%s: %s", arg,

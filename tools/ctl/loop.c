@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ctl.h"
@@ -46,12 +47,18 @@ int ctl_loop_attach(struct ctl_loop *loop, const struct ctl_device *dev,
 {
 	uz_autoclose int control = -1, block = -1;
 	char path[CTL_PATH_MAX];
+	struct stat st;
 	int rc, tries;
 
 	ctl_device_path(dev, "block", path);
 	block = open(path, O_RDWR | O_CLOEXEC);
 	if (block < 0)
 		return uz_err_set(err, -errno, "%s: %s", path, strerror(errno));
+	if (!fstat(block, &st) && S_ISBLK(st.st_mode))
+		return uz_err_set(err, -ENOTSUP,
+				  "%s is a disk, and needs no loop device; use "
+				  "%s itself",
+				  dev->name, path);
 	control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
 	if (control < 0)
 		return uz_err_set(err, -errno,

@@ -11,17 +11,33 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/swap.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "ctl.h"
 #include <uzram/util/cleanup.h>
+#include <uzram/util/disk.h>
 #include <uzram/util/mountpoint.h>
 #include <uzram/util/users.h>
 
 #define WAIT_MS 5000
 #define STEP_MS 10
+
+/* With ublk the data are on a disk of their own, which the mount knows not. */
+static int refuse_used_disk(const struct ctl_device *dev, struct uz_err *err)
+{
+	char path[CTL_PATH_MAX], text[160];
+	struct stat st;
+
+	ctl_device_path(dev, "block", path);
+	if (stat(path, &st) || !S_ISBLK(st.st_mode) ||
+	    !uz_disk_users(st.st_rdev, text, sizeof(text)))
+		return 0;
+	return uz_err_set(err, -EBUSY, "%s is in use: %s; end that first",
+			  dev->name, text);
+}
 
 int ctl_refuse_used(const struct ctl_device *dev, struct uz_err *err)
 {
@@ -39,7 +55,7 @@ int ctl_refuse_used(const struct ctl_device *dev, struct uz_err *err)
 				dev->name, text);
 	}
 	uz_users_free(&users);
-	return rc;
+	return rc ? rc : refuse_used_disk(dev, err);
 }
 
 static int loop_detach(int loop, struct uz_err *err)

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "ctl.h"
+#include <uzram/frontend.h>
 #include <uzram/util/cleanup.h>
 #include <uzram/util/mountpoint.h>
 #include <uzram/util/users.h>
@@ -49,6 +50,7 @@ static int remove_dead(const struct ctl_device *dev, struct uz_err *err)
 				  dev->dir, strerror(-rc));
 	/* One that was there before the device, or is not empty, stays. */
 	rmdir(dev->dir);
+	uz_frontend_reap();
 	return 0;
 }
 

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Commands to the ublk driver. The driver may sleep in any of them for as long
+ * as it likes, and has been seen to do so for ever; the kernel runs them in a
+ * thread of its own, and we wait for a time and no longer. What a command
+ * points to lies in the struct, since one that is late may still write there.
+ *
+ * No locks: one thread sets up and ends.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ublk_frontend.h"
+#include "ublk_priv.h"
+
+/* Seconds. To stop a disk is to write back what its page cache holds. */
+#define LIMIT	   10
+#define LIMIT_STOP 60
+
+static long limit_of(unsigned int nr)
+{
+	switch (nr) {
+	case UBLK_CMD_START_DEV: /* reads the partition table */
+	case UBLK_CMD_STOP_DEV:
+	case UBLK_CMD_TRY_STOP_DEV:
+	case UBLK_CMD_DEL_DEV:
+		return LIMIT_STOP;
+	default:
+		return LIMIT;
+	}
+}
+
+static int wait_for(struct uz__ublk_control *c, long seconds)
+{
+	struct __kernel_timespec ts = { .tv_sec = seconds };
+	struct io_uring_cqe *cqe;
+	uint64_t seq;
+	int ret, res;
+
+	do {
+		do {
+			ret = io_uring_wait_cqe_timeout(&c->ring, &cqe, &ts);
+		} while (ret == -EINTR);
+		if (ret)
+			return ret == -ETIME ? -ETIMEDOUT : ret;
+		seq = cqe->user_data;
+		res = cqe->res;
+		io_uring_cqe_seen(&c->ring, cqe);
+	} while (seq != c->seq);
+	return res;
+}
+
+int uz__ublk_command(struct uz__ublk_control *c, unsigned int nr, uint32_t dev,
+		     uint64_t data, void *buf, size_t len)
+{
+	const bool encoded = c->features || nr == UBLK_CMD_GET_FEATURES;
+	struct ublksrv_ctrl_cmd cmd = {
+		.dev_id = dev,
+		.queue_id = UINT16_MAX,
+		.len = (uint16_t)len,
+		.addr = buf ? (uintptr_t)c->room : 0,
+		.data = { data },
+	};
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&c->ring);
+	int ret;
+
+	if (!sqe || len > sizeof(c->room))
+		return -EBUSY;
+	if (buf)
+		memcpy(c->room, buf, len);
+	memset(sqe, 0, 2 * sizeof(*sqe));
+	sqe->opcode = IORING_OP_URING_CMD;
+	sqe->fd = c->fd;
+	sqe->cmd_op = encoded ? uz__ublk_encode(nr) : nr;
+	sqe->user_data = ++c->seq;
+	memcpy(sqe->cmd, &cmd, sizeof(cmd));
+	ret = io_uring_submit(&c->ring);
+	if (ret < 0)
+		return ret;
+	ret = wait_for(c, limit_of(nr));
+	if (buf && ret >= 0)
+		memcpy(buf, c->room, len);
+	return ret;
+}
+
+static int open_device(int *fd, struct uz_err *err)
+{
+	*fd = open(UZ__UBLK_CONTROL, O_RDWR | O_CLOEXEC);
+	if (*fd >= 0)
+		return 0;
+	if (errno == EACCES || errno == EPERM)
+		return uz_err_set(err, -EPERM,
+				  UZ__UBLK_CONTROL ": %s; be root, or use "
+						   "--frontend fuse",
+				  strerror(errno));
+	return uz_err_set(err, -ENODEV,
+			  UZ__UBLK_CONTROL
+			  ": %s; load the module (modprobe "
+			  "ublk_drv, Linux 6.0), or use --frontend fuse",
+			  strerror(errno));
+}
+
+int uz__ublk_control_open(struct uz__ublk_control *c, struct uz_err *err)
+{
+	uint64_t features = 0;
+	int ret;
+
+	*c = (struct uz__ublk_control){ .fd = -1 };
+	ret = open_device(&c->fd, err);
+	if (ret)
+		return ret;
+	ret = io_uring_queue_init(4, &c->ring, IORING_SETUP_SQE128);
+	if (ret < 0) {
+		close(c->fd);
+		return uz_err_set(err, ret == -ENOSYS ? -EPERM : ret,
+				  "ublk needs io_uring: %s; allow it (sysctl "
+				  "kernel.io_uring_disabled=0), or use "
+				  "--frontend fuse",
+				  strerror(-ret));
+	}
+	/* A driver that cannot tell knows commands by their numbers. */
+	ret = uz__ublk_command(c, UBLK_CMD_GET_FEATURES, UINT32_MAX, 0,
+			       &features, sizeof(features));
+	if (ret == -ETIMEDOUT) {
+		uz__ublk_control_close(c);
+		return uz_err_set(err, ret,
+				  "the ublk driver does not answer; use "
+				  "--frontend fuse, and look into dmesg");
+	}
+	c->features = ret < 0 ? 0 : features;
+	return 0;
+}
+
+void uz__ublk_control_close(struct uz__ublk_control *c)
+{
+	io_uring_queue_exit(&c->ring);
+	close(c->fd);
+}

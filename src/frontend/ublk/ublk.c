@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The life of the ublk front end: a disk for the data, and the FUSE front end
+ * for the attributes, in whose directory `block` is a link to the disk.
+ *
+ * The mount is the handle: who unmounts it asks for the end. A disk that is in
+ * use then goes on until its last user has closed it, as a detached mount does.
+ * Resetting is refused as long as there is a disk: its size is fixed.
+ *
+ * stop() may come from any thread; it only unmounts. All else is done by one.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include <uzram/util/disk.h>
+#include <uzram/util/log.h>
+
+#include "../fuse/fuse_frontend.h"
+#include "ublk_frontend.h"
+#include "ublk_priv.h"
+
+/* How often a disk that is in use is tried again. */
+#define STEP_MS 50
+
+struct uz_frontend {
+	struct uz_device *dev;
+	struct uz__ublk_disk disk;
+	struct uz_frontend_disk link;
+	struct uz_frontend *attrs;
+};
+
+static const struct uz_frontend_ops *const fuse = &uz__fuse_frontend;
+
+static void say_used(const struct uz__ublk_disk *disk)
+{
+	char text[256] = "";
+	struct stat st;
+
+	if (!stat(disk->path, &st))
+		uz_disk_users(st.st_rdev, text, sizeof(text));
+	uz_log(UZ_LOG_WARN, "%s is still used by %s; serving until that ends",
+	       disk->path, *text ? text : "somebody who cannot be seen");
+}
+
+static int ublk_wait(struct uz_frontend *fe)
+{
+	const struct timespec step = { .tv_nsec = STEP_MS * 1000000L };
+	int ret = fuse->wait(fe->attrs), busy;
+	bool said = false;
+
+	while ((busy = uz__ublk_disk_try_stop(&fe->disk)) == -EBUSY) {
+		if (!said)
+			say_used(&fe->disk);
+		said = true;
+		nanosleep(&step, NULL);
+	}
+	return ret;
+}
+
+static int ublk_stop(struct uz_frontend *fe)
+{
+	return fuse->stop(fe->attrs);
+}
+
+static void ublk_free(struct uz_frontend *fe)
+{
+	if (!fe)
+		return;
+	fuse->free(fe->attrs);
+	uz__ublk_disk_end(&fe->disk);
+	uz_device_release(fe->dev);
+	free(fe);
+}
+
+static int ublk_mount(const struct uz_mount_config *config,
+		      struct uz_session *session, struct uz_err *err)
+{
+	return fuse->mount(config, session, err);
+}
+
+/* Of a worker that died, its disk is left. */
+static void ublk_unmount(struct uz_session *session)
+{
+	fuse->unmount(session);
+	uz__ublk_clear_up();
+}
+
+void uz__ublk_clear_up(void)
+{
+	struct uz__ublk_control control;
+
+	if (uz__ublk_control_open(&control, NULL))
+		return;
+	uz__ublk_reap(&control);
+	uz__ublk_control_close(&control);
+}
+
+static int check(const struct uz_frontend_config *config, struct uz_err *err)
+{
+	if (!uz_device_disksize(config->dev))
+		return uz_err_set(err, -EINVAL,
+				  "front end ublk makes a disk of fixed size; "
+				  "give one (-s SIZE)");
+	if (config->transport != UZ_TRANSPORT_AUTO)
+		return uz_err_set(err, -EINVAL,
+				  "-o transport is for the front end fuse; "
+				  "leave it out with ublk");
+	if (config->restarts)
+		return uz_err_set(err, -ENOTSUP,
+				  "the disk ended with the worker that died");
+	return 0;
+}
+
+static int ublk_start(const struct uz_frontend_config *config,
+		      struct uz_frontend **out, struct uz_err *err)
+{
+	struct uz_frontend_config attrs = *config;
+	struct uz_frontend *fe;
+	int ret = check(config, err);
+
+	if (ret)
+		return ret;
+	fe = calloc(1, sizeof(*fe));
+	if (!fe)
+		return uz_err_set(err, -ENOMEM, "no memory");
+	fe->dev = config->dev;
+	uz_device_hold(fe->dev);
+	ret = uz__ublk_disk_start(&fe->disk, config, err);
+	if (ret)
+		goto fail;
+	fe->link = (struct uz_frontend_disk){
+		.path = fe->disk.path,
+		.buffer_bytes = fe->disk.plan.bytes,
+	};
+	attrs.disk = &fe->link;
+	attrs.transport = UZ_TRANSPORT_FUSE;
+	ret = fuse->start(&attrs, &fe->attrs, err);
+	if (ret) {
+		uz__ublk_disk_end(&fe->disk);
+		goto fail;
+	}
+	uz_log(UZ_LOG_INFO,
+	       "transport ublk: %s, %u queues of %u buffers of %u KiB",
+	       fe->disk.path, fe->disk.plan.queues, fe->disk.plan.depth,
+	       fe->disk.plan.io_max >> 10);
+	*out = fe;
+	return 0;
+
+fail:
+	uz_device_release(fe->dev);
+	free(fe);
+	return ret;
+}
+
+const struct uz_frontend_ops uz__ublk_frontend = {
+	.name = "ublk",
+	.mount = ublk_mount,
+	.unmount = ublk_unmount,
+	.start = ublk_start,
+	.wait = ublk_wait,
+	.stop = ublk_stop,
+	.free = ublk_free,
+};

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef UZRAM_UBLK_PRIV_H
+#define UZRAM_UBLK_PRIV_H
+
+#include <liburing.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdint.h>
+
+#include <uzram/device.h>
+#include <uzram/frontend.h>
+#include <uzram/types.h>
+#include <uzram/util/err.h>
+
+#include "uapi.h"
+
+/**
+ * DOC: how the ublk front end is cut
+ *
+ *   ublk.c     its life, beside the FUSE mount that has the attributes
+ *   disk.c     one disk: add, start, stop, delete; its node
+ *   control.c  commands to the driver, each with a time limit
+ *   orphan.c   disks whose server died
+ *   queue.c    a thread: takes requests from its ring, serves, answers
+ *   ring.c     its io_uring
+ *   params.c   pure: limits of the disk, size of buffers, decoding
+ *
+ * Memory is copied by the kernel, in the thread of the queue: one system call
+ * takes answers along and brings requests with their data. Copying ourselves
+ * (UBLK_F_USER_COPY) would save buffers and cost a system call for each
+ * request.
+ */
+
+/* ---- params.c ---- */
+
+/**
+ * struct uz__ublk_plan - queues and buffers
+ * @queues: one for each CPU, as far as threads go
+ * @depth:  requests that a queue has under way
+ * @io_max: most bytes of one read or write
+ * @bytes:  address space of all buffers
+ */
+struct uz__ublk_plan {
+	unsigned int queues;
+	unsigned int depth;
+	uint32_t io_max;
+	uint64_t bytes;
+};
+
+#define UZ__UBLK_DEPTH_MIN  16
+#define UZ__UBLK_DEPTH_MAX  64
+#define UZ__UBLK_IO_MAX	    (UINT32_C(512) << 10)
+#define UZ__UBLK_IO_MIN	    (UINT32_C(64) << 10)
+#define UZ__UBLK_QUEUES_MAX 64
+
+/**
+ * uz__ublk_plan() - the best plan within a budget
+ * @plan:   filled
+ * @queues: wanted, at least 1
+ * @budget: bytes
+ *
+ * First requests get smaller, then the queues less deep, then there are fewer
+ * of them. What no budget can forbid is one queue of the least.
+ *
+ * Context: any thread; pure.
+ */
+void uz__ublk_plan(struct uz__ublk_plan *plan, unsigned int queues,
+		   uint64_t budget);
+
+/**
+ * uz__ublk_params() - a disk that looks like zram
+ * @params: filled
+ * @size:   of the disk, whole pages
+ * @io_max: most bytes of one read or write
+ *
+ * Blocks of a page, discards and zeroes of any length, memory that is neither
+ * volatile nor rotating.
+ *
+ * Context: any thread; pure.
+ */
+void uz__ublk_params(struct ublk_params *params, uint64_t size,
+		     uint32_t io_max);
+
+/**
+ * uz__ublk_decode() - a request as the driver describes it
+ * @rq:     filled on success
+ * @desc:   any bytes at all
+ * @io_max: bytes at @buf
+ * @buf:    for the data
+ *
+ * Whether it lies within the disk is the device's to say.
+ *
+ * Context: any thread; pure.
+ * Return:  0; -EOPNOTSUPP what we do not do; -EINVAL longer than the buffer, or
+ *          beyond all bounds.
+ */
+uz_must_check int uz__ublk_decode(struct uz_request *rq,
+				  const struct ublksrv_io_desc *desc,
+				  uint32_t io_max, void *buf);
+
+/* ---- control.c ---- */
+
+/**
+ * struct uz__ublk_control - the way to the driver
+ * @ring:     for commands; submissions of 128 bytes
+ * @fd:       /dev/ublk-control
+ * @features: UBLK_F_* that the driver knows; 0 if it cannot tell
+ * @seq:      of the last command; those before it have timed out
+ * @room:     what commands point to: a late one may still write there
+ */
+struct uz__ublk_control {
+	struct io_uring ring;
+	int fd;
+	uint64_t features;
+	uint64_t seq;
+	_Alignas(8) unsigned char room[256];
+};
+
+/**
+ * uz__ublk_control_open() - reach the driver and ask what it can
+ * @c:   filled on success
+ * @err: why not, and what to do
+ *
+ * Context: one thread, and never one of a queue. So for all below.
+ * Return:  0; -ENODEV no driver; -EPERM not allowed; other -errno.
+ */
+uz_must_check int uz__ublk_control_open(struct uz__ublk_control *c,
+					struct uz_err *err);
+
+/**
+ * uz__ublk_control_close() - give it up
+ * @c: opened
+ */
+void uz__ublk_control_close(struct uz__ublk_control *c);
+
+/**
+ * uz__ublk_command() - one command
+ * @c:     opened
+ * @nr:    UBLK_CMD_*
+ * @dev:   the disk's number, or UINT32_MAX
+ * @data:  inline argument
+ * @buf:   what it points to, and gets back; or NULL
+ * @len:   bytes at @buf, at most 256
+ *
+ * Return: at least 0 as the driver says; -ETIMEDOUT it did not answer in time,
+ *         and may still do it; other -errno.
+ */
+int uz__ublk_command(struct uz__ublk_control *c, unsigned int nr, uint32_t dev,
+		     uint64_t data, void *buf, size_t len);
+
+/* ---- orphan.c ---- */
+
+/**
+ * uz__ublk_mark() - what tells our disks from others
+ * @supervisor: the daemon's process
+ *
+ * Return: for ublksrv_flags.
+ */
+uint64_t uz__ublk_mark(pid_t supervisor);
+
+/**
+ * uz__ublk_reap() - delete disks whose daemon has died, or is the caller
+ * @c: opened
+ *
+ * Return: how many.
+ */
+unsigned int uz__ublk_reap(struct uz__ublk_control *c);
+
+/* ---- ring.c ---- */
+
+struct uz__ublk_ring;
+
+/**
+ * struct uz__ublk_event - a command has completed
+ * @tag: whose
+ * @res: 0: there is a request; UBLK_IO_RES_ABORT; other -errno
+ */
+struct uz__ublk_event {
+	unsigned int tag;
+	int res;
+};
+
+/**
+ * uz__ublk_ring_create() - an io_uring for the calling thread
+ * @ring:    set on success
+ * @fd:      /dev/ublkcN; borrowed
+ * @queue:   its number
+ * @depth:   commands under way
+ * @encoded: commands have their encoding, and not their number alone
+ *
+ * Context: the thread of the queue. So for all below.
+ * Return:  0 or -errno.
+ */
+uz_must_check int uz__ublk_ring_create(struct uz__ublk_ring **ring, int fd,
+				       unsigned int queue, unsigned int depth,
+				       bool encoded);
+
+/**
+ * uz__ublk_ring_destroy() - close it
+ * @ring: or NULL
+ */
+void uz__ublk_ring_destroy(struct uz__ublk_ring *ring);
+
+/**
+ * uz__ublk_ring_fetch() - prepare to ask for a tag's first request
+ * @ring: ours
+ * @tag:  below the depth
+ * @buf:  for its data
+ */
+void uz__ublk_ring_fetch(struct uz__ublk_ring *ring, unsigned int tag,
+			 void *buf);
+
+/**
+ * uz__ublk_ring_commit() - prepare an answer, and to ask for the next request
+ * @ring:   ours
+ * @tag:    whose
+ * @result: bytes or -errno
+ * @buf:    for the data of both
+ */
+void uz__ublk_ring_commit(struct uz__ublk_ring *ring, unsigned int tag,
+			  int result, void *buf);
+
+/**
+ * uz__ublk_ring_submit() - do all that was prepared
+ * @ring: ours
+ * @wait: and sleep until a command has completed
+ *
+ * Return: 0, also when a signal came; other -errno: what is left will be tried
+ *         again by the next call.
+ */
+int uz__ublk_ring_submit(struct uz__ublk_ring *ring, bool wait);
+
+/**
+ * uz__ublk_ring_next() - the next completion
+ * @ring:  ours
+ * @event: filled
+ *
+ * Return: whether there was one.
+ */
+bool uz__ublk_ring_next(struct uz__ublk_ring *ring,
+			struct uz__ublk_event *event);
+
+/* ---- queue.c ---- */
+
+/**
+ * struct uz__ublk_queue - a queue of the disk and its thread
+ * @ring:    made and used by the thread
+ * @io:      its way to the device
+ * @desc:    @depth requests, written by the driver
+ * @buffers: @depth of @io_max bytes
+ * @id:      the thread
+ * @ready:   posted once, when the driver has all tags, or @error is set
+ * @error:   why the thread has none to serve, or 0
+ * @fd:      /dev/ublkcN; borrowed
+ * @index:   in the disk
+ * @depth:   tags
+ * @io_max:  bytes of a buffer
+ * @held:    pages of the answers that no system call has taken along yet
+ * @tags:    those that the driver has
+ * @encoded: see uz__ublk_ring_create()
+ * @started: there is a thread
+ * @troubled: it has said that its ring is broken
+ */
+struct uz__ublk_queue {
+	struct uz__ublk_ring *ring;
+	struct uz_io *io;
+	const struct ublksrv_io_desc *desc;
+	unsigned char *buffers;
+	pthread_t id;
+	sem_t ready;
+	int error;
+	int fd;
+	unsigned int index;
+	unsigned int depth;
+	uint32_t io_max;
+	uint64_t held;
+	unsigned int tags;
+	bool encoded;
+	bool started;
+	bool troubled;
+};
+
+/**
+ * uz__ublk_queue_main() - what the thread does, until the disk has ended
+ * @arg: its struct uz__ublk_queue
+ *
+ * Return: NULL.
+ */
+void *uz__ublk_queue_main(void *arg);
+
+/* ---- disk.c ---- */
+
+/**
+ * struct uz__ublk_disk - a disk
+ * @control: the way to the driver
+ * @dev:     what it serves
+ * @owner:   the supervisor
+ * @plan:    its queues
+ * @info:    as the driver made it
+ * @fd:      /dev/ublkcN, or -1
+ * @queues:  @plan.queues of them, or NULL
+ * @path:    "/dev/ublkbN"
+ * @opened:  @control is
+ * @added:   the driver has it
+ * @live:    it was started
+ */
+struct uz__ublk_disk {
+	struct uz__ublk_control control;
+	struct uz_device *dev;
+	pid_t owner;
+	struct uz__ublk_plan plan;
+	struct ublksrv_ctrl_dev_info info;
+	int fd;
+	struct uz__ublk_queue *queues;
+	char path[32];
+	bool opened;
+	bool added;
+	bool live;
+};
+
+/**
+ * uz__ublk_disk_start() - make a disk and serve it
+ * @disk:   filled; after a failure uz__ublk_disk_end() has been done
+ * @config: the front end's; its device has a size
+ * @err:    why not
+ *
+ * Return: 0 or -errno.
+ */
+uz_must_check int uz__ublk_disk_start(struct uz__ublk_disk *disk,
+				      const struct uz_frontend_config *config,
+				      struct uz_err *err);
+
+/**
+ * uz__ublk_disk_try_stop() - end it unless somebody uses it
+ * @disk: started
+ *
+ * Where the driver cannot tell (before Linux 7.0), users are looked for; one
+ * that comes in between gets errors.
+ *
+ * Return: 0; -EBUSY; other -errno.
+ */
+int uz__ublk_disk_try_stop(struct uz__ublk_disk *disk);
+
+/**
+ * uz__ublk_disk_end() - stop it, end the threads, delete it, free everything
+ * @disk: in any state that uz__ublk_disk_start() passes through
+ *
+ * Whoever uses it gets errors. If the driver does not stop it in time, the
+ * process ends: only then does the kernel take back what is with us.
+ */
+void uz__ublk_disk_end(struct uz__ublk_disk *disk);
+
+#endif

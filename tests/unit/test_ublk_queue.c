@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A queue of the ublk front end against a ring that is played here: it gives
+ * every tag, answers each request once, gives up tags that come back for good,
+ * goes on when submitting fails, and ends when the driver has no tag left.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <ublk_priv.h>
+
+#include "fake_device.h"
+
+#define DEPTH  4
+#define IO_MAX 8192
+
+/* ---- the ring ---- */
+
+struct uz__ublk_ring {
+	int nothing;
+};
+
+static struct uz__ublk_ring the_ring;
+static struct {
+	int create_error;
+	/* The next submissions that fail. */
+	unsigned int submit_errors;
+	/* What arrives, in order; then every tag comes back for good. */
+	struct uz__ublk_event events[16];
+	unsigned int nr_events, next;
+	/* Tags that the kernel has. */
+	bool has[DEPTH];
+	unsigned int fetches, commits, creates, destroys;
+	int result[16];
+	unsigned int tag[16];
+} kernel;
+
+int uz__ublk_ring_create(struct uz__ublk_ring **ring, int fd,
+			 unsigned int queue, unsigned int depth, bool encoded)
+{
+	(void)fd;
+	(void)queue;
+	(void)encoded;
+	assert_int_equal(depth, DEPTH);
+	if (kernel.create_error)
+		return kernel.create_error;
+	kernel.creates++;
+	*ring = &the_ring;
+	return 0;
+}
+
+void uz__ublk_ring_destroy(struct uz__ublk_ring *ring)
+{
+	kernel.destroys += ring != NULL;
+}
+
+static void give(unsigned int tag)
+{
+	assert_true(tag < DEPTH);
+	assert_false(kernel.has[tag]);
+	kernel.has[tag] = true;
+}
+
+void uz__ublk_ring_fetch(struct uz__ublk_ring *ring, unsigned int tag,
+			 void *buf)
+{
+	(void)ring;
+	(void)buf;
+	give(tag);
+	kernel.fetches++;
+}
+
+void uz__ublk_ring_commit(struct uz__ublk_ring *ring, unsigned int tag,
+			  int result, void *buf)
+{
+	(void)ring;
+	(void)buf;
+	give(tag);
+	kernel.tag[kernel.commits] = tag;
+	kernel.result[kernel.commits++] = result;
+}
+
+int uz__ublk_ring_submit(struct uz__ublk_ring *ring, bool wait)
+{
+	(void)ring;
+	(void)wait;
+	if (!kernel.submit_errors)
+		return 0;
+	kernel.submit_errors--;
+	return -ENOMEM;
+}
+
+bool uz__ublk_ring_next(struct uz__ublk_ring *ring,
+			struct uz__ublk_event *event)
+{
+	unsigned int tag;
+
+	(void)ring;
+	if (kernel.next < kernel.nr_events) {
+		*event = kernel.events[kernel.next++];
+		assert_true(kernel.has[event->tag]);
+		kernel.has[event->tag] = false;
+		return true;
+	}
+	for (tag = 0; tag < DEPTH; tag++)
+		if (kernel.has[tag]) {
+			kernel.has[tag] = false;
+			*event = (struct uz__ublk_event){ tag, -ENODEV };
+			return true;
+		}
+	return false;
+}
+
+/* ---- the queue ---- */
+
+static struct ublksrv_io_desc desc[DEPTH];
+static unsigned char buffers[DEPTH * IO_MAX];
+static struct uz_device dev;
+static struct uz_io io = { .dev = &dev };
+
+static void event(unsigned int tag, int res)
+{
+	kernel.events[kernel.nr_events++] = (struct uz__ublk_event){ tag, res };
+}
+
+static int run(void)
+{
+	struct uz__ublk_queue q = {
+		.io = &io,
+		.desc = desc,
+		.buffers = buffers,
+		.depth = DEPTH,
+		.io_max = IO_MAX,
+		.fd = -1,
+	};
+	int posted = 0;
+
+	sem_init(&q.ready, 0, 0);
+	assert_null(uz__ublk_queue_main(&q));
+	sem_getvalue(&q.ready, &posted);
+	assert_int_equal(posted, 1);
+	sem_destroy(&q.ready);
+	assert_int_equal(kernel.creates, kernel.destroys);
+	assert_int_equal(q.tags, 0);
+	return q.error;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&kernel, 0, sizeof(kernel));
+	memset(desc, 0, sizeof(desc));
+	memset(&dev, 0, sizeof(dev));
+	dev.size = 1 << 20;
+	dev.data = calloc(1, dev.size);
+	return dev.data ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	free(dev.data);
+	return 0;
+}
+
+static void test_serves(void **state)
+{
+	(void)state;
+	memset(buffers + 2 * IO_MAX, 0x5a, 4096);
+	desc[2] = (struct ublksrv_io_desc){ UBLK_IO_OP_WRITE, 8, 16, 0 };
+	desc[0] = (struct ublksrv_io_desc){ UBLK_IO_OP_READ, 16, 8, 0 };
+	desc[1] = (struct ublksrv_io_desc){ UBLK_IO_OP_DISCARD, 8, 0, 0 };
+	event(2, 0);
+	event(0, 0);
+	event(1, 0);
+	event(2, 0);
+	assert_int_equal(run(), 0);
+	assert_int_equal(kernel.fetches, DEPTH);
+	assert_int_equal(kernel.commits, 4);
+	assert_int_equal(kernel.tag[0], 2);
+	assert_int_equal(kernel.result[0], 4096);
+	assert_int_equal(kernel.result[1], 8192);
+	assert_int_equal(kernel.result[2], 0);
+	assert_memory_equal(dev.data + 8192, buffers + 2 * IO_MAX, 4096);
+	assert_memory_equal(buffers + 4096, dev.data + 8192, 4096);
+}
+
+static void test_errors(void **state)
+{
+	(void)state;
+	desc[0] = (struct ublksrv_io_desc){ UBLK_IO_OP_WRITE, 8, 0, 0 };
+	desc[1] = (struct ublksrv_io_desc){ 99, 8, 0, 0 };
+	desc[3] = (struct ublksrv_io_desc){ UBLK_IO_OP_READ, 1 << 20, 0, 0 };
+	dev.submit_error = -ENOSPC;
+	event(0, 0);
+	event(1, 0);
+	event(3, 0);
+	assert_int_equal(run(), 0);
+	assert_int_equal(kernel.result[0], -ENOSPC);
+	assert_int_equal(kernel.result[1], -EOPNOTSUPP);
+	assert_int_equal(kernel.result[2], -EINVAL);
+}
+
+static void test_broken_disk(void **state)
+{
+	(void)state;
+	desc[0] = (struct ublksrv_io_desc){ UBLK_IO_OP_READ, 8, 0, 0 };
+	dev.submit_error = -EINVAL;
+	event(0, 0);
+	assert_int_equal(run(), 0);
+	assert_int_equal(kernel.result[0], -EIO);
+}
+
+/* A tag that the driver does not take any more is lost, the others are not. */
+static void test_lost_tag(void **state)
+{
+	(void)state;
+	desc[1] = (struct ublksrv_io_desc){ UBLK_IO_OP_FLUSH, 0, 0, 0 };
+	event(0, -EINVAL);
+	event(1, 0);
+	assert_int_equal(run(), 0);
+	assert_int_equal(kernel.commits, 1);
+	assert_int_equal(kernel.result[0], 0);
+}
+
+static void test_submit_fails(void **state)
+{
+	(void)state;
+	desc[1] = (struct ublksrv_io_desc){ UBLK_IO_OP_READ, 8, 0, 0 };
+	event(1, 0);
+	/* The first one is that of all tags: there is nothing to serve then. */
+	kernel.submit_errors = 1;
+	assert_int_equal(run(), -ENOMEM);
+	assert_int_equal(kernel.commits, 0);
+}
+
+static void test_no_ring(void **state)
+{
+	(void)state;
+	kernel.create_error = -EPERM;
+	assert_int_equal(run(), -EPERM);
+	assert_int_equal(kernel.fetches, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_serves, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_broken_disk, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_lost_tag, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_submit_fails, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_no_ring, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,155 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# The ublk front end: the disk's limits, file systems, verified load on two
+# queues, discards that give memory back, partitions; a disk that is in use is
+# not removed, and one that is leaves nothing behind.
+
+. "$(dirname "$0")/../../e2e/functions.sh" || exit 1
+
+requires_ctl
+[ -c /dev/ublk-control ] || missing ublk 'no /dev/ublk-control'
+
+# add_disk NAME ARGUMENTS...: sets dev_dir and disk.
+add_disk()
+{
+	local block
+
+	block=$("$UZRAMCTL" add "$@" --frontend ublk)
+	dev_dir=${block%/block}
+	disk=$(readlink "$block")
+	on_exit "$UZRAMCTL" remove --force "$1"
+	[ -b "$disk" ] || fail "$block leads to $disk"
+}
+
+# gone: nothing of the disk is left.
+gone()
+{
+	[ ! -e "$dev_dir" ] && [ ! -e "$disk" ] &&
+		[ ! -e "${disk/ublkb/ublkc}" ]
+}
+
+remove_disk()
+{
+	"$UZRAMCTL" remove "$1"
+	wait_until 10 gone ||
+		fail "left behind: $(ls -d "$dev_dir" /dev/ublk*)"
+}
+
+limit_is()
+{
+	expect_equal "$(cat "/sys/block/${disk##*/}/queue/$1")" "$2" "$1"
+}
+
+# ---- refusals ----
+
+expect_fail_line 1 'give one (-s SIZE)' "$UZRAMCTL" add none --frontend ublk
+! is_mounted "$UZRAM_RUNDIR/none" || fail 'left its mount'
+expect_equal "$(ls "$UZRAM_RUNDIR")" '' 'directories left'
+expect_fail_line 1 'is for the front end fuse' \
+	"$UZRAMCTL" add none --size 16M --frontend ublk --option transport=fuse
+expect_equal "$(ls -d "$UZRAM_RUNDIR"/* /dev/ublk* 2>/dev/null)" \
+	/dev/ublk-control 'left'
+
+# ---- the disk ----
+
+add_disk one --size 192M --algorithm lz4
+expect_equal "$(blockdev --getsize64 "$disk")" $((192 << 20)) 'its size'
+expect_equal "$(blockdev --getss --getpbsz --getiomin "$disk" | tr '\n' ' ')" \
+	'4096 4096 4096 ' 'its blocks'
+limit_is rotational 0
+limit_is write_cache 'write through'
+limit_is discard_granularity 4096
+limit_is logical_block_size 4096
+[ "$(cat "/sys/block/${disk##*/}/queue/discard_max_bytes")" -gt 0 ] ||
+	fail 'no discard'
+[ "$(cat "/sys/block/${disk##*/}/queue/write_zeroes_max_bytes")" -gt 0 ] ||
+	fail 'no write zeroes'
+expect_equal "$(find "/sys/block/${disk##*/}/mq" -mindepth 1 -maxdepth 1 |
+	wc -l)" 2 'queues'
+expect_equal "$(sed -n 's/^transport //p' "$dev_dir/stat")" ublk 'transport'
+mkdir "$tmp/mnt"
+expect_fail_line 5 'needs no loop device' "$UZRAMCTL" mount one "$tmp/mnt"
+expect_errno EBUSY bash -c "echo 1 >'$dev_dir/reset'"
+
+# ---- file systems ----
+
+(cd / && find uzram -type f -exec sha1sum {} +) >"$tmp/sums"
+
+# try_fs TYPE CHECK...
+try_fs()
+{
+	local type=$1 before
+
+	shift
+	"mkfs.$type" -q "$disk"
+	mount_fs "$disk"
+	cp -r /uzram "$fs_dir"
+	unmount_fs "$fs_dir"
+	"$@" "$disk" >"$tmp/check.log" 2>&1 || fail "$*: damage"
+	mount_fs "$disk"
+	(cd "$fs_dir" && sha1sum --quiet -c "$tmp/sums") >&2 ||
+		fail "$type: other data"
+	# In use, it stays.
+	expect_fail_line 4 "$type on $fs_dir" "$UZRAMCTL" remove one
+	cp /usr/bin/fio "$fs_dir/more"
+	sync
+	before=$(mm_stat 1)
+	rm -r "$fs_dir/more"
+	sync
+	fstrim "$fs_dir"
+	[ "$(mm_stat 1)" -lt "$before" ] ||
+		fail "$type: fstrim gave nothing back of $before"
+	unmount_fs "$fs_dir"
+	blkdiscard -f "$disk"
+	expect_equal "$(mm_stat 1)" 0 'orig_data_size after blkdiscard'
+}
+
+try_fs ext4 fsck.ext4 -fn
+
+# ---- load ----
+
+fio --name=verify --filename="$disk" --ioengine=libaio --direct=1 \
+	--bssplit=4k/50:16k/20:64k/20:1m/10 --rw=randwrite --size=24m \
+	--offset_increment=24m --numjobs=2 --iodepth=64 --verify=crc32c \
+	--buffer_compress_percentage=60 --refill_buffers --verify_fatal=1 \
+	--verify_state_save=0 --minimal >"$tmp/fio.log" 2>&1 ||
+	fail "fio: $(tail "$tmp/fio.log")"
+
+# ---- partitions ----
+
+printf 'label: gpt\nsize=32M\nsize=32M\n' | sfdisk --quiet "$disk" >"$tmp/sfdisk.log"
+wait_until 10 test -b "${disk}p2" || fail 'no partition'
+mkfs.ext4 -q "${disk}p1"
+mount_fs "${disk}p1"
+echo content >"$fs_dir/file"
+expect_fail_line 4 'ext4 on' "$UZRAMCTL" remove one
+unmount_fs "$fs_dir"
+
+# ---- the end ----
+
+exec 7<"$disk"
+expect_fail_line 4 process "$UZRAMCTL" remove one
+exec 7<&-
+remove_disk one
+
+# ---- a worker that is killed: errors, and then nothing is left ----
+
+add_disk one --size 16M
+kill -KILL "$(sed -n 's/^worker_pid //p' "$dev_dir/stat")"
+wait_until 20 gone || fail "left behind: $(ls -d "$dev_dir" /dev/ublk*)"
+
+# ---- another daemon clears up after one that was killed ----
+
+add_disk one --size 16M
+pid=$(cat "$dev_dir/pid")
+kill -KILL "$pid"
+wait_until 10 pid_gone "$pid" || fail 'the daemon is still there'
+"$UZRAMCTL" remove --force one
+wait_until 10 gone || fail "left behind: $(ls -d "$dev_dir" /dev/ublk*)"
+
+# xfs wants more room.
+add_disk one --size 384M --algorithm lz4
+try_fs xfs xfs_repair -n
+remove_disk one
+expect_equal "$(ls /dev/ublk*)" /dev/ublk-control 'nodes'

@@ -1,0 +1,61 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+#	tests/vm/run.sh [-u] [-l SECONDS] KERNEL SCRIPT...
+#
+# Boots KERNEL (a name of kernel.sh) in a virtual machine and runs SCRIPTs
+# there, named as below tests/, without ".sh". -u lets the guest's FUSE have
+# io_uring. The machine is emulated, so this needs neither root nor hardware
+# that can do more. Both of the guest's serial lines are shown when it fails.
+
+. "$(dirname "$0")/../e2e/functions.sh" || exit 1
+. "$(dirname "$0")/kernel.sh"
+. "$(dirname "$0")/image.sh"
+
+limit=240
+uring=
+while getopts ul: option; do
+	case $option in
+	u) uring=uz_uring=Y ;;
+	l) limit=$OPTARG ;;
+	*) exit 2 ;;
+	esac
+done
+shift $((OPTIND - 1))
+kernel=$1
+shift
+
+# What kind of thing a command belongs to decides whether it may be missing.
+[ -n "$(type -P qemu-system-x86_64)" ] ||
+	missing vm 'qemu-system-x86_64 is not installed'
+[ "$(uname -m)" = x86_64 ] || missing vm "no kernels for $(uname -m)"
+[ -x "$UZRAMD" ] || missing fuse "$UZRAMD was not built"
+requires_ctl
+
+vm_kernel "$kernel"
+vm_image "$tmp/image"
+tests=$*
+touch "$tmp/console.log" "$tmp/results"
+
+# qemu 7.2 sometimes leaves nonsense in the flags after the 16-byte exchange of
+# the kernel's allocator; without cx16 the kernel does without that, too. With a
+# thread for each CPU it sometimes runs code that the kernel has just patched;
+# with one for both it takes hardly longer.
+# The guest ends itself; the second limit is for a kernel that does not.
+status=0
+timeout -k 5 $((limit + 60)) qemu-system-x86_64 \
+	-accel tcg,thread=single -cpu max,cx16=off -smp 2 -m 1024 \
+	-nodefaults -no-user-config -display none -no-reboot \
+	-serial "file:$tmp/console.log" -serial "file:$tmp/results" \
+	-kernel "$vm_linux" -initrd "$tmp/image" \
+	-append "console=ttyS0 panic=-1 quiet \
+uz_tests=${tests// /,} uz_limit=$limit $uring" \
+	</dev/null >"$tmp/qemu.log" 2>&1 || status=$?
+
+tr -d '\r' <"$tmp/results" >&2
+[ "$status" -eq 0 ] || fail "qemu ended with status $status"
+[ "$(tail -n 1 "$tmp/results" | tr -d '\r')" = 'ended 0' ] ||
+	fail "kernel $kernel: not all of the guest's tests passed"
+if grep -E 'BUG:|WARNING:|Oops|blocked for more than' "$tmp/console.log" >&2; then
+	fail "kernel $kernel: the guest's kernel complained"
+fi
