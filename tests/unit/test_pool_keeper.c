@@ -181,21 +181,32 @@ static void test_windows_for_new_zspages(void **state)
 	finish(&f);
 }
 
-static void test_comes_and_goes(void **state)
+/* Whether anything was there ahead of the stores, and went again. */
+static bool comes_and_goes(void)
 {
 	struct fixture f;
+	bool came;
 
-	(void)state;
 	start(&f);
 	assert_int_equal(fill(&f, OBJECTS), OBJECTS);
 	assert_true(soon(&f, has_released));
-	assert_true(fixture_stat(&f).max_used_bytes >
-		    uz_pool_used_bytes(f.pool));
+	came = fixture_stat(&f).max_used_bytes > uz_pool_used_bytes(f.pool);
 	assert_int_equal(uz_pool_check(f.pool, NULL), 0);
 	/* And again, after the keeper has slept. */
 	assert_int_equal(fill(&f, 100), 100);
 	assert_int_equal(uz_pool_check(f.pool, NULL), 0);
 	finish(&f);
+	return came;
+}
+
+/* On a busy machine the keeper may rest for as long as the stores take. */
+static void test_comes_and_goes(void **state)
+{
+	unsigned int tries = 0;
+
+	(void)state;
+	while (!comes_and_goes())
+		assert_true(++tries < 100);
 }
 
 static void test_no_obstacle_at_the_limit(void **state)

@@ -81,14 +81,6 @@ static bool any_hint(struct uz__keeper *k)
 	return false;
 }
 
-static void forget_hints(struct uz__keeper *k)
-{
-	unsigned int i;
-
-	for (i = 0; i < UZ__HINTS; i++)
-		atomic_store_explicit(&k->hints[i], 0, memory_order_relaxed);
-}
-
 /* ---- giving back ---- */
 
 /*
@@ -209,8 +201,10 @@ static void grow(struct uz__zs *pool, struct uz__class *c, struct uz__zspage *z,
 	remember(pool, z);
 }
 
-/* keeper.work is held. */
-static void grow_window(struct uz__zs *pool, uint32_t window)
+/*
+ * @old: the hint is; nothing is populated then. keeper.work is held.
+ */
+static void grow_window(struct uz__zs *pool, uint32_t window, bool old)
 {
 	struct uz__zspage *z = &pool->zspages[window];
 	/* relaxed: looked at again under the lock. */
@@ -226,7 +220,7 @@ static void grow_window(struct uz__zs *pool, uint32_t window)
 	/* Isolated: a store that failed is giving pages of it back. */
 	same = atomic_load_explicit(&z->class, memory_order_relaxed) == class &&
 	       !z->isolated;
-	if (same)
+	if (same && !old)
 		add = pages_ahead(c, z);
 	/* It was opened in a window that had memory: that is ahead of use. */
 	if (same && !add)
@@ -249,7 +243,8 @@ static void grow_window(struct uz__zs *pool, uint32_t window)
 
 /* ---- the thread ---- */
 
-static bool serve_hints(struct uz__zs *pool)
+/* @late: most of the hints are old. */
+static bool serve_hints(struct uz__zs *pool, bool late)
 {
 	struct uz__keeper *k = &pool->keeper;
 	bool any = false;
@@ -263,7 +258,7 @@ static bool serve_hints(struct uz__zs *pool)
 			continue;
 		atomic_store_explicit(&k->hints[i], 0, memory_order_relaxed);
 		uz_lock_acquire(&k->work);
-		grow_window(pool, hint - 1);
+		grow_window(pool, hint - 1, late && any);
 		uz_lock_release(&k->work);
 		any = true;
 	}
@@ -340,10 +335,10 @@ static uint64_t now_ns(void)
 
 /*
  * Until the next look; longer when others want the CPUs. Hints that came in a
- * rest are old: who left them has populated by now, and to do so for all of
- * them would take long.
+ * rest are old: who left them has populated by now, and to do so for more than
+ * one of them would take long. True after a rest.
  */
-static void look_pause(struct uz__keeper *k, long time)
+static bool look_pause(long time)
 {
 	const struct timespec pause = { .tv_nsec = time };
 	const struct timespec rest = { .tv_nsec = REST_NS };
@@ -351,9 +346,9 @@ static void look_pause(struct uz__keeper *k, long time)
 
 	nanosleep(&pause, NULL);
 	if (now_ns() - began < (uint64_t)time + LATE_NS)
-		return;
+		return false;
 	nanosleep(&rest, NULL);
-	forget_hints(k);
+	return true;
 }
 
 static void *keeper_main(void *arg)
@@ -361,6 +356,7 @@ static void *keeper_main(void *arg)
 	const struct sched_param none = { 0 };
 	struct uz__zs *pool = arg;
 	unsigned int looks;
+	bool late;
 	long pause;
 
 	/*
@@ -374,14 +370,15 @@ static void *keeper_main(void *arg)
 	prctl(PR_SET_TIMERSLACK, SLACK_NS, 0, 0, 0);
 	do {
 		pause = LOOK_NS;
+		late = false;
 		for (looks = 0; looks < LOOKS && !stopping(&pool->keeper);
 		     looks++) {
-			if (serve_hints(pool)) {
+			if (serve_hints(pool, late)) {
 				looks = 0;
 				pause = LOOK_NS;
 			}
 			serve_opens(pool);
-			look_pause(&pool->keeper, pause);
+			late = look_pause(pause);
 			if (pause < LOOK_MAX)
 				pause *= 2;
 		}
