@@ -37,7 +37,7 @@
  * @swap:          protect the processes: the system swaps to the device
  * @track_age:     note when each page is used, for the attribute idle
  * @transport:     see enum uz_transport
- * @buffer_budget: bytes, see struct uz_frontend_config
+ * @buffer_budget: bytes, see struct uz_frontend_config; 0: chosen from the memory
  * @backing:       path of the backing store; "": none
  * @restore:       path of an image that the device begins with; "": none
  * @ready_fd:      -1, or a descriptor that gets "READY\n" when the device

@@ -20,16 +20,12 @@
 
 #define THREADS_MAX 64
 
-/* Enough for eight CPUs at full depth; most of it is never touched. */
-#define BUFFER_BUDGET (UINT64_C(32) << 20)
-
 void uz_daemon_config_init(struct uz_daemon_config *config)
 {
 	*config = (struct uz_daemon_config){
 		.workers = UZ_WORKERS_AUTO,
 		.frontend = "fuse",
 		.compaction = true,
-		.buffer_budget = BUFFER_BUDGET,
 		.ready_fd = -1,
 	};
 }

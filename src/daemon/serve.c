@@ -30,6 +30,9 @@
 #define THREADS_MIN 2
 #define THREADS_MAX 64
 
+#define BUDGET_MAX   (UINT64_C(32) << 20)
+#define BUDGET_SHARE 32 /* of the memory that this process may hope for */
+
 /*
  * struct service - what a worker has
  * @d:         what it was given
@@ -64,6 +67,19 @@ static unsigned int service_workers(const struct uz_daemon_config *config)
 {
 	return config->workers == UZ_WORKERS_AUTO ? uz_cpus() - 1
 						  : config->workers;
+}
+
+/*
+ * What requests have reached stays in memory, so buffers are to be little of
+ * what there is; the ceiling of the pool (ceiling.c) leaves room for more.
+ */
+static uint64_t service_budget(const struct uz_daemon_config *config)
+{
+	uint64_t share = uz_size_ram() / BUDGET_SHARE;
+
+	if (config->buffer_budget)
+		return config->buffer_budget;
+	return share < BUDGET_MAX ? share : BUDGET_MAX;
 }
 
 static void service_limit(struct uz_device *dev, uint64_t limit)
@@ -144,7 +160,7 @@ static int service_start(struct service *s, struct uz_err *err)
 		.session = d->session,
 		.threads = service_threads(d->config),
 		.transport = d->config->transport,
-		.buffer_budget = d->config->buffer_budget,
+		.buffer_budget = service_budget(d->config),
 		.supervisor = d->pid,
 		.restarts = d->restart.total,
 		.protection = s->protection,

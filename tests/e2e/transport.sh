@@ -62,7 +62,7 @@ start_device auto -v -s 16M
 transport_is io_uring
 grep -q 'transport io_uring: ' "$tmp/auto.log" || fail 'not in the log'
 # Small requests have touched little of the buffers.
-[ "$(buffer_bytes)" -le $((16 << 20)) ] || fail 'more than the budget'
+[ "$(buffer_bytes)" -le $((32 << 20)) ] || fail 'more than the budget'
 stop_device auto
 
 start_device budget -s 16M -o buffer_budget=1M

@@ -174,7 +174,7 @@ static void test_others(void **state)
 	assert_int_equal(config.transport, UZ_TRANSPORT_AUTO);
 	refuses("transport", "", -EINVAL);
 	refuses("transport", "uring", -EINVAL);
-	assert_true(config.buffer_budget == UINT64_C(32) << 20);
+	assert_true(config.buffer_budget == 0);
 	assert_int_equal(set("buffer_budget", "1M"), 0);
 	assert_true(config.buffer_budget == UINT64_C(1) << 20);
 	refuses("buffer_budget", "much", -EINVAL);
