@@ -50,6 +50,8 @@ static const struct ctl_verb verbs[] = {
 	  ctl_verb_mount },
 	{ "umount", "NAME|DIR", "unmount, and detach the loop device",
 	  ctl_verb_umount },
+	{ "scrub", "[--rate SIZE] NAME", "look at every stored page for damage",
+	  ctl_verb_scrub },
 	{ "swapon", "[--priority N] [--force] NAME",
 	  "swap to it, through a loop device", ctl_verb_swapon },
 	{ "swapoff", "NAME", "swap to it no longer", ctl_verb_swapoff },

@@ -232,4 +232,68 @@ void uz_backer_interrupt(struct uz_backer *backer, uint64_t id);
 bool uz_backer_progress(struct uz_backer *backer, uint64_t *total,
 			struct uz_writeback_done *done);
 
+/* ---- scrubbing ---- */
+
+struct uz_scrubber;
+
+/**
+ * struct uz_scrub_state - how far the last scrub is, or got
+ * @running:  it goes on
+ * @finished: it came to the end of the device
+ * @done:     what it has seen
+ */
+struct uz_scrub_state {
+	bool running;
+	bool finished;
+	struct uz_scrub done;
+};
+
+/**
+ * uz_scrubber_create() - be ready to scrub a device
+ * @scrubber: set on success, untouched on failure
+ * @dev:      borrowed until uz_scrubber_destroy()
+ *
+ * Context: any thread.
+ * Return:  0 or -ENOMEM.
+ */
+uz_must_check int uz_scrubber_create(struct uz_scrubber **scrubber,
+				     struct uz_device *dev);
+
+/**
+ * uz_scrubber_destroy() - end a scrub that goes on, and forget
+ * @scrubber: from uz_scrubber_create(), or NULL
+ *
+ * Context: nobody else uses it any more; waits for the end of a batch.
+ */
+void uz_scrubber_destroy(struct uz_scrubber *scrubber);
+
+/**
+ * uz_scrubber_start() - begin to look at every stored page
+ * @s:    the scrubber
+ * @rate: bytes of pages a second at most; 0 for no limit
+ *
+ * Goes on by itself, in a thread that takes no signals.
+ *
+ * Context: one thread at a time; may wait for the last scrub's thread to end.
+ * Return:  0; -EBUSY one is going on; -errno no thread, or no place for it.
+ */
+uz_must_check int uz_scrubber_start(struct uz_scrubber *s, uint64_t rate);
+
+/**
+ * uz_scrubber_stop() - have a scrub end before its time
+ * @s: the scrubber
+ *
+ * Context: any thread; does not wait for the end.
+ */
+void uz_scrubber_stop(struct uz_scrubber *s);
+
+/**
+ * uz_scrubber_state() - how far it is
+ * @s:     the scrubber
+ * @state: filled; all zero before the first one
+ *
+ * Context: any thread.
+ */
+void uz_scrubber_state(struct uz_scrubber *s, struct uz_scrub_state *state);
+
 #endif

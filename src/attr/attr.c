@@ -19,6 +19,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <uzram/worker.h>
+
 #include "attr_priv.h"
 
 /* The order is the order of the directory; front ends number by it. */
@@ -90,6 +92,10 @@ static const struct uz_attr attrs[] = {
 	  "blocks of 4 KiB on the backing store in one line: in use, read, "
 	  "written",
 	  uz__attr_bd_stat_show, NULL },
+	{ "scrub", 0644,
+	  "1 looks at every stored page for damage, rate=SIZE at so many bytes "
+	  "a second, stop ends that; how far it is, and what was found",
+	  uz__attr_scrub_show, uz__attr_scrub_store },
 	{ "mm_stat", 0444, "memory statistics in one line, as kernel zram's",
 	  uz__attr_mm_stat_show, NULL },
 	{ "io_stat", 0444, "failed requests in one line, as kernel zram's",
@@ -134,13 +140,14 @@ int uz_attr_ctx_create(struct uz_attr_ctx **ctx, struct uz_device *dev,
 {
 	struct uz_attr_ctx *c = calloc(1, sizeof(*c));
 
-	if (!c || uz_saver_create(&c->saver, dev)) {
-		free(c);
+	if (!c)
 		return -ENOMEM;
-	}
 	if (uz_recompressor_create(&c->recompressor, dev) ||
-	    uz_backer_create(&c->backer, dev)) {
+	    uz_backer_create(&c->backer, dev) ||
+	    uz_saver_create(&c->saver, dev) ||
+	    uz_scrubber_create(&c->scrubber, dev)) {
 		uz_recompressor_destroy(c->recompressor);
+		uz_backer_destroy(c->backer);
 		uz_saver_destroy(c->saver);
 		free(c);
 		return -ENOMEM;
@@ -179,6 +186,7 @@ void uz_attr_ctx_destroy(struct uz_attr_ctx *ctx)
 {
 	if (!ctx)
 		return;
+	uz_scrubber_destroy(ctx->scrubber);
 	uz_device_on_damage(ctx->dev, NULL, NULL);
 	uz_recompressor_destroy(ctx->recompressor);
 	uz_saver_destroy(ctx->saver);

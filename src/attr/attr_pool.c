@@ -6,6 +6,9 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
+
+#include <uzram/util/size.h>
 
 #include <uzram/worker.h>
 
@@ -23,6 +26,48 @@ int uz__attr_compact_store(struct uz_attr_ctx *ctx, const char *text,
 		return uz_err_set(err, -EINVAL, "the device has no size");
 	uz_compact_all(ctx->dev, &done);
 	return 0;
+}
+
+int uz__attr_scrub_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
+{
+	struct uz_scrub_state s;
+
+	uz_scrubber_state(ctx->scrubber, &s);
+	uz_strbuf_add(out, "state %s\npages %" PRIu64 "\nerrors %" PRIu64 "\n",
+		      s.running	   ? "running"
+		      : s.finished ? "finished"
+				   : "stopped",
+		      s.done.pages, s.done.errors);
+	if (s.done.errors)
+		uz_strbuf_add(out, "first_bad %" PRIu64 "\n", s.done.bad);
+	uz_strbuf_add(out, "position %" PRIu64 "\n", s.done.next);
+	return 0;
+}
+
+int uz__attr_scrub_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
+			 struct uz_err *err)
+{
+	uint64_t rate = 0;
+	int ret;
+
+	(void)len;
+	if (!strcmp(text, "stop") || !strcmp(text, "stop\n")) {
+		uz_scrubber_stop(ctx->scrubber);
+		return 0;
+	}
+	if (!strncmp(text, "rate=", 5))
+		ret = uz_size_memparse(text + 5, &rate);
+	else
+		ret = strcmp(text, "1") && strcmp(text, "1\n") ? -EINVAL : 0;
+	if (ret)
+		return uz_err_set(err, ret, "takes 1, rate=SIZE or stop");
+	if (!uz_device_disksize(ctx->dev))
+		return uz_err_set(err, -EINVAL, "the device has no size");
+	ret = uz_scrubber_start(ctx->scrubber, rate);
+	if (ret == -EBUSY)
+		return uz_err_set(err, ret,
+				  "a scrub is going on; stop ends it");
+	return ret;
 }
 
 int uz__attr_zpool_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)

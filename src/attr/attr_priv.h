@@ -40,6 +40,7 @@ struct uz__attr_place {
  * @buffer_bytes: address space of its buffers
  * @places:       where readers of block_state have got to
  * @next_place:   which of them is forgotten next
+ * @scrubber:     looks at stored pages; used under @store_lock, but its state
  * @survives:     what becomes of requests when this process dies; or NULL
  * @last_error:   the last refusal or damaged page, one line with its line feed,
  *                or ""
@@ -62,6 +63,7 @@ struct uz_attr_ctx {
 	uint64_t buffer_bytes;
 	struct uz__attr_place places[UZ__ATTR_PLACES];
 	unsigned int next_place;
+	struct uz_scrubber *scrubber;
 	const char *survives;
 	char last_error[UZ_ERR_TEXT + 32];
 };
@@ -156,6 +158,9 @@ int uz__attr_recompress(struct uz_attr_ctx *ctx, const char *text, uint64_t id,
 			struct uz_err *err);
 
 /* attr_pool.c */
+int uz__attr_scrub_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
+int uz__attr_scrub_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
+			 struct uz_err *err);
 int uz__attr_compact_store(struct uz_attr_ctx *ctx, const char *text,
 			   size_t len, struct uz_err *err);
 int uz__attr_zpool_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);

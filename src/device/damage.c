@@ -137,3 +137,44 @@ uz_slot_t uz__slot_before(struct uz_io *io, uint64_t index, uz_slot_t w,
 		return object;
 	return same ? same : w;
 }
+
+static int page_check(struct uz_io *io, uint64_t index)
+{
+	const void *bytes;
+	struct uz__pinned p;
+	int err = uz__pin(io, index, &p);
+
+	bytes = p.bytes;
+	if (!err && p.held) {
+		err = uz__backed_read(io->dev, p.slot, io->local);
+		bytes = io->local;
+	}
+	if (!err && bytes && !uz__object_intact(p.slot, bytes, index))
+		err = uz__damaged(io, index, UZ__DAMAGED_OBJECT);
+	uz__unpin(io, &p);
+	return err;
+}
+
+bool uz_device_scrub(struct uz_io *io, uint64_t budget, struct uz_scrub *scrub)
+{
+	uint64_t nr = uz__io_enter(io);
+	const struct uz_table *table = io->dev->table;
+	bool more = true;
+
+	while (budget && more) {
+		if (scrub->next < nr)
+			scrub->next = uz_table_next(table, scrub->next);
+		more = scrub->next < nr;
+		if (!more)
+			break;
+		if (uz_table_load(table, scrub->next)) {
+			budget--;
+			scrub->pages++;
+			if (page_check(io, scrub->next) && !scrub->errors++)
+				scrub->bad = scrub->next;
+		}
+		scrub->next++;
+	}
+	uz__io_leave(io);
+	return more;
+}

@@ -145,7 +145,7 @@ expect_fail_line 2 '-f' ctl -s 1G uz7
 expect_fail_line 2 'NAME' ctl -r
 expect_equal "$(ctl --version)" "$("$UZRAMD" --version | sed s/d/ctl/)" version
 for verb in add list stat get set compact reset remove mount umount \
-	swapon swapoff run doctor; do
+	idle recompress scrub swapon swapoff run doctor; do
 	ctl "$verb" --help | grep -q "^Usage: uzramctl $verb" ||
 		fail "$verb --help"
 	ctl --help | grep -q "^  $verb " || fail "--help lacks $verb"

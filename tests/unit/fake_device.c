@@ -12,6 +12,7 @@
 
 #include "fake_device.h"
 #include <uzram/device/snapshot.h>
+#include <uzram/util/lock.h>
 
 void fake_device_init(struct uz_device *dev)
 {
@@ -192,8 +193,12 @@ void uz_io_destroy(struct uz_io *io)
 	free(io);
 }
 
+/* Several threads may serve the device. */
+static struct uz_lock submit_lock = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+
 int uz_device_submit(struct uz_io *io, const struct uz_request *rq)
 {
+	uz_scoped_acquire(guard, &submit_lock);
 	struct uz_device *dev = io->dev;
 	unsigned char *at = dev->data + rq->offset;
 	int error = dev->submit_error;
@@ -426,6 +431,14 @@ uint64_t uz_writeback_count(struct uz_writeback *wb,
 	(void)wb;
 	(void)want;
 	return end - from;
+}
+
+bool uz_device_scrub(struct uz_io *io, uint64_t budget, struct uz_scrub *scrub)
+{
+	(void)io;
+	(void)budget;
+	(void)scrub;
+	return false;
 }
 
 struct uz_snapshot {

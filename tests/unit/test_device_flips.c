@@ -213,6 +213,34 @@ static void test_any_flip(void **state)
 	expect_others(s, NR);
 }
 
+/* A scrub finds all of it, names the first, and hurts nobody. */
+static void test_scrub_finds_flips(void **state)
+{
+	struct scene *s = *state;
+	struct uz_scrub scrub = { 0 };
+	struct uz_device_stat stat;
+	uint64_t i, bad = 0;
+
+	while (uz_device_scrub(s->f.io, 7, &scrub))
+		;
+	uz_device_stat(s->f.dev, &stat);
+	assert_int_equal(scrub.errors, 0);
+	assert_int_equal(scrub.pages * UZ_PAGE_SIZE, stat.orig_data_size);
+	for (i = 20; i < NR; i += 10, bad++)
+		if (i % 20 || !flip_object(s, i))
+			flip_slot(s, i, (unsigned int)random() % 64);
+	scrub = (struct uz_scrub){ 0 };
+	s->told = 0;
+	while (uz_device_scrub(s->f.io, 7, &scrub))
+		;
+	assert_int_equal(scrub.errors, bad);
+	assert_int_equal(scrub.bad, 20);
+	assert_int_equal(s->told, bad);
+	for (i = 20; i < NR; i += 10)
+		change(s, i);
+	expect_others(s, NR);
+}
+
 /* Each bit of each kind of slot; many at once. */
 static void test_each_bit_of_slots(void **state)
 {
@@ -269,6 +297,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_any_flip, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_scrub_finds_flips, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_each_bit_of_slots, set_up,
 						tear_down),

@@ -16,8 +16,6 @@
 #include "ctl.h"
 #include <uzram/util/cleanup.h>
 
-#define BAR 40
-
 static const struct option help_only[] = {
 	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
@@ -71,19 +69,13 @@ static void show_progress(const struct work *w)
 	uz_autofree char *stat = NULL;
 	struct uz_err err;
 	uint64_t total, tried;
-	int filled;
 
 	if (ctl_device_read(&w->dev, "stat", &stat, &err) ||
 	    !ctl_stat_number(stat, "recompress_running"))
 		return;
 	total = ctl_stat_number(stat, "recompress_total");
 	tried = ctl_stat_number(stat, "recompress_tried");
-	if (!total || tried > total)
-		return;
-	filled = (int)(BAR * tried / total);
-	fprintf(stderr, "\r[%.*s%*s] %3d %%", filled,
-		"########################################", BAR - filled, "",
-		(int)(100 * tried / total));
+	ctl_progress("recompress", tried, total);
 }
 
 static int work_run(struct work *w)
@@ -101,7 +93,7 @@ static int work_run(struct work *w)
 		show_progress(w);
 	}
 	pthread_join(thread, NULL);
-	fprintf(stderr, "\r%*s\r", BAR + 9, "");
+	ctl_progress_end();
 	return w->ret;
 }
 

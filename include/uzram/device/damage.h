@@ -28,4 +28,35 @@ void uz_device_on_damage(struct uz_device *dev,
 			 void (*fn)(void *arg, uint64_t index, const char *why),
 			 void *arg);
 
+/**
+ * struct uz_scrub - what was seen of a device
+ * @next:   page to be looked at next
+ * @pages:  stored pages that were looked at
+ * @errors: of these, damaged ones
+ * @bad:    the first of these, if there are any
+ */
+struct uz_scrub {
+	uint64_t next;
+	uint64_t pages;
+	uint64_t errors;
+	uint64_t bad;
+};
+
+struct uz_io;
+
+/**
+ * uz_device_scrub() - see whether some stored pages are what was stored
+ * @io:     this thread's context
+ * @budget: most stored pages to look at in this call; keep it small, a reset
+ *          waits for its end
+ * @scrub:  goes on from its @next, and is added to; all zero at first
+ *
+ * Slots and checksums are looked at; nothing is decoded. What is damaged is
+ * counted and told of as if it had been read.
+ *
+ * Context: as uz_device_submit().
+ * Return:  true when there is more; false at the end, or without a size.
+ */
+bool uz_device_scrub(struct uz_io *io, uint64_t budget, struct uz_scrub *scrub);
+
 #endif
