@@ -200,9 +200,8 @@ static void backing_record(struct uz_device *dev, const char *path)
 	sb->dev = info.dev;
 	sb->ino = info.ino;
 	strcpy(sb->path + 1, path + 1);
-	/* Order the first letter behind the rest, for a successor. */
-	atomic_thread_fence(memory_order_release);
-	sb->path[0] = path[0];
+	/* release: a successor that finds the first letter finds the rest. */
+	__atomic_store_n(&sb->path[0], path[0], __ATOMIC_RELEASE);
 }
 
 int uz_device_set_backing(struct uz_device *dev, const char *path,

@@ -488,9 +488,9 @@ static void check_delays(void)
 #ifdef UZ_DEBUG_CHECKS
 	enum uz_delay_point point;
 
-	/* The last ones are compaction's, some others those of pins. */
+	/* Compaction's, and behind those the device's, are the last ones. */
 	enum uz_delay_point end = uz_pool_caps(pool) & UZ_POOL_COMPACTS
-					  ? UZ_DELAY_POINTS
+					  ? UZ_DELAY_WRITTEN
 					  : UZ_DELAY_SEEN;
 
 	for (point = 0; point < end && !brief; point++)

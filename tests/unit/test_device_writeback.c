@@ -108,7 +108,7 @@ static void test_packs(void **state)
 			 before.compr_data_size - after.compr_data_size);
 	/* Objects end to end: little more than their bytes. */
 	assert_true(s.written_blocks * UZ_BLOCK_SIZE <
-		    s.backed_bytes * 101 / 100 + 12 * done.pages);
+		    s.backed_bytes * 103 / 100 + 12 * done.pages);
 	assert_in_range(s.used_blocks, s.written_blocks - 64, s.written_blocks);
 	fixture_check(&f);
 	expect_all();
@@ -368,7 +368,7 @@ static void test_full(void **state)
 	backed_open(&f, SIZE, 1 << 20);
 	store_all();
 	assert_int_equal(write_back(&f, 0, &done), -ENOSPC);
-	assert_true(done.pages > 256);
+	assert_true(done.pages > (codec_compresses() ? 256 : 240));
 	s = backing_stat(&f);
 	assert_true(s.used_blocks >= s.blocks - 1);
 	fixture_check(&f);
@@ -396,7 +396,7 @@ static void test_limit(void **state)
 	assert_int_equal(done.pages, 0);
 	uz_device_set_backing_setting(f.dev, UZ_BACKING_LIMIT, 100);
 	assert_int_equal(write_back(&f, 0, &done), -EDQUOT);
-	assert_true(done.pages > 100);
+	assert_true(done.pages > (codec_compresses() ? 100 : 90));
 	assert_in_range(backing_stat(&f).written_blocks, 98, 100);
 	assert_int_equal(uz_device_backing_setting(f.dev, UZ_BACKING_LIMIT),
 			 100 - backing_stat(&f).written_blocks);

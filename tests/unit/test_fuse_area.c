@@ -211,7 +211,8 @@ static void test_damaged_head(void **state)
 			assert_true(word > 0 || ret == -EINVAL);
 		}
 	}
-	pwrite(w->mem, good, sizeof(good), OFFSET);
+	assert_int_equal(pwrite(w->mem, good, sizeof(good), OFFSET),
+			 sizeof(good));
 	assert_int_equal(ftruncate(w->mem, OFFSET + 2 * UZ_PAGE_SIZE), 0);
 	assert_int_equal(uz__fuse_area_adopt(&other, w->mem, OFFSET), -EINVAL);
 }

@@ -132,7 +132,7 @@ static struct finding check_uring(void)
 	case '1':
 		if (geteuid())
 			break;
-		/* fall through */
+		__attribute__((fallthrough));
 	default:
 		return found(GOOD, "allowed");
 	}
