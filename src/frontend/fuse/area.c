@@ -46,6 +46,13 @@
 #endif
 #define TRIES 4
 
+/* No process has anything from here on. */
+#if UINTPTR_MAX > UINT32_MAX
+#define PROGRAMS_END (UINT64_C(1) << 56)
+#else
+#define PROGRAMS_END UINTPTR_MAX
+#endif
+
 struct head {
 	_Atomic uint64_t magic;
 	uint64_t address;
@@ -160,7 +167,7 @@ static bool plausible(const struct head *head, const struct stat *st,
 	       head->payload <= UZ__FUSE_IO_MAX &&
 	       head->payload % UZ_PAGE_SIZE == 0 && head->address &&
 	       head->address % UZ_PAGE_SIZE == 0 &&
-	       head->address <= UINTPTR_MAX - area->size &&
+	       head->address <= PROGRAMS_END - area->size &&
 	       (uint64_t)st->st_size >= area->offset &&
 	       (uint64_t)st->st_size - area->offset >= area->size;
 }
