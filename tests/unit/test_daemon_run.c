@@ -35,7 +35,7 @@ static struct fake {
 	int signal;
 	bool ends_itself;
 	char calls[128];
-	unsigned int stops;
+	_Atomic unsigned int stops; /* by the thread for signals */
 	uint64_t disksize;
 	uint64_t mem_limit;
 	unsigned int threads;
