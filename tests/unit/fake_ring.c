@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * See fake_ring.h. One lock for everything, as this is not about speed; and so
- * that ThreadSanitizer sees the order that the kernel's rings give.
+ * that ThreadSanitizer sees the order that the kernel's rings give. Each ring
+ * has a condition of its own: 64 that woke each other would never be quiet.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -33,6 +34,7 @@ struct uz__ring {
 	unsigned int head, tail;
 	struct prepared prepared[PREPARED];
 	unsigned int count;
+	pthread_cond_t woken;
 	bool asleep;
 };
 
@@ -70,6 +72,7 @@ static struct {
 
 struct fake_faults fake_faults;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+/* For who looks at the kernel: an answer more, a ring more that sleeps. */
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 
 static bool fault(unsigned int *counter)
@@ -86,7 +89,7 @@ static void post(struct uz__ring *ring, enum uz__ring_kind kind,
 		.res = res,
 	};
 	ring->asleep = false;
-	pthread_cond_broadcast(&changed);
+	pthread_cond_signal(&ring->woken);
 }
 
 static void give(unsigned int queue, struct fuse_uring_req_header *hdr,
@@ -228,8 +231,9 @@ int uz__ring_create(struct uz__ring **ring, int fd, unsigned int events)
 	r = calloc(1, sizeof(*r));
 	if (!r)
 		return -ENOMEM;
+	pthread_cond_init(&r->woken, NULL);
 	pthread_mutex_lock(&lock);
-	kernel->rings[kernel->nr_rings++ % RINGS] = r;
+	kernel->rings[kernel->nr_rings++] = r;
 	pthread_mutex_unlock(&lock);
 	*ring = r;
 	return 0;
@@ -237,6 +241,16 @@ int uz__ring_create(struct uz__ring **ring, int fd, unsigned int events)
 
 void uz__ring_destroy(struct uz__ring *ring)
 {
+	unsigned int i = 0;
+
+	if (!ring)
+		return;
+	pthread_mutex_lock(&lock);
+	while (kernel->rings[i] != ring)
+		i++;
+	kernel->rings[i] = kernel->rings[--kernel->nr_rings];
+	pthread_mutex_unlock(&lock);
+	pthread_cond_destroy(&ring->woken);
 	free(ring);
 }
 
@@ -318,7 +332,7 @@ int uz__ring_submit(struct uz__ring *ring, bool wait)
 		while (wait && (kernel->paused || ring->head == ring->tail)) {
 			ring->asleep = true;
 			pthread_cond_broadcast(&changed);
-			pthread_cond_wait(&changed, &lock);
+			pthread_cond_wait(&ring->woken, &lock);
 		}
 	}
 	pthread_mutex_unlock(&lock);
@@ -409,9 +423,12 @@ unsigned int fake_kernel_unknown(void)
 
 void fake_kernel_pause(bool paused)
 {
+	unsigned int i;
+
 	pthread_mutex_lock(&lock);
 	kernel->paused = paused;
-	pthread_cond_broadcast(&changed);
+	for (i = 0; i < kernel->nr_rings; i++)
+		pthread_cond_signal(&kernel->rings[i]->woken);
 	pthread_mutex_unlock(&lock);
 }
 
