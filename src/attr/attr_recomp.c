@@ -59,6 +59,24 @@ static int words_next(struct words *w, const char **key, const char **value,
 	return 1;
 }
 
+/* Has each word taken, until one is refused. */
+static int words_each(struct words *w, const char *text,
+		      int (*take)(void *arg, const char *key, const char *value,
+				  struct uz_err *err),
+		      void *arg, struct uz_err *err)
+{
+	const char *key = NULL, *value = NULL;
+	int ret;
+
+	words_begin(w, text);
+	while ((ret = words_next(w, &key, &value, err)) > 0) {
+		ret = take(arg, key, value, err);
+		if (ret)
+			break;
+	}
+	return ret;
+}
+
 static int parse_number(const char *key, const char *value, uint64_t max,
 			uint64_t *number, struct uz_err *err)
 {
@@ -101,33 +119,48 @@ int uz__attr_recomp_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
 	return 0;
 }
 
+/*
+ * struct choice - which codec a text is about, and what about it
+ * @algo:     its name, or NULL
+ * @level:    or NULL
+ * @priority: or that of the codec
+ */
+struct choice {
+	const char *algo;
+	const char *level;
+	unsigned int priority;
+};
+
+static int take_choice(void *arg, const char *key, const char *value,
+		       struct uz_err *err)
+{
+	struct choice *choice = arg;
+
+	if (!strcmp(key, "algo"))
+		choice->algo = value;
+	else if (!strcmp(key, "priority"))
+		return parse_priority(value, &choice->priority, err);
+	return 0;
+}
+
 int uz__attr_recomp_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
 			  struct uz_err *err)
 {
-	const char *key, *value, *algo = NULL;
-	unsigned int priority = 1;
+	struct choice c = { .priority = 1 };
 	struct words w;
 	int ret;
 
 	(void)len;
-	words_begin(&w, text);
-	while ((ret = words_next(&w, &key, &value, err)) > 0) {
-		if (!strcmp(key, "algo"))
-			algo = value;
-		else if (!strcmp(key, "priority"))
-			ret = parse_priority(value, &priority, err);
-		if (ret < 0)
-			return ret;
-	}
+	ret = words_each(&w, text, take_choice, &c, err);
 	if (ret)
 		return ret;
-	if (!algo)
+	if (!c.algo)
 		return uz_err_set(err, -EINVAL,
 				  "write algo=NAME priority=1, 2 or 3");
-	if (strlen(algo) > NAME_MAX_LEN)
+	if (strlen(c.algo) > NAME_MAX_LEN)
 		return uz_err_set(err, -E2BIG, "longer than %d bytes",
 				  NAME_MAX_LEN);
-	ret = uz_device_set_secondary(ctx->dev, priority, algo, err);
+	ret = uz_device_set_secondary(ctx->dev, c.priority, c.algo, err);
 	/* Longer than any codec's text can be, so it names none. */
 	return ret == -E2BIG ? -EINVAL : ret;
 }
@@ -171,44 +204,43 @@ static int set_level(struct uz_attr_ctx *ctx, unsigned int priority,
 	return ret == -ERANGE ? -EINVAL : ret;
 }
 
+static int take_param(void *arg, const char *key, const char *value,
+		      struct uz_err *err)
+{
+	struct choice *choice = arg;
+	uint64_t bits;
+
+	if (!strcmp(key, "level"))
+		choice->level = value;
+	else if (!strcmp(key, "dict"))
+		return uz_err_set(err, -ENOTSUP,
+				  "dictionaries are not supported");
+	else if (!strcmp(key, "deflate.winbits")) /* a page fits any */
+		return parse_number(key, value + (*value == '-'), INT_MAX,
+				    &bits, err);
+	return take_choice(arg, key, value, err);
+}
+
 int uz__attr_params_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
 			  struct uz_err *err)
 {
-	const char *key, *value, *algo = NULL, *level = NULL;
-	unsigned int priority = 0;
-	uint64_t bits;
+	struct choice c = { 0 };
 	struct words w;
 	int ret;
 
 	(void)len;
-	words_begin(&w, text);
-	while ((ret = words_next(&w, &key, &value, err)) > 0) {
-		if (!strcmp(key, "algo"))
-			algo = value;
-		else if (!strcmp(key, "level"))
-			level = value;
-		else if (!strcmp(key, "priority"))
-			ret = parse_priority(value, &priority, err);
-		else if (!strcmp(key, "dict"))
-			ret = uz_err_set(err, -ENOTSUP,
-					 "dictionaries are not supported");
-		else if (!strcmp(key, "deflate.winbits")) /* a page fits any */
-			ret = parse_number(key, value + (*value == '-'),
-					   INT_MAX, &bits, err);
-		if (ret < 0)
-			return ret;
-	}
+	ret = words_each(&w, text, take_param, &c, err);
 	if (ret)
 		return ret;
-	if (algo)
-		priority = find_priority(ctx, algo, 0);
-	if (priority >= UZ_PRIORITIES && algo)
+	if (c.algo)
+		c.priority = find_priority(ctx, c.algo, 0);
+	if (c.priority >= UZ_PRIORITIES && c.algo)
 		return uz_err_set(err, -EINVAL,
-				  "no priority has the codec '%.40s'", algo);
-	if (priority >= UZ_PRIORITIES)
+				  "no priority has the codec '%.40s'", c.algo);
+	if (c.priority >= UZ_PRIORITIES)
 		return uz_err_set(err, -EINVAL, "the priority is not 0 to %d",
 				  UZ_PRIORITIES - 1);
-	return set_level(ctx, priority, level, err);
+	return set_level(ctx, c.priority, c.level, err);
 }
 
 /* ---- recompress ---- */
@@ -224,13 +256,26 @@ static int parse_type(const char *value, struct uz_recompress_order *order,
 			  "type '%.40s' is not idle, huge or huge_idle", value);
 }
 
-static int parse_order_word(const char *key, const char *value,
-			    struct uz_recompress_order *order,
-			    struct uz_err *err)
+/*
+ * struct request - a text that was written to recompress
+ * @algo:  a codec's name, or NULL
+ * @order: the rest
+ */
+struct request {
+	const char *algo;
+	struct uz_recompress_order order;
+};
+
+static int take_order(void *arg, const char *key, const char *value,
+		      struct uz_err *err)
 {
+	struct request *request = arg;
+	struct uz_recompress_order *order = &request->order;
 	uint64_t n;
 	int ret;
 
+	if (!strcmp(key, "algo"))
+		request->algo = value;
 	if (!strcmp(key, "type"))
 		return parse_type(value, order, err);
 	if (!strcmp(key, "priority"))
@@ -275,27 +320,18 @@ static int choose_algo(struct uz_attr_ctx *ctx, const char *algo,
 int uz__attr_recompress(struct uz_attr_ctx *ctx, const char *text, uint64_t id,
 			struct uz_err *err)
 {
-	struct uz_recompress_order order = { 0 };
-	const char *key, *value, *algo = NULL;
+	struct request r = { 0 };
 	struct words w;
 	int ret;
 
-	words_begin(&w, text);
-	while ((ret = words_next(&w, &key, &value, err)) > 0) {
-		if (!strcmp(key, "algo"))
-			algo = value;
-		else
-			ret = parse_order_word(key, value, &order, err);
-		if (ret < 0)
-			return ret;
-	}
+	ret = words_each(&w, text, take_order, &r, err);
 	if (!ret && !uz_device_disksize(ctx->dev))
 		ret = uz_err_set(err, -EINVAL, "the device has no size");
-	if (!ret && algo)
-		ret = choose_algo(ctx, algo, &order, err);
+	if (!ret && r.algo)
+		ret = choose_algo(ctx, r.algo, &r.order, err);
 	if (ret)
 		return ret;
-	return uz_recompressor_run(ctx->recompressor, &order, id, err);
+	return uz_recompressor_run(ctx->recompressor, &r.order, id, err);
 }
 
 int uz__attr_recompress_store(struct uz_attr_ctx *ctx, const char *text,

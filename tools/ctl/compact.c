@@ -12,23 +12,14 @@
 #include "ctl.h"
 #include <uzram/util/cleanup.h>
 
-/* What a statistic has grown by. */
-static uint64_t growth(const char *before, const char *after, const char *name)
-{
-	uint64_t from = ctl_stat_number(before, name);
-	uint64_t to = ctl_stat_number(after, name);
-
-	/* The device may have been reset in between. */
-	return to > from ? to - from : 0;
-}
-
 static void print_gain(const struct ctl_device *dev, const char *before,
 		       const char *after)
 {
-	uint64_t pages = growth(before, after, "pages_compacted");
-	uint64_t objects = growth(before, after, "objects_moved");
-	uint64_t pinned = growth(before, after, "compact_pinned");
-	uint64_t contended = growth(before, after, "compact_contended");
+	uint64_t pages = ctl_stat_growth(before, after, "pages_compacted");
+	uint64_t objects = ctl_stat_growth(before, after, "objects_moved");
+	uint64_t pinned = ctl_stat_growth(before, after, "compact_pinned");
+	uint64_t contended =
+		ctl_stat_growth(before, after, "compact_contended");
 
 	printf("%s: %" PRIu64 " pages (%s) given back, %" PRIu64
 	       " objects moved, %" PRIu64 " zspages in use and %" PRIu64

@@ -86,12 +86,20 @@ uz_must_check int ctl_device_write(const struct ctl_device *dev,
 uz_must_check int ctl_device_codec(const struct ctl_device *dev, char **codec,
 				   struct uz_err *err);
 
+/* -EINVAL and a sentence unless the device has a size. */
+uz_must_check int ctl_device_sized(const struct ctl_device *dev,
+				   struct uz_err *err);
+
 /* A path as somebody in another directory would name it. */
 uz_must_check int ctl_absolute(const char *file, char path[CTL_PATH_MAX],
 			       struct uz_err *err);
 
 /* A number out of the text of the attribute "stat"; 0 when it is not there. */
 uint64_t ctl_stat_number(const char *stat, const char *name);
+
+/* What it has grown by; 0 where the device was reset in between. */
+uint64_t ctl_stat_growth(const char *before, const char *after,
+			 const char *name);
 
 /* Calls @each for every device in the run directory, sorted by name. */
 uz_must_check int ctl_device_each(int (*each)(const struct ctl_device *dev,
@@ -226,6 +234,16 @@ struct ctl_size_text ctl_size_words(uint64_t bytes);
 /* Draws a bar behind @what, if stderr is a terminal; wipes it out again. */
 void ctl_progress(const char *what, uint64_t done, uint64_t all);
 void ctl_progress_end(void);
+
+/* ---- watched.c ---- */
+
+/*
+ * Writes words to an attribute whose store takes long; a terminal is shown how
+ * far it is, by the statistics ATTR_running, ATTR_total and ATTR_@done.
+ */
+uz_must_check int ctl_write_watched(const struct ctl_device *dev,
+				    const char *attr, char **words, int nr,
+				    const char *done, struct uz_err *err);
 
 /* ---- forced.c ---- */
 

@@ -229,6 +229,19 @@ int ctl_device_codec(const struct ctl_device *dev, char **codec,
 	return 0;
 }
 
+int ctl_device_sized(const struct ctl_device *dev, struct uz_err *err)
+{
+	uz_autofree char *state = NULL;
+	int rc = ctl_device_read(dev, "initstate", &state, err);
+
+	if (!rc && strcmp(state, "1"))
+		rc = uz_err_set(err, -EINVAL,
+				"%s has no size; 'uzramctl set %s disksize "
+				"SIZE' gives it one",
+				dev->name, dev->name);
+	return rc;
+}
+
 int ctl_absolute(const char *file, char path[CTL_PATH_MAX], struct uz_err *err)
 {
 	if (uz_path_absolute(file, path, CTL_PATH_MAX))
@@ -251,6 +264,15 @@ uint64_t ctl_stat_number(const char *stat, const char *name)
 			line++;
 	}
 	return 0;
+}
+
+uint64_t ctl_stat_growth(const char *before, const char *after,
+			 const char *name)
+{
+	uint64_t from = ctl_stat_number(before, name);
+	uint64_t to = ctl_stat_number(after, name);
+
+	return to > from ? to - from : 0;
 }
 
 /* Only what can be a device; whether it is one, opening it tells. */

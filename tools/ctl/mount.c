@@ -75,7 +75,6 @@ static int run_mount(const struct ctl_device *dev, const struct ctl_loop *loop,
 static int check_target(const struct ctl_device *dev, const char *dir,
 			struct uz_err *err)
 {
-	uz_autofree char *state = NULL;
 	struct uz_users users = { 0 };
 	struct stat st;
 	char text[160];
@@ -88,14 +87,9 @@ static int check_target(const struct ctl_device *dev, const char *dir,
 				  dev->dir);
 	if (stat(dir, &st) || !S_ISDIR(st.st_mode))
 		return uz_err_set(err, -ENOENT, "%s is not a directory", dir);
-	rc = ctl_device_read(dev, "initstate", &state, err);
+	rc = ctl_device_sized(dev, err);
 	if (rc)
 		return rc;
-	if (strcmp(state, "1"))
-		return uz_err_set(err, -EINVAL,
-				  "%s has no size; 'uzramctl set %s disksize "
-				  "SIZE' gives it one",
-				  dev->name, dev->name);
 	/* Two loop devices on one block file would ruin each other. */
 	rc = uz_users_find(&users, dev->fs, false);
 	if (!rc && users.count) {

@@ -60,20 +60,12 @@ static int read_signature(const struct ctl_device *dev, bool *found,
 
 static int check_unused(const struct ctl_device *dev, struct uz_err *err)
 {
-	uz_autofree char *state = NULL;
 	int rc;
 
 	if (geteuid())
 		return uz_err_set(err, -EPERM, "swapon needs root");
-	rc = ctl_device_read(dev, "initstate", &state, err);
-	if (rc)
-		return rc;
-	if (strcmp(state, "1"))
-		return uz_err_set(err, -EINVAL,
-				  "%s has no size; 'uzramctl set %s disksize "
-				  "SIZE' gives it one",
-				  dev->name, dev->name);
-	return ctl_refuse_used(dev, err);
+	rc = ctl_device_sized(dev, err);
+	return rc ? rc : ctl_refuse_used(dev, err);
 }
 
 /* Whether mkswap is wanted; -EBUSY: something else is stored. */
