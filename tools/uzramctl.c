@@ -7,6 +7,7 @@
  *
  * stdout is for data, stderr for messages.
  */
+#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -129,6 +130,23 @@ enum uz_exit ctl_help(const char *name)
 		printf("\n%s\n", verb->what);
 	}
 	return UZ_EXIT_OK;
+}
+
+bool ctl_words(int argc, char **argv, int min, int max, enum uz_exit *status)
+{
+	static const struct option options[] = {
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	int c = getopt_long(argc, argv, "h", options, NULL);
+
+	if (c >= 0)
+		*status = c == 'h' ? ctl_help(argv[0]) : UZ_EXIT_USAGE;
+	else if (argc - optind < min || argc - optind > max)
+		*status = ctl_usage(argv[0]);
+	else
+		return true;
+	return false;
 }
 
 static enum uz_exit help(void)

@@ -7,6 +7,7 @@
  */
 #include <getopt.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 
 #include "ctl.h"
@@ -47,18 +48,11 @@ static int compact_device(const char *name, struct uz_err *err)
 
 enum uz_exit ctl_verb_compact(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
-	};
 	enum uz_exit status = UZ_EXIT_OK;
 	struct uz_err err;
-	int c;
 
-	while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
-		return c == 'h' ? ctl_help("compact") : UZ_EXIT_USAGE;
-	if (optind == argc)
-		return ctl_usage("compact");
+	if (!ctl_words(argc, argv, 1, INT_MAX, &status))
+		return status;
 	for (; optind < argc; optind++)
 		if (compact_device(argv[optind], &err))
 			status = ctl_fail(&err);

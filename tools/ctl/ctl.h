@@ -39,6 +39,12 @@ enum uz_exit ctl_usage(const char *verb);
 /* Prints the usage of @verb on stdout. */
 enum uz_exit ctl_help(const char *verb);
 
+/*
+ * For a verb with no option but --help: whether @min to @max words follow it,
+ * from argv[optind] on. If not, it has been said, and the verb ends by @status.
+ */
+bool ctl_words(int argc, char **argv, int min, int max, enum uz_exit *status);
+
 /* A remark on stderr. */
 void ctl_note(const char *fmt, ...) uz_printf(1, 2);
 

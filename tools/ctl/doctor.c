@@ -8,7 +8,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -231,15 +230,9 @@ static enum state report(void)
 
 enum uz_exit ctl_verb_doctor(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
-	};
-	int c;
+	enum uz_exit status;
 
-	while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
-		return c == 'h' ? ctl_help("doctor") : UZ_EXIT_USAGE;
-	if (optind < argc)
-		return ctl_usage("doctor");
+	if (!ctl_words(argc, argv, 0, 0, &status))
+		return status;
 	return report() == BAD ? UZ_EXIT_NOT_SUPPORTED : UZ_EXIT_OK;
 }

@@ -5,26 +5,20 @@
  */
 #include <getopt.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 
 #include "ctl.h"
 #include <uzram/util/cleanup.h>
 
-static const struct option help_only[] = {
-	{ "help", no_argument, NULL, 'h' },
-	{ 0 },
-};
-
 enum uz_exit ctl_verb_idle(int argc, char **argv)
 {
 	struct ctl_device dev;
+	enum uz_exit status;
 	struct uz_err err;
-	int c;
 
-	while ((c = getopt_long(argc, argv, "h", help_only, NULL)) >= 0)
-		return c == 'h' ? ctl_help("idle") : UZ_EXIT_USAGE;
-	if (argc - optind < 1 || argc - optind > 2)
-		return ctl_usage("idle");
+	if (!ctl_words(argc, argv, 1, 2, &status))
+		return status;
 	if (ctl_device_open(&dev, argv[optind], &err) ||
 	    ctl_device_write(&dev, "idle",
 			     argc - optind > 1 ? argv[optind + 1] : "all",
@@ -54,13 +48,11 @@ enum uz_exit ctl_verb_recompress(int argc, char **argv)
 {
 	uz_autofree char *before = NULL;
 	struct ctl_device dev;
+	enum uz_exit status;
 	struct uz_err err;
-	int c;
 
-	while ((c = getopt_long(argc, argv, "h", help_only, NULL)) >= 0)
-		return c == 'h' ? ctl_help("recompress") : UZ_EXIT_USAGE;
-	if (optind == argc)
-		return ctl_usage("recompress");
+	if (!ctl_words(argc, argv, 1, INT_MAX, &status))
+		return status;
 	/* Without words it is about every page. */
 	if (ctl_device_open(&dev, argv[optind], &err) ||
 	    ctl_device_read(&dev, "stat", &before, &err) ||

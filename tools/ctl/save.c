@@ -83,17 +83,11 @@ static int save(const char *name, const char *file, struct uz_err *err)
 
 enum uz_exit ctl_verb_save(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
-	};
+	enum uz_exit status;
 	struct uz_err err;
-	int c;
 
-	while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
-		return c == 'h' ? ctl_help("save") : UZ_EXIT_USAGE;
-	if (argc - optind != 2)
-		return ctl_usage("save");
+	if (!ctl_words(argc, argv, 2, 2, &status))
+		return status;
 	return save(argv[optind], argv[optind + 1], &err) ? ctl_fail(&err)
 							  : UZ_EXIT_OK;
 }

@@ -214,13 +214,12 @@ static int swap_off(const char *name, struct uz_err *err)
 
 enum uz_exit ctl_verb_swapoff(int argc, char **argv)
 {
+	enum uz_exit status;
 	struct uz_err err;
 
-	if (argc != 2)
-		return ctl_usage("swapoff");
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
-		return ctl_help("swapoff");
-	if (swap_off(argv[1], &err))
+	if (!ctl_words(argc, argv, 1, 1, &status))
+		return status;
+	if (swap_off(argv[optind], &err))
 		return ctl_fail(&err);
 	return UZ_EXIT_OK;
 }

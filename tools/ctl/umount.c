@@ -3,6 +3,7 @@
  * umount: the other half of mount, by the device's name or by the directory.
  */
 #include <errno.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,13 +75,12 @@ static int umount_device(const char *arg, struct uz_err *err)
 
 enum uz_exit ctl_verb_umount(int argc, char **argv)
 {
+	enum uz_exit status;
 	struct uz_err err;
 
-	if (argc != 2)
-		return ctl_usage("umount");
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
-		return ctl_help("umount");
-	if (umount_device(argv[1], &err))
+	if (!ctl_words(argc, argv, 1, 1, &status))
+		return status;
+	if (umount_device(argv[optind], &err))
 		return ctl_fail(&err);
 	return UZ_EXIT_OK;
 }

@@ -5,6 +5,7 @@
  */
 #include <getopt.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 
 #include "ctl.h"
@@ -45,17 +46,11 @@ static int writeback_device(const char *name, char **words, int nr,
 
 enum uz_exit ctl_verb_writeback(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
-	};
+	enum uz_exit status;
 	struct uz_err err;
-	int c;
 
-	while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0)
-		return c == 'h' ? ctl_help("writeback") : UZ_EXIT_USAGE;
-	if (argc - optind < 2)
-		return ctl_usage("writeback");
+	if (!ctl_words(argc, argv, 2, INT_MAX, &status))
+		return status;
 	return writeback_device(argv[optind], argv + optind + 1,
 				argc - optind - 1, &err)
 		       ? ctl_fail(&err)
