@@ -16,15 +16,12 @@
  * in a row, from the device when it is reset, or from whoever interrupts; then
  * nothing is waited for but the step.
  *
- * Locks: @lock guards who runs and the wish to end, and is a leaf.
+ * Locks: what is told of the run is kept under the task's.
  */
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-#include <uzram/util/lock.h>
 
 #include "worker_priv.h"
 
@@ -37,30 +34,17 @@
 static const uint32_t steps[] = { UZ_PAGE_SIZE, 3072, 2048, 1024, 1 };
 
 #define STEPS (sizeof(steps) / sizeof(steps[0]))
-#define EARLY 8
 
 /*
  * struct uz_backer - writing back of a device
- * @dev:     the device
- * @lock:    of what follows
- * @wake:    with @stop
- * @running: somebody has asked for it, and it goes on
- * @stop:    it is to end
- * @id:      of who has asked
- * @early:   those who were to be interrupted and had not asked yet
- * @next:    the place of the next one in @early
- * @total:   pages that it will be about
- * @done:    what was done of it
+ * @dev:   the device
+ * @task:  guards what follows
+ * @total: pages that the run will be about
+ * @done:  what was done of it
  */
 struct uz_backer {
 	struct uz_device *dev;
-	struct uz_lock lock;
-	pthread_cond_t wake;
-	bool running;
-	bool stop;
-	uint64_t id;
-	uint64_t early[EARLY];
-	unsigned int next;
+	struct uz__task task;
 	uint64_t total;
 	struct uz_writeback_done done;
 };
@@ -86,16 +70,11 @@ struct run {
 int uz_backer_create(struct uz_backer **backer, struct uz_device *dev)
 {
 	struct uz_backer *b = calloc(1, sizeof(*b));
-	pthread_condattr_t attr;
 
 	if (!b)
 		return -ENOMEM;
 	b->dev = dev;
-	uz_lock_init(&b->lock, UZ_LOCK_LEAF);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&b->wake, &attr);
-	pthread_condattr_destroy(&attr);
+	uz__task_init(&b->task);
 	*backer = b;
 	return 0;
 }
@@ -104,8 +83,7 @@ void uz_backer_destroy(struct uz_backer *backer)
 {
 	if (!backer)
 		return;
-	pthread_cond_destroy(&backer->wake);
-	uz_lock_destroy(&backer->lock);
+	uz__task_destroy(&backer->task);
 	free(backer);
 }
 
@@ -115,22 +93,6 @@ static uint64_t clock_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
-
-/* Sleep; false when it is to end. */
-static bool rest(struct uz_backer *b, uint64_t ns)
-{
-	uint64_t end = clock_ns() + ns;
-	const struct timespec until = {
-		.tv_sec = (time_t)(end / NS_PER_S),
-		.tv_nsec = (long)(end % NS_PER_S),
-	};
-	uz_scoped_acquire(guard, &b->lock);
-	int ret = 0;
-
-	while (!b->stop && ns && !ret)
-		ret = pthread_cond_timedwait(&b->wake, &b->lock.mutex, &until);
-	return !b->stop;
 }
 
 static uint64_t requests(struct uz_device *dev)
@@ -143,7 +105,7 @@ static uint64_t requests(struct uz_device *dev)
 
 static void count(struct uz_backer *b, const struct uz_writeback_done *did)
 {
-	uz_scoped_acquire(guard, &b->lock);
+	uz_scoped_acquire(guard, &b->task.lock);
 
 	b->done.pages += did->pages;
 	b->done.changed += did->changed;
@@ -178,7 +140,8 @@ static int go_through(struct run *run, const struct uz_backer_range *range)
 		ret = step(run, &next, range->end);
 		before = seen;
 		seen = requests(run->b->dev);
-		if (!rest(run->b, seen == before ? 0 : clock_ns() - began))
+		if (!uz__task_rest(&run->b->task,
+				   seen == before ? 0 : clock_ns() - began))
 			return -EINTR;
 	}
 	return ret;
@@ -224,9 +187,9 @@ static void count_pages(struct run *run)
 
 		total += uz_writeback_count(run->wb, &want, r->first, r->end);
 	}
-	uz_lock_acquire(&run->b->lock);
+	uz_lock_acquire(&run->b->task.lock);
 	run->b->total = total;
-	uz_lock_release(&run->b->lock);
+	uz_lock_release(&run->b->task.lock);
 }
 
 /* How it ended, in words. */
@@ -272,35 +235,21 @@ static int do_run(struct run *run, struct uz_err *err)
 	if (ret)
 		return ret;
 	count_pages(run);
-	ret = rest(run->b, 0) ? work(run) : -EINTR;
+	ret = uz__task_rest(&run->b->task, 0) ? work(run) : -EINTR;
 	uz_writeback_destroy(run->wb);
 	return tell(run, ret, err);
 }
 
-/* Was it interrupted before it came? */
-static bool came_too_late(const struct uz_backer *b, uint64_t id)
-{
-	unsigned int i;
-
-	for (i = 0; i < EARLY; i++)
-		if (id && b->early[i] == id)
-			return true;
-	return false;
-}
-
 static int run_begin(struct uz_backer *b, uint64_t id, struct uz_err *err)
 {
-	uz_scoped_acquire(guard, &b->lock);
+	uz_scoped_acquire(guard, &b->task.lock);
 
-	if (b->running)
+	if (!uz__task_begin(&b->task, id))
 		return uz_err_set(
 			err, -EBUSY,
 			"pages are being written back already, %llu of %llu are done",
 			(unsigned long long)b->done.pages,
 			(unsigned long long)b->total);
-	b->running = true;
-	b->stop = came_too_late(b, id);
-	b->id = id;
 	b->total = 0;
 	memset(&b->done, 0, sizeof(b->done));
 	return 0;
@@ -318,31 +267,21 @@ int uz_backer_run(struct uz_backer *backer, const struct uz_backer_order *order,
 	if (ret)
 		return ret;
 	ret = do_run(&run, err);
-	uz_lock_acquire(&backer->lock);
-	backer->running = false;
-	uz_lock_release(&backer->lock);
+	uz__task_end(&backer->task);
 	return ret;
 }
 
 void uz_backer_interrupt(struct uz_backer *backer, uint64_t id)
 {
-	struct uz_backer *b = backer;
-	uz_scoped_acquire(guard, &b->lock);
-
-	if (id && (!b->running || b->id != id)) {
-		b->early[b->next++ % EARLY] = id;
-		return;
-	}
-	b->stop = true;
-	pthread_cond_signal(&b->wake);
+	uz__task_interrupt(&backer->task, id);
 }
 
 bool uz_backer_progress(struct uz_backer *backer, uint64_t *total,
 			struct uz_writeback_done *done)
 {
-	uz_scoped_acquire(guard, &backer->lock);
+	uz_scoped_acquire(guard, &backer->task.lock);
 
 	*total = backer->total;
 	*done = backer->done;
-	return backer->running;
+	return backer->task.running;
 }

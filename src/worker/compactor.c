@@ -18,23 +18,17 @@
  * times and less and less often: what is mapped for a minute must not keep a
  * thread awake.
  *
- * Locks: @lock guards the sleep only; it is a leaf. A batch takes the device's
+ * Locks: the task's guards the sleep only. A batch takes the device's
  * configuration lock and those of the pool.
  */
 #include <errno.h>
-#include <pthread.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
-#include <uzram/util/lock.h>
-
 #include "worker_priv.h"
 
 #define NS_PER_MS UINT64_C(1000000)
-#define NS_PER_S  UINT64_C(1000000000)
 
 /* Objects: some 100 us of work, for which others wait at the device's lock. */
 #define BATCH	  64
@@ -52,18 +46,14 @@
  * struct uz_compactor - the thread of a device
  * @dev:     the device
  * @thread:  itself
- * @lock:    of @wake and @stop
- * @wake:    there is notice, or an end
- * @stop:    the thread is to end
+ * @task:    woken when there is notice, or an end
  * @noticed: the pool has something to compact
  * @asleep:  whoever sets @noticed has to wake it
  */
 struct uz_compactor {
 	struct uz_device *dev;
 	pthread_t thread;
-	struct uz_lock lock;
-	pthread_cond_t wake;
-	bool stop;
+	struct uz__task task;
 	_Atomic bool noticed;
 	_Atomic bool asleep;
 };
@@ -89,20 +79,9 @@ static void notice(void *arg)
 		return;
 	if (!atomic_load(&c->asleep))
 		return;
-	uz_lock_acquire(&c->lock);
-	pthread_cond_signal(&c->wake);
-	uz_lock_release(&c->lock);
-}
-
-static struct timespec deadline(uint64_t ns)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	ns += (uint64_t)t.tv_nsec;
-	t.tv_sec += (time_t)(ns / NS_PER_S);
-	t.tv_nsec = (long)(ns % NS_PER_S);
-	return t;
+	uz_lock_acquire(&c->task.lock);
+	pthread_cond_signal(&c->task.wake);
+	uz_lock_release(&c->task.lock);
 }
 
 /*
@@ -111,29 +90,18 @@ static struct timespec deadline(uint64_t ns)
  */
 static bool await_notice(struct uz_compactor *c, uint64_t ns)
 {
-	const struct timespec until = deadline(ns);
-	uz_scoped_acquire(guard, &c->lock);
+	const struct timespec until = uz__task_deadline(ns);
+	struct uz__task *task = &c->task;
+	uz_scoped_acquire(guard, &task->lock);
 	int ret = 0;
 
 	atomic_store(&c->asleep, true);
-	while (!c->stop && !atomic_load(&c->noticed) && !ret)
-		ret = ns ? pthread_cond_timedwait(&c->wake, &c->lock.mutex,
-						  &until)
-			 : pthread_cond_wait(&c->wake, &c->lock.mutex);
+	while (!task->stop && !atomic_load(&c->noticed) && !ret)
+		ret = ns ? pthread_cond_timedwait(&task->wake,
+						  &task->lock.mutex, &until)
+			 : pthread_cond_wait(&task->wake, &task->lock.mutex);
 	atomic_store(&c->asleep, false);
-	return !c->stop;
-}
-
-/* Do nothing for a while; false when the thread is to end. */
-static bool rest(struct uz_compactor *c, uint64_t ns)
-{
-	const struct timespec until = deadline(ns);
-	uz_scoped_acquire(guard, &c->lock);
-	int ret = 0;
-
-	while (!c->stop && !ret)
-		ret = pthread_cond_timedwait(&c->wake, &c->lock.mutex, &until);
-	return !c->stop;
+	return !task->stop;
 }
 
 /*
@@ -155,39 +123,34 @@ static bool batch(struct uz_device *dev, enum uz_pool_compact_scope scope,
 /* Batch by batch, until there is no more to do; false: the thread is to end. */
 static bool work(struct uz_compactor *c, struct uz_pool_compaction *done)
 {
-	struct uz__pace last, before, after;
+	struct uz__pacer pacer;
 	unsigned int stuck = 0;
 	uint64_t ns;
 	bool more;
 
-	uz__pace_now(&last);
+	uz__pacer_start(&pacer);
 	do {
-		uz__pace_now(&before);
+		uz__pacer_begin(&pacer);
 		more = batch(c->dev, UZ_POOL_COMPACT_FRAGMENTED, BATCH, done,
 			     &stuck);
-		uz__pace_now(&after);
-		ns = uz__pace_rest(&last, &before, &after);
+		ns = uz__pacer_end(&pacer);
 		if (stuck && ns < STUCK_NS)
 			ns = STUCK_NS;
-		if (more && !rest(c, ns))
+		if (more && !uz__task_rest(&c->task, ns))
 			return false;
-		last = after;
 	} while (more);
 	return true;
 }
 
 static void *compactor_main(void *arg)
 {
-	const struct sched_param none = { 0 };
 	struct uz_compactor *c = arg;
 	unsigned int retries = 0;
 
-	/* A refusal is no matter. */
-	pthread_setschedparam(pthread_self(), SCHED_BATCH, &none);
 	while (await_notice(c, retries ? RETRY_NS << (retries - 1) : 0)) {
 		struct uz_pool_compaction done = { 0 };
 
-		if (!rest(c, SETTLE_NS))
+		if (!uz__task_rest(&c->task, SETTLE_NS))
 			break;
 		/* seq_cst: before the work, see above. */
 		atomic_store(&c->noticed, false);
@@ -204,31 +167,15 @@ static void *compactor_main(void *arg)
 	return NULL;
 }
 
-static int compactor_run(struct uz_compactor *c)
-{
-	sigset_t all, before;
-	int ret;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	ret = pthread_create(&c->thread, NULL, compactor_main, c);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (!ret)
-		pthread_setname_np(c->thread, "uz-compactor");
-	return -ret;
-}
-
 static void compactor_free(struct uz_compactor *c)
 {
-	pthread_cond_destroy(&c->wake);
-	uz_lock_destroy(&c->lock);
+	uz__task_destroy(&c->task);
 	free(c);
 }
 
 int uz_compactor_start(struct uz_compactor **compactor, struct uz_device *dev)
 {
 	struct uz_compactor *c = calloc(1, sizeof(*c));
-	pthread_condattr_t attr;
 	int ret;
 
 	if (!c)
@@ -236,12 +183,8 @@ int uz_compactor_start(struct uz_compactor **compactor, struct uz_device *dev)
 	c->dev = dev;
 	/* One that was adopted may be fragmented, and gave its notice before. */
 	c->noticed = uz_device_disksize(dev) != 0;
-	uz_lock_init(&c->lock, UZ_LOCK_LEAF);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&c->wake, &attr);
-	pthread_condattr_destroy(&attr);
-	ret = compactor_run(c);
+	uz__task_init(&c->task);
+	ret = uz__task_thread(&c->thread, "uz-compactor", compactor_main, c);
 	if (ret) {
 		compactor_free(c);
 		return ret;
@@ -255,10 +198,7 @@ void uz_compactor_stop(struct uz_compactor *compactor)
 {
 	if (!compactor)
 		return;
-	uz_lock_acquire(&compactor->lock);
-	compactor->stop = true;
-	pthread_cond_signal(&compactor->wake);
-	uz_lock_release(&compactor->lock);
+	uz__task_interrupt(&compactor->task, 0);
 	pthread_join(compactor->thread, NULL);
 	uz_device_on_fragmented(compactor->dev, NULL, NULL);
 	compactor_free(compactor);

@@ -84,3 +84,20 @@ uint64_t uz__pace_rest(const struct uz__pace *last,
 		return REST_MIN_NS;
 	return rest > REST_MAX_NS ? REST_MAX_NS : rest;
 }
+
+void uz__pacer_start(struct uz__pacer *pacer)
+{
+	uz__pace_now(&pacer->after);
+}
+
+void uz__pacer_begin(struct uz__pacer *pacer)
+{
+	pacer->last = pacer->after;
+	uz__pace_now(&pacer->before);
+}
+
+uint64_t uz__pacer_end(struct uz__pacer *pacer)
+{
+	uz__pace_now(&pacer->after);
+	return uz__pace_rest(&pacer->last, &pacer->before, &pacer->after);
+}

@@ -17,22 +17,13 @@
  * device when it is reset, or from whoever interrupts: then the rest is cut
  * short, and nothing is waited for but the batch.
  *
- * Locks: @lock guards who runs and the wish to end, and is a leaf; batches
- * take none, what they did is counted up under it.
+ * Locks: batches take none; what they did is counted up under the task's.
  */
 #include <errno.h>
-#include <pthread.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-#include <uzram/util/lock.h>
 
 #include "worker_priv.h"
-
-#define NS_PER_S UINT64_C(1000000000)
 
 /* Pages: less than a millisecond with most codecs. */
 #define BATCH 16
@@ -44,26 +35,14 @@ static const uint32_t steps[] = { UZ_PAGE_SIZE, 3072, 2048, 1024, 1 };
 
 /*
  * struct uz_recompressor - recompression of a device
- * @dev:     the device
- * @lock:    of what follows
- * @wake:    with @stop
- * @running: somebody has asked for it, and it goes on
- * @stop:    it is to end
- * @id:      of who has asked
- * @early:   those who were to be interrupted and had not asked yet
- * @next:    the place of the next one in @early
- * @total:   pages that it will be about
- * @done:    what was done of it
+ * @dev:   the device
+ * @task:  guards what follows
+ * @total: pages that the run will be about
+ * @done:  what was done of it
  */
 struct uz_recompressor {
 	struct uz_device *dev;
-	struct uz_lock lock;
-	pthread_cond_t wake;
-	bool running;
-	bool stop;
-	uint64_t id;
-	uint64_t early[8];
-	unsigned int next;
+	struct uz__task task;
 	uint64_t total;
 	struct uz_recompression done;
 };
@@ -88,16 +67,11 @@ int uz_recompressor_create(struct uz_recompressor **recompressor,
 			   struct uz_device *dev)
 {
 	struct uz_recompressor *r = calloc(1, sizeof(*r));
-	pthread_condattr_t attr;
 
 	if (!r)
 		return -ENOMEM;
 	r->dev = dev;
-	uz_lock_init(&r->lock, UZ_LOCK_LEAF);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&r->wake, &attr);
-	pthread_condattr_destroy(&attr);
+	uz__task_init(&r->task);
 	*recompressor = r;
 	return 0;
 }
@@ -106,30 +80,13 @@ void uz_recompressor_destroy(struct uz_recompressor *recompressor)
 {
 	if (!recompressor)
 		return;
-	pthread_cond_destroy(&recompressor->wake);
-	uz_lock_destroy(&recompressor->lock);
+	uz__task_destroy(&recompressor->task);
 	free(recompressor);
-}
-
-/* Sleep; false when it is to end. */
-static bool rest(struct uz_recompressor *r, uint64_t ns)
-{
-	uz_scoped_acquire(guard, &r->lock);
-	struct timespec until;
-	int ret = 0;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	ns += (uint64_t)until.tv_nsec;
-	until.tv_sec += (time_t)(ns / NS_PER_S);
-	until.tv_nsec = (long)(ns % NS_PER_S);
-	while (!r->stop && ns && !ret)
-		ret = pthread_cond_timedwait(&r->wake, &r->lock.mutex, &until);
-	return !r->stop;
 }
 
 static void count(struct uz_recompressor *r, const struct uz_recompression *did)
 {
-	uz_scoped_acquire(guard, &r->lock);
+	uz_scoped_acquire(guard, &r->task.lock);
 
 	r->done.tried += did->tried;
 	r->done.gained += did->gained;
@@ -152,25 +109,23 @@ static unsigned int batch_size(const struct run *run)
 /* All pages within the run's sizes; 0, or how it ended early. */
 static int go_through(struct run *run)
 {
-	struct uz__pace last, before, after;
-	uint64_t index = 0;
+	struct uz__pacer pacer;
+	uint64_t index = 0, ns;
 	int more;
 
-	uz__pace_now(&last);
+	uz__pacer_start(&pacer);
 	do {
 		struct uz_recompression did = { 0 };
 		unsigned int batch = batch_size(run);
 
 		if (!batch)
 			return 0;
-		uz__pace_now(&before);
+		uz__pacer_begin(&pacer);
 		more = uz_recompress(run->io, &run->how, &index, batch, &did);
-		uz__pace_now(&after);
+		ns = uz__pacer_end(&pacer);
 		count(run->r, &did);
-		if (more > 0 &&
-		    !rest(run->r, uz__pace_rest(&last, &before, &after)))
+		if (more > 0 && !uz__task_rest(&run->r->task, ns))
 			return -EINTR;
-		last = after;
 	} while (more > 0);
 	return more;
 }
@@ -201,30 +156,18 @@ static void work(struct run *run)
 
 static void *run_main(void *arg)
 {
-	const struct sched_param none = { 0 };
-
-	/* A refusal is no matter. */
-	pthread_setschedparam(pthread_self(), SCHED_BATCH, &none);
 	work(arg);
 	return NULL;
 }
 
 static void run_in_thread(struct run *run)
 {
-	sigset_t all, before;
 	pthread_t thread;
-	int ret;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	ret = pthread_create(&thread, NULL, run_main, run);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (ret) {
+	if (uz__task_thread(&thread, "uz-recompress", run_main, run))
 		work(run);
-		return;
-	}
-	pthread_setname_np(thread, "uz-recompress");
-	pthread_join(thread, NULL);
+	else
+		pthread_join(thread, NULL);
 }
 
 /* How many pages there are to be tried. */
@@ -240,9 +183,9 @@ static int count_pages(struct run *run)
 	do {
 		ret = uz_recompress(run->io, &how, &index, UINT32_MAX, &found);
 	} while (ret > 0);
-	uz_lock_acquire(&run->r->lock);
+	uz_lock_acquire(&run->r->task.lock);
 	run->r->total = max && max < found.tried ? max : found.tried;
-	uz_lock_release(&run->r->lock);
+	uz_lock_release(&run->r->task.lock);
 	return ret;
 }
 
@@ -281,30 +224,16 @@ static int do_run(struct run *run, struct uz_err *err)
 	return 0;
 }
 
-/* Was it interrupted before it came? */
-static bool came_too_late(const struct uz_recompressor *r, uint64_t id)
-{
-	unsigned int i;
-
-	for (i = 0; i < sizeof(r->early) / sizeof(r->early[0]); i++)
-		if (id && r->early[i] == id)
-			return true;
-	return false;
-}
-
 static int run_begin(struct uz_recompressor *r, uint64_t id, struct uz_err *err)
 {
-	uz_scoped_acquire(guard, &r->lock);
+	uz_scoped_acquire(guard, &r->task.lock);
 
-	if (r->running)
+	if (!uz__task_begin(&r->task, id))
 		return uz_err_set(
 			err, -EBUSY,
 			"the device is being recompressed already, %llu of %llu pages are done",
 			(unsigned long long)r->done.tried,
 			(unsigned long long)r->total);
-	r->running = true;
-	r->stop = came_too_late(r, id);
-	r->id = id;
 	r->total = 0;
 	memset(&r->done, 0, sizeof(r->done));
 	return 0;
@@ -327,33 +256,22 @@ int uz_recompressor_run(struct uz_recompressor *recompressor,
 	if (ret)
 		return ret;
 	ret = do_run(&run, err);
-	uz_lock_acquire(&recompressor->lock);
-	recompressor->running = false;
-	uz_lock_release(&recompressor->lock);
+	uz__task_end(&recompressor->task);
 	return ret;
 }
 
 void uz_recompressor_interrupt(struct uz_recompressor *recompressor,
 			       uint64_t id)
 {
-	struct uz_recompressor *r = recompressor;
-	uz_scoped_acquire(guard, &r->lock);
-
-	if (id && (!r->running || r->id != id)) {
-		r->early[r->next++ % (sizeof(r->early) / sizeof(r->early[0]))] =
-			id;
-		return;
-	}
-	r->stop = true;
-	pthread_cond_signal(&r->wake);
+	uz__task_interrupt(&recompressor->task, id);
 }
 
 bool uz_recompressor_progress(struct uz_recompressor *recompressor,
 			      uint64_t *total, struct uz_recompression *done)
 {
-	uz_scoped_acquire(guard, &recompressor->lock);
+	uz_scoped_acquire(guard, &recompressor->task.lock);
 
 	*total = recompressor->total;
 	*done = recompressor->done;
-	return recompressor->running;
+	return recompressor->task.running;
 }

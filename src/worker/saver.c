@@ -13,8 +13,6 @@
  */
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +23,8 @@
 #include <uzram/util/lock.h>
 #include <uzram/util/log.h>
 #include <uzram/worker/save.h>
+
+#include "worker_priv.h"
 
 _Static_assert(UZ_IMAGE_CODECS == UZ_SLOT_CODECS &&
 		       UZ_IMAGE_CODEC_TEXT == UZ_CODEC_TEXT_MAX,
@@ -120,14 +120,11 @@ static void save_ended(struct uz_saver *s, uint64_t bytes,
 
 static void *saver_main(void *arg)
 {
-	const struct sched_param none = { 0 };
 	struct uz_saver *s = arg;
 	struct uz_err err = { 0 };
 	uint64_t bytes;
 	int ret;
 
-	/* A refusal is no matter. */
-	pthread_setschedparam(pthread_self(), SCHED_BATCH, &none);
 	ret = save_pages(s, &err);
 	uz_snapshot_end(s->snap);
 	bytes = uz_image_bytes(s->image);
@@ -137,21 +134,6 @@ static void *saver_main(void *arg)
 		ret = uz_image_commit(s->image, &err);
 	save_ended(s, ret ? 0 : bytes, &err);
 	return NULL;
-}
-
-static int saver_run(struct uz_saver *s)
-{
-	sigset_t all, before;
-	int ret;
-
-	/* A file that grows too large is an error, not a signal, as well. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	ret = pthread_create(&s->thread, NULL, saver_main, s);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (!ret)
-		pthread_setname_np(s->thread, "uz-saver");
-	return -ret;
 }
 
 /* ---- start and end ---- */
@@ -200,7 +182,8 @@ static int saver_launch(struct uz_saver *s, const char *path,
 	};
 	strcpy(s->progress.path, path);
 	uz_lock_release(&s->lock);
-	ret = saver_run(s);
+	/* No signals: a file that grows too large is an error there. */
+	ret = uz__task_thread(&s->thread, "uz-saver", saver_main, s);
 	s->joinable = !ret;
 	if (!ret)
 		return 0;
