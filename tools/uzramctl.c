@@ -8,6 +8,7 @@
  * stdout is for data, stderr for messages.
  */
 #include <getopt.h>
+#include <locale.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +30,9 @@ static const struct ctl_verb verbs[] = {
 	  "one row per device; also without any verb", ctl_verb_list },
 	{ "stat", "[--json] NAME", "what a device holds, in words and numbers",
 	  ctl_verb_stat },
+	{ "histogram", "[--json|--plain] NAME",
+	  "how sizes, codecs and ages of the stored pages are distributed",
+	  ctl_verb_histogram },
 	{ "get", "NAME ATTRIBUTE", "print an attribute", ctl_verb_get },
 	{ "set", "NAME ATTRIBUTE VALUE", "write an attribute", ctl_verb_set },
 	{ "compact", "NAME...", "give back memory that lies between pages",
@@ -217,6 +221,8 @@ int main(int argc, char **argv)
 	const struct ctl_verb *verb;
 	const char *first;
 
+	/* Which characters can be drawn; numbers stay as they are. */
+	setlocale(LC_CTYPE, "");
 	if (take_rundir(&argc, &argv))
 		return UZ_EXIT_USAGE;
 	first = argc > 1 ? argv[1] : "-";

@@ -235,6 +235,20 @@ struct ctl_size_text {
 /* "1.6 GiB": two digits that matter are enough for a sentence. */
 struct ctl_size_text ctl_size_words(uint64_t bytes);
 
+/* ---- bar.c ---- */
+
+#define CTL_BAR_MAX 200
+
+struct ctl_bar_text {
+	char text[3 * CTL_BAR_MAX + 1];
+};
+
+/* @share, 0 to 1, of @width columns; what is above 0 shows. */
+struct ctl_bar_text ctl_bar(double share, unsigned int width);
+
+/* Columns of the terminal at @fd, or 80. */
+unsigned int ctl_columns(int fd);
+
 /* ---- progress.c ---- */
 
 /* Draws a bar behind @what, if stderr is a terminal; wipes it out again. */
@@ -264,6 +278,7 @@ enum uz_exit ctl_forced(const char *verb,
 enum uz_exit ctl_verb_add(int argc, char **argv);
 enum uz_exit ctl_verb_list(int argc, char **argv);
 enum uz_exit ctl_verb_stat(int argc, char **argv);
+enum uz_exit ctl_verb_histogram(int argc, char **argv);
 enum uz_exit ctl_verb_get(int argc, char **argv);
 enum uz_exit ctl_verb_set(int argc, char **argv);
 enum uz_exit ctl_verb_compact(int argc, char **argv);

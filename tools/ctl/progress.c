@@ -6,22 +6,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "ctl.h"
 
 #define BAR_MAX 50u
-#define COLUMNS 80u
-
-static unsigned int columns(void)
-{
-	struct winsize size;
-
-	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) || !size.ws_col)
-		return COLUMNS;
-	return size.ws_col;
-}
 
 void ctl_progress(const char *what, uint64_t done, uint64_t all)
 {
@@ -32,7 +21,7 @@ void ctl_progress(const char *what, uint64_t done, uint64_t all)
 
 	if (!isatty(STDERR_FILENO))
 		return;
-	width = columns();
+	width = ctl_columns(STDERR_FILENO);
 	width = width > taken ? width - taken : 0;
 	if (width > BAR_MAX)
 		width = BAR_MAX;

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: MIT
+/*
+ * histogram: how the pages of a device are distributed over sizes, kinds,
+ * codecs and ages, as bars or as JSON. Sizes are those of zsmalloc's size classes;
+ * other allocators have none.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "census.h"
+#include <uzram/util/cleanup.h>
+#include <uzram/util/size.h>
+
+#define JSON_VERSION 1
+
+/* Rows of sizes: of so many bytes each, and one for what is above a page. */
+#define ROW_BYTES 256u
+#define ROWS	  (UZ_PAGE_SIZE / ROW_BYTES + 1)
+
+/* Columns in front of the bars, and how long the longest bar is. */
+#define TEXT_COLUMNS 57u
+#define BAR_LEAST    8u
+#define BAR_COLUMNS  60u
+
+/*
+ * struct row - the classes of a range of sizes
+ * @objects:  in them
+ * @memory:   bytes that they hold
+ * @freeable: bytes of these that no object needs
+ */
+struct row {
+	uint64_t objects;
+	uint64_t memory;
+	uint64_t freeable;
+};
+
+/*
+ * struct drawing - how it is drawn
+ * @bars: columns for them; 0: none
+ */
+struct drawing {
+	unsigned int bars;
+};
+
+static double share(uint64_t part, uint64_t whole)
+{
+	return whole ? (double)part / (double)whole : 0;
+}
+
+static void draw_bar(const struct drawing *d, double of)
+{
+	if (d->bars && of > 0)
+		printf("  %s", ctl_bar(of, d->bars).text);
+	puts("");
+}
+
+/* One line of pages: of @all, the bar as long as that is. */
+static void draw_pages(const struct drawing *d, const char *name,
+		       uint64_t pages, uint64_t all, const char *more)
+{
+	printf("%-22s %10" PRIu64 " %3.0f %%", name, pages,
+	       100 * share(pages, all));
+	if (*more || (d->bars && pages))
+		printf(" %6s", more);
+	draw_bar(d, share(pages, all));
+}
+
+/* ---- sizes ---- */
+
+static size_t row_of(uint64_t size)
+{
+	uint64_t row = (size - 1) / ROW_BYTES;
+
+	return row < ROWS ? (size_t)row : ROWS - 1;
+}
+
+static void sum_rows(const struct census *c, struct row rows[ROWS])
+{
+	size_t i;
+
+	memset(rows, 0, ROWS * sizeof(*rows));
+	for (i = 0; i < c->nr_classes; i++) {
+		struct row *row = &rows[row_of(c->classes[i].size)];
+
+		row->objects += c->classes[i].objects;
+		row->memory += c->classes[i].memory;
+		row->freeable += c->classes[i].freeable;
+	}
+}
+
+static void draw_sizes(const struct drawing *d, const struct census *c)
+{
+	char range[32], memory[UZ_SIZE_TEXT], unused[UZ_SIZE_TEXT];
+	struct row rows[ROWS];
+	uint64_t most = 0, all = 0;
+	size_t i;
+
+	sum_rows(c, rows);
+	for (i = 0; i < ROWS; i++) {
+		all += rows[i].objects;
+		if (rows[i].objects > most)
+			most = rows[i].objects;
+	}
+	if (!all)
+		return;
+	if (!c->sized) {
+		puts("\nThe allocator does not tell of sizes.");
+		return;
+	}
+	puts("\nBytes in memory             pages         memory  unused");
+	for (i = 0; i < ROWS; i++) {
+		if (i < ROWS - 1)
+			snprintf(range, sizeof(range), "%4zu to %4zu",
+				 i * ROW_BYTES + 1, (i + 1) * ROW_BYTES);
+		else if (rows[i].objects)
+			snprintf(range, sizeof(range), "more than %u",
+				 UZ_PAGE_SIZE);
+		else
+			break;
+		uz_size_format(rows[i].memory, memory);
+		uz_size_format(rows[i].freeable, unused);
+		printf("%-19s %13" PRIu64 " %3.0f %% %7s %7s", range,
+		       rows[i].objects, 100 * share(rows[i].objects, all),
+		       memory, unused);
+		draw_bar(d, share(rows[i].objects, most));
+	}
+}
+
+/* ---- the rest ---- */
+
+static void draw_kinds(const struct drawing *d, const struct census *c)
+{
+	uint64_t rest = c->same + c->huge;
+
+	puts("\nPages                       of all");
+	draw_pages(d, "compressed", c->pages > rest ? c->pages - rest : 0,
+		   c->pages, "");
+	draw_pages(d, "stored as they are", c->huge, c->pages, "");
+	draw_pages(d, "filled with one word", c->same, c->pages, "");
+	draw_pages(d, "on the backing store", c->backed, c->pages, "");
+	if (!c->looked)
+		return;
+	draw_pages(d, "idle", c->idle, c->seen, "");
+	draw_pages(d, "recompressed", c->recompressed, c->seen, "");
+}
+
+static void draw_codecs(const struct drawing *d, const struct census *c)
+{
+	char ratio[32];
+	size_t i;
+
+	if (c->nr_codecs)
+		puts("\nCodec                        pages       ratio");
+	for (i = 0; i < c->nr_codecs; i++) {
+		const struct census_codec *codec = &c->codecs[i];
+
+		snprintf(ratio, sizeof(ratio), "%.1f:1",
+			 share(codec->pages * UZ_PAGE_SIZE, codec->bytes));
+		draw_pages(d, codec->name, codec->pages, c->pages, ratio);
+	}
+}
+
+static void age_text(uint64_t seconds, char *text, size_t size)
+{
+	if (seconds < 120)
+		snprintf(text, size, "%" PRIu64 " s", seconds);
+	else if (seconds < 7200)
+		snprintf(text, size, "%" PRIu64 " min", seconds / 60);
+	else
+		snprintf(text, size, "%" PRIu64 " h", seconds / 3600);
+}
+
+static void draw_ages(const struct drawing *d, const struct census *c)
+{
+	char from[32] = "", to[32] = "", name[72];
+	int i;
+
+	if (!c->aged)
+		return;
+	puts("\nLast used                    pages");
+	for (i = 0; i < CENSUS_AGES; i++) {
+		snprintf(from, sizeof(from), "%s", to);
+		age_text(census_ages[i], to, sizeof(to));
+		if (!i)
+			snprintf(name, sizeof(name), "up to %s ago", to);
+		else if (i < CENSUS_AGES - 1)
+			snprintf(name, sizeof(name), "%s to %s ago", from, to);
+		else
+			snprintf(name, sizeof(name), "before that");
+		draw_pages(d, name, c->ages[i], c->aged, "");
+	}
+}
+
+static void draw(const struct ctl_device *dev, const struct census *c,
+		 bool plain)
+{
+	unsigned int columns = ctl_columns(STDOUT_FILENO);
+	struct drawing d = { 0 };
+
+	if (!plain && columns >= TEXT_COLUMNS + BAR_LEAST)
+		d.bars = columns - TEXT_COLUMNS;
+	if (d.bars > BAR_COLUMNS)
+		d.bars = BAR_COLUMNS;
+	printf("%s: %" PRIu64 " pages (%s) are stored.\n", dev->name, c->pages,
+	       ctl_size_words(c->pages * UZ_PAGE_SIZE).text);
+	if (!c->pages)
+		return;
+	draw_sizes(&d, c);
+	draw_kinds(&d, c);
+	draw_codecs(&d, c);
+	draw_ages(&d, c);
+}
+
+/* ---- for programs ---- */
+
+static json_t *json_uint(uint64_t value)
+{
+	return json_integer((json_int_t)value);
+}
+
+static json_t *json_classes(const struct census *c)
+{
+	json_t *list = json_array();
+	size_t i;
+
+	for (i = 0; i < c->nr_classes; i++) {
+		const struct census_class *class = &c->classes[i];
+
+		json_array_append_new(
+			list, json_pack("{s:o,s:o,s:o,s:o,s:o}", "size",
+					json_uint(class->size), "pages",
+					json_uint(class->objects), "places",
+					json_uint(class->places), "memory",
+					json_uint(class->memory), "unused",
+					json_uint(class->freeable)));
+	}
+	return list;
+}
+
+static json_t *json_codecs(const struct census *c)
+{
+	json_t *list = json_array();
+	size_t i;
+
+	for (i = 0; i < c->nr_codecs; i++)
+		json_array_append_new(
+			list,
+			json_pack("{s:s,s:o,s:o}", "name", c->codecs[i].name,
+				  "pages", json_uint(c->codecs[i].pages),
+				  "bytes", json_uint(c->codecs[i].bytes)));
+	return list;
+}
+
+static json_t *json_ages(const struct census *c)
+{
+	json_t *list = json_array();
+	int i;
+
+	for (i = 0; i < CENSUS_AGES && c->aged; i++)
+		json_array_append_new(
+			list, json_pack("{s:o,s:o}", "seconds",
+					i < CENSUS_AGES - 1
+						? json_uint(census_ages[i])
+						: json_null(),
+					"pages", json_uint(c->ages[i])));
+	return list;
+}
+
+static int print_json(const struct ctl_device *dev, const struct census *c,
+		      struct uz_err *err)
+{
+	json_t *root =
+		json_pack("{s:i,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "version",
+			  JSON_VERSION, "name", dev->name, "pages",
+			  json_uint(c->pages), "same_pages", json_uint(c->same),
+			  "huge_pages", json_uint(c->huge), "backed_pages",
+			  json_uint(c->backed), "classes", json_classes(c),
+			  "codecs", json_codecs(c), "ages", json_ages(c));
+	int failed = !root;
+
+	if (root && c->looked) {
+		failed |= json_object_set_new(root, "idle_pages",
+					      json_uint(c->idle));
+		failed |= json_object_set_new(root, "recompressed_pages",
+					      json_uint(c->recompressed));
+	}
+	if (!failed)
+		failed = json_dumpf(root, stdout, JSON_INDENT(2));
+	json_decref(root);
+	if (failed)
+		return uz_err_set(err, -ENOMEM, "%s: cannot print JSON",
+				  dev->name);
+	puts("");
+	return 0;
+}
+
+enum uz_exit ctl_verb_histogram(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "json", no_argument, NULL, 'j' },
+		{ "plain", no_argument, NULL, 'p' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	struct census census = { 0 };
+	struct ctl_device dev;
+	struct uz_err err;
+	int c, form = 0, rc;
+
+	while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0) {
+		if (c == 'h')
+			return ctl_help("histogram");
+		if (c == '?')
+			return UZ_EXIT_USAGE;
+		form = c;
+	}
+	if (argc - optind != 1)
+		return ctl_usage("histogram");
+	rc = ctl_device_open(&dev, argv[optind], &err);
+	if (!rc)
+		rc = census_take(&census, &dev, &err);
+	if (!rc && form == 'j')
+		rc = print_json(&dev, &census, &err);
+	else if (!rc)
+		draw(&dev, &census, form == 'p');
+	census_free(&census);
+	return rc ? ctl_fail(&err) : UZ_EXIT_OK;
+}
