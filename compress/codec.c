@@ -18,11 +18,16 @@
 /* The first is the default. */
 static const struct uz_codec_ops *const codecs[] = {
 #if UZ_HAVE_LZ4
-	&uz__codec_lz4,
-	&uz__codec_lz4hc,
+	&uz__codec_lz4,	    &uz__codec_lz4hc,
 #endif
 #if UZ_HAVE_ZSTD
 	&uz__codec_zstd,
+#endif
+#if UZ_HAVE_LZO
+	&uz__codec_lzo,	    &uz__codec_lzo_rle,
+#endif
+#if UZ_HAVE_DEFLATE
+	&uz__codec_deflate,
 #endif
 	&uz__codec_store,
 };

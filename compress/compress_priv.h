@@ -57,6 +57,9 @@ struct uz_codec_ops {
 extern const struct uz_codec_ops uz__codec_lz4;
 extern const struct uz_codec_ops uz__codec_lz4hc;
 extern const struct uz_codec_ops uz__codec_zstd;
+extern const struct uz_codec_ops uz__codec_lzo;
+extern const struct uz_codec_ops uz__codec_lzo_rle;
+extern const struct uz_codec_ops uz__codec_deflate;
 extern const struct uz_codec_ops uz__codec_store;
 
 #endif

@@ -25,7 +25,7 @@ struct worker {
 	const char *wrong; /* what went wrong first */
 };
 
-/* A codec of any name with its default or a low level: all know 1 ... 9. */
+/* A codec of any name, with a low level where it knows 1 ... 9. */
 static bool any_codec(struct worker *w, struct uz_codec *codec)
 {
 	char text[UZ_CODEC_TEXT_MAX + 1];
@@ -37,7 +37,7 @@ static bool any_codec(struct worker *w, struct uz_codec *codec)
 	name = uz_codec_known((unsigned int)(page_random(&w->random) % n));
 	snprintf(text, sizeof(text), "%s:level=%u", name,
 		 (unsigned int)(1 + page_random(&w->random) % 9));
-	/* "store" has no levels. */
+	/* Some have no levels. */
 	return !uz_codec_parse(text, codec, NULL) ||
 	       !uz_codec_parse(name, codec, NULL);
 }

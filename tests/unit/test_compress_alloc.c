@@ -158,6 +158,14 @@ static const char *const codecs[] = {
 	"zstd",
 	"zstd:level=22",
 #endif
+#if UZ_HAVE_LZO
+	"lzo",
+#endif
+#if UZ_HAVE_DEFLATE
+	"deflate:level=0",
+	"deflate",
+	"deflate:level=12",
+#endif
 	"store",
 };
 

@@ -61,6 +61,15 @@ static void test_takes(void **state)
 	takes("lz4hc:level=1", "lz4hc", 1, "lz4hc:level=1");
 	takes("lz4hc:level=012", "lz4hc", 12, "lz4hc:level=12");
 #endif
+#if UZ_HAVE_LZO
+	takes("lzo", "lzo", 0, "lzo");
+	takes("lzo-rle\n", "lzo-rle", 0, "lzo-rle");
+#endif
+#if UZ_HAVE_DEFLATE
+	takes("deflate", "deflate", 6, "deflate");
+	takes("deflate:level=12", "deflate", 12, "deflate:level=12");
+	takes("deflate:level=-1", "deflate", -1, "deflate:level=-1");
+#endif
 #if UZ_HAVE_ZSTD
 	takes("zstd", "zstd", 3, "zstd");
 	takes("zstd:level=22", "zstd", 22, "zstd:level=22");
@@ -82,6 +91,16 @@ static void test_refuses_ranges(void **state)
 		"lz4hc: level 0 is out of range: use 1 ... 12");
 	refuses("lz4hc:level=13", -ERANGE,
 		"lz4hc: level 13 is out of range: use 1 ... 12");
+#endif
+#if UZ_HAVE_LZO
+	refuses("lzo-rle:level=1", -ERANGE,
+		"lzo-rle: level 1 is out of range: use 0 ... 0");
+#endif
+#if UZ_HAVE_DEFLATE
+	refuses("deflate:level=-2", -ERANGE,
+		"deflate: level -2 is out of range: use -1 ... 12");
+	refuses("deflate:level=13", -ERANGE,
+		"deflate: level 13 is out of range: use -1 ... 12");
 #endif
 #if UZ_HAVE_ZSTD
 	refuses("zstd:level=23", -ERANGE,
@@ -182,7 +201,8 @@ static void test_known(void **state)
 				16u << 20);
 		uz_codec_ctx_destroy(ctx);
 	}
-	assert_int_equal(n, 1 + 2 * UZ_HAVE_LZ4 + UZ_HAVE_ZSTD);
+	assert_int_equal(n, 1 + 2 * UZ_HAVE_LZ4 + UZ_HAVE_ZSTD +
+				    2 * UZ_HAVE_LZO + UZ_HAVE_DEFLATE);
 	assert_null(uz_codec_known(n));
 	assert_null(uz_codec_known(UINT32_MAX));
 	uz_codec_ctx_destroy(NULL);

@@ -36,6 +36,17 @@ static const char *const codecs[] = {
 	"zstd",
 	"zstd:level=22",
 #endif
+#if UZ_HAVE_LZO
+	"lzo",
+	"lzo-rle",
+#endif
+#if UZ_HAVE_DEFLATE
+	"deflate:level=1",
+	"deflate:level=2",
+	"deflate",
+	"deflate:level=-1",
+	"deflate:level=12",
+#endif
 	"store",
 };
 
@@ -192,7 +203,8 @@ static void test_levels_read_each_other(void **state)
 	}
 	assert_true(fitted * 10 > tried * 9);
 	assert_int_equal(pairs, 1 + UZ_HAVE_LZ4 * (3 * 3 + 5 * 5) +
-					UZ_HAVE_ZSTD * 6 * 6);
+					UZ_HAVE_ZSTD * 6 * 6 + UZ_HAVE_LZO * 2 +
+					UZ_HAVE_DEFLATE * 5 * 5);
 	for (size_t i = 0; i < N_CODECS; i++)
 		uz_codec_ctx_destroy(ctx[i]);
 }
@@ -261,6 +273,10 @@ static void test_levels_matter(void **state)
 		{ "zstd", "zstd:level=-5" },
 		{ "zstd:level=-5", "zstd:level=-100" },
 #endif
+#if UZ_HAVE_DEFLATE
+		{ "deflate:level=12", "deflate" },
+		{ "deflate", "deflate:level=1" },
+#endif
 		{ NULL, NULL },
 	};
 	struct room *r = *state;
@@ -280,6 +296,32 @@ static void test_levels_matter(void **state)
 		uz_codec_ctx_destroy(weak);
 	}
 }
+
+#if UZ_HAVE_DEFLATE
+/* What zlib's level 0 is: nothing gets smaller, so nothing ever fits. */
+static void test_deflate_stores(void **state)
+{
+	struct uz_codec_ctx *ctx = open_codec("deflate:level=0");
+	struct room *r = *state;
+
+	page_fill(r->page, PAGE_ZERO, &r->random);
+	assert_int_equal(round_trip(ctx, ctx, r, UZ_PAGE_SIZE), 0);
+	uz_codec_ctx_destroy(ctx);
+}
+
+/* What libdeflate allocates is counted: the higher levels take megabytes. */
+static void test_deflate_bytes(void **state)
+{
+	struct uz_codec_ctx *low = open_codec("deflate:level=1");
+	struct uz_codec_ctx *high = open_codec("deflate:level=12");
+
+	(void)state;
+	assert_in_range(uz_codec_ctx_bytes(low), 32u << 10, 1u << 20);
+	assert_in_range(uz_codec_ctx_bytes(high), 1u << 20, 16u << 20);
+	uz_codec_ctx_destroy(low);
+	uz_codec_ctx_destroy(high);
+}
+#endif
 
 static int set_up(void **state)
 {
@@ -313,6 +355,10 @@ int main(void)
 		cmocka_unit_test(test_history),
 		cmocka_unit_test(test_neighbours),
 		cmocka_unit_test(test_levels_matter),
+#if UZ_HAVE_DEFLATE
+		cmocka_unit_test(test_deflate_stores),
+		cmocka_unit_test(test_deflate_bytes),
+#endif
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
