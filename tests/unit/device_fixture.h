@@ -23,6 +23,19 @@ static inline bool codec_compresses(void)
 	return strcmp(uz_codec_known(0), "store") != 0;
 }
 
+/* A codec whose levels go from 1 to 12 at least, or NULL. */
+static inline const char *level_codec(void)
+{
+	static const char *const names[] = { "lz4", "zstd", "deflate" };
+	struct uz_codec codec;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!uz_codec_parse(names[i], &codec, NULL))
+			return names[i];
+	return NULL;
+}
+
 /* The allocator that the environment asks for, or the default. */
 static inline void fixture_zpool(struct uz_device *dev)
 {
@@ -122,6 +135,32 @@ static inline void expect_page(struct fixture *f, uint64_t index,
 
 	assert_int_equal(uz_page_load(f->io, index, got), 0);
 	assert_memory_equal(got, want, UZ_PAGE_SIZE);
+}
+
+static inline void store_text(struct fixture *f, uint64_t index,
+			      uint64_t number)
+{
+	unsigned char page[UZ_PAGE_SIZE];
+
+	page_text(page, number);
+	assert_int_equal(
+		uz_device_submit(f->io,
+				 &(struct uz_request){
+					 .op = UZ_OP_WRITE,
+					 .offset = index * UZ_PAGE_SIZE,
+					 .length = UZ_PAGE_SIZE,
+					 .buf = page,
+				 }),
+		0);
+}
+
+static inline void expect_text(struct fixture *f, uint64_t index,
+			       uint64_t number)
+{
+	unsigned char page[UZ_PAGE_SIZE];
+
+	page_text(page, number);
+	expect_page(f, index, page);
 }
 
 #endif

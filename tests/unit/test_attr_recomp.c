@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "attr_fixture.h"
+#include "config.h"
 
 static int recomp(struct fixture *f, const char *text)
 {
@@ -57,10 +58,9 @@ static int params(struct fixture *f, const char *text)
 	return store(f, "algorithm_params", text);
 }
 
-static void test_algorithm_params(void **state)
+static void test_params_refused(void **state)
 {
 	struct fixture *f = *state;
-	struct uz_codec codec;
 
 	assert_int_equal(params(f, "algo=none level=3"), -EINVAL);
 	assert_int_equal(params(f, "priority=4 level=3"), -EINVAL);
@@ -72,10 +72,32 @@ static void test_algorithm_params(void **state)
 	assert_int_equal(params(f, "level=abc"), -EINVAL);
 	assert_int_equal(params(f, "deflate.winbits=x"), -EINVAL);
 	assert_int_equal(params(f, "deflate.winbits=-12"), 0);
-	if (uz_codec_parse("zstd", &codec, NULL)) {
-		print_message("this build has no zstd\n");
-		return;
-	}
+}
+
+#if UZ_HAVE_DEFLATE
+static void test_deflate_params(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(store(f, "comp_algorithm", "store"), 0);
+	assert_int_equal(recomp(f, "algo=deflate priority=3"), 0);
+	/* The size of the window is taken and changes nothing. */
+	assert_int_equal(params(f, "algo=deflate level=9 deflate.winbits=-15"),
+			 0);
+	assert_int_equal(f->dev.secondary[3].level, 9);
+	assert_int_equal(params(f, "priority=3 level=-1"), 0);
+	assert_int_equal(f->dev.secondary[3].level, -1);
+	assert_int_equal(params(f, "priority=3 level=13"), -EINVAL);
+	assert_int_equal(f->dev.secondary[3].level, -1);
+}
+#endif
+
+#if UZ_HAVE_ZSTD
+static void test_algorithm_params(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(store(f, "comp_algorithm", "store"), 0);
 	assert_int_equal(recomp(f, "algo=zstd priority=2"), 0);
 	assert_int_equal(params(f, "algo=zstd level=8\n"), 0);
 	assert_int_equal(f->dev.secondary[2].level, 8);
@@ -91,6 +113,7 @@ static void test_algorithm_params(void **state)
 	assert_int_equal(f->dev.codec.level, 5);
 	assert_int_equal(f->dev.secondary[2].level, -5);
 }
+#endif
 
 static int go(struct fixture *f, const char *text)
 {
@@ -188,7 +211,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		fixture_test(test_recomp_algorithm),
+		fixture_test(test_params_refused),
+#if UZ_HAVE_DEFLATE
+		fixture_test(test_deflate_params),
+#endif
+#if UZ_HAVE_ZSTD
 		fixture_test(test_algorithm_params),
+#endif
 		fixture_test(test_recompress),
 		fixture_test(test_statistics),
 		fixture_test(test_interrupted),
