@@ -77,9 +77,11 @@ const char *uz_pool_backend(unsigned int nth);
  * @class_step:   bytes between size classes above it, 8 or 16
  * @keep_empty:   bytes of empty, populated zspages kept for reuse before
  *                memory is given back to the system
+ * @reserve:      bytes of populated memory to be there for stores whenever the
+ *                system may have none; 0: none. See uz_pool_keep()
  *
  * Lies in the superblock: whoever adopts the arena must use the same values,
- * except @keep_empty.
+ * except @keep_empty and @reserve.
  */
 struct uz_pool_config {
 	char backend[UZ_POOL_NAME_MAX + 1];
@@ -88,6 +90,7 @@ struct uz_pool_config {
 	uint32_t class_fine;
 	uint32_t class_step;
 	uint64_t keep_empty;
+	uint64_t reserve;
 };
 
 /**
@@ -132,6 +135,13 @@ unsigned int uz_pool_caps(const struct uz_pool *pool);
  * CPU to run it. It sleeps when nothing is stored, gives back what was not
  * needed soon after the last store, and never takes what a limit would refuse.
  * Ends with uz_pool_destroy().
+ *
+ * With a reserve, stores of a pool that can do so (the default one) use what is
+ * populated already, or else the reserve, as long as there is any; the thread
+ * fills it up. It counts as used memory and as empty. At the limit it is used
+ * up like any other. Only a store that finds nothing left populates by itself;
+ * struct uz_pool_stat counts those. The reserve is there when this returns, if
+ * there was memory for it.
  *
  * Context: once, by the thread that made the pool; the new thread takes no
  *          signals.
@@ -491,6 +501,8 @@ void uz_pool_set_limit(struct uz_pool *pool, uint64_t bytes);
 /**
  * uz_pool_trim() - give empty zspages that are kept for reuse to the system
  * @pool: the pool
+ *
+ * All but the reserve.
  *
  * Context: any thread; sleeps.
  */

@@ -31,6 +31,9 @@ struct uz_pool;
  *                  some milliseconds: maps that were released, and in a build
  *                  with debug checks those that are held
  * @maps:           maps that are held, in a build with debug checks; else 0
+ * @reserve_bytes:  what is to be kept ready; what of it is there is a part of
+ *                  @empty_bytes
+ * @reserve_missed: stores that found nothing populated and no reserve
  */
 struct uz_pool_stat {
 	uint64_t used_bytes;
@@ -45,6 +48,8 @@ struct uz_pool_stat {
 	uint64_t deferred_bytes;
 	uint64_t longest_map_ns;
 	uint64_t maps;
+	uint64_t reserve_bytes;
+	uint64_t reserve_missed;
 };
 
 /**

@@ -9,6 +9,8 @@
  */
 #include <errno.h>
 
+#include <uzram/util/ahead.h>
+
 #include "zsmalloc_priv.h"
 
 int uz__zs_adopt_object(struct uz_pool *base, uz_ref_t ref, uint32_t size,
@@ -34,7 +36,7 @@ int uz__zs_adopt_object(struct uz_pool *base, uz_ref_t ref, uint32_t size,
 	if (z->block && z->class != class)
 		return -EUCLEAN;
 	if (!z->block) {
-		block = uz__zspage_block(c);
+		block = uz__block_get(pool, c);
 		if (!block)
 			return -ENOMEM;
 		uz__zspage_open(pool, class, z, block);
@@ -94,25 +96,21 @@ static int note_extent(struct uz__zs *pool, uint64_t start, uint64_t end)
 static int settle_pages(struct uz__zs *pool, struct uz__class *c,
 			struct uz__zspage *z)
 {
-	uint64_t base = uz__window_offset(pool, uz__zspage_window(pool, z));
 	uint64_t needed = uz__zspage_in_use(c, z);
 	uint64_t span = uz__pages_span(needed);
 	uint64_t missing = needed & ~z->held;
-	unsigned int page;
 	int ret;
 
 	ret = uz__zspage_punch(pool, z, z->held & ~span);
 	if (ret)
 		return ret;
 	uz__zspage_hold(c, z, z->held & span, UZ__NOT_AHEAD);
-	for (; missing; missing &= missing - 1) {
-		page = (unsigned int)__builtin_ctzll(missing);
-		ret = uz_shm_populate(&pool->base.arena,
-				      base + (uint64_t)page * UZ_PAGE_SIZE,
-				      UZ_PAGE_SIZE);
-		if (ret)
-			return ret;
-	}
+	ret = uz__zspage_populate(pool, z, missing);
+	if (ret)
+		return ret;
+	/* Those that are there are mapped here on first use, or now. */
+	if (uz_ahead())
+		(void)!uz__zspage_populate(pool, z, z->held);
 	uz__zspage_hold(c, z, z->held | needed, UZ__NOT_AHEAD);
 	z->ready = z->held;
 	uz__limit_charge(&pool->base, uz__pages_count(z->held), true);

@@ -15,7 +15,6 @@
  */
 #include <assert.h>
 #include <errno.h>
-#include <stdlib.h>
 
 #include <uzram/util/cleanup.h>
 #include <uzram/util/delay.h>
@@ -29,6 +28,9 @@
 #define AHEAD_SHARE 128
 #define AHEAD_MAX   3
 
+/* Members of a list that are looked at for a place that is populated. */
+#define LOOKS 4
+
 /* A zspage prepared without the lock, in case no other has room. */
 struct spare {
 	struct uz__zspage *z;
@@ -40,6 +42,8 @@ struct place {
 	unsigned int index;
 	uint64_t missing; /* pages to be populated, by us if by nobody else */
 	bool low; /* the zspage soon needs more pages */
+	struct uz__zspage *passed; /* it needs them now; or NULL */
+	bool dry; /* there is no reserve, or nothing left of it */
 };
 
 /* The fullest zspage that need not grow, else one that can; or NULL. */
@@ -55,6 +59,44 @@ static struct uz__zspage *pick(struct uz__zs *pool, const struct uz__class *c)
 	else
 		return NULL;
 	return &pool->zspages[c->head[list]];
+}
+
+/*
+ * With a reserve: the fullest zspage whose next place is populated. Nobody
+ * waits for memory, even if the keeper is about to populate another one.
+ */
+static struct uz__zspage *pick_ready(struct uz__zs *pool,
+				     const struct uz__class *c)
+{
+	uint32_t groups = c->occupied & ((1u << UZ__GROUPS) - 1);
+	unsigned int list, looks;
+	struct uz__zspage *z;
+	uint32_t w;
+
+	for (; groups; groups &= ~(1u << list)) {
+		list = 31 - (unsigned int)__builtin_clz(groups);
+		w = c->head[list];
+		for (looks = 0; looks < LOOKS && w != UZ__NONE; looks++) {
+			z = &pool->zspages[w];
+			if (!(uz__class_pages(c, z->first_free) & ~z->ready))
+				return z;
+			w = uz__list_next(pool, c->head[list], w);
+		}
+	}
+	return NULL;
+}
+
+/* The zspage to take a place in, or NULL: a new one. */
+static struct uz__zspage *choose(struct uz__zs *pool, const struct uz__class *c,
+				 struct place *place)
+{
+	struct uz__zspage *z;
+
+	if (place->dry)
+		return pick(pool, c);
+	z = pick_ready(pool, c);
+	place->passed = z ? NULL : pick(pool, c);
+	return z;
 }
 
 /*
@@ -113,7 +155,7 @@ static int take_place(struct uz__zs *pool, unsigned int class,
 		      struct place *place)
 {
 	struct uz__class *c = &pool->classes[class];
-	struct uz__zspage *z = pick(pool, c);
+	struct uz__zspage *z = choose(pool, c, place);
 	bool fresh = !z;
 	unsigned int index;
 	uint64_t pages, grow;
@@ -146,18 +188,26 @@ static int take_place(struct uz__zs *pool, unsigned int class,
 
 /* Have a spare zspage. -ENOSPC when the arena is full or malloc fails. */
 static int prepare(struct uz__zs *pool, const struct uz__class *c,
-		   struct spare *spare)
+		   struct spare *spare, struct place *place)
 {
-	spare->block = uz__zspage_block(c);
+	if (!place->dry) {
+		spare->z = uz__window_get(pool, c->pages, true);
+		place->dry = !spare->z;
+		if (place->dry)
+			return 0;
+	}
+	if (!spare->block)
+		spare->block = uz__block_get(pool, c);
 	if (!spare->block)
 		return -ENOSPC;
-	spare->z = uz__window_get(pool, c->pages);
+	if (!spare->z)
+		spare->z = uz__window_get(pool, c->pages, false);
 	return spare->z ? 0 : -ENOSPC;
 }
 
 static void dispose(struct uz__zs *pool, struct spare *spare)
 {
-	free(spare->block);
+	uz__block_put(pool, spare->block);
 	if (spare->z)
 		uz__window_put(pool, spare->z);
 }
@@ -176,7 +226,7 @@ static int find_place(struct uz__zs *pool, unsigned int class, uint32_t owner,
 		ret = take_place(pool, class, &spare, owner, over, place);
 		uz_lock_release(&c->lock);
 		if (ret == -EAGAIN) {
-			ret = prepare(pool, c, &spare);
+			ret = prepare(pool, c, &spare, place);
 			if (ret)
 				break;
 		} else if (ret == -ENOSPC && !last) {
@@ -222,7 +272,7 @@ int uz__zs_alloc(struct uz_pool *base, uint32_t size, uint32_t owner,
 	struct uz__zs *pool = uz__zs(base);
 	unsigned int class = uz__class_number(pool, size);
 	struct uz__class *c = &pool->classes[class];
-	struct place place;
+	struct place place = { .dry = !uz__reserve_pages(pool) };
 	int ret;
 
 	assert(size && size <= UZ_POOL_MAX_OBJECT);
@@ -233,7 +283,13 @@ int uz__zs_alloc(struct uz_pool *base, uint32_t size, uint32_t owner,
 	uz_delay(UZ_DELAY_TAKEN);
 	if (uz_unlikely(place.low))
 		uz__keeper_hint(pool, place.z);
+	if (uz_unlikely(place.passed))
+		uz__keeper_hint(pool, place.passed);
 	if (uz_unlikely(place.missing)) {
+		/* relaxed: a number. */
+		if (uz__reserve_pages(pool))
+			atomic_fetch_add_explicit(&pool->store.missed, 1,
+						  memory_order_relaxed);
 		ret = populate(pool, c, &place);
 		if (ret)
 			return ret;

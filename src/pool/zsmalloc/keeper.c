@@ -27,19 +27,23 @@
 #include <sys/prctl.h>
 #include <time.h>
 
+#include <uzram/util/ahead.h>
+
 #include "zsmalloc_priv.h"
 
-#define LOOK_NS	   50000 /* between two looks for hints, after one not in vain */
-#define LOOK_MAX   (32 * LOOK_NS) /* the pause doubles after each in vain */
-#define LATE_NS	   500000 /* that a look is too late when no CPU was free */
-#define REST_NS	   10000000 /* after such a one */
-#define LOOKS	   10 /* in vain, before it sleeps */
-#define RELEASE_NS 300000000 /* of sleep, before it gives back */
-#define GROW_MIN   2 /* pages */
-#define GROW_MAX   32
-#define GROW_SHARE 8 /* of a class's pages */
-#define OPENS_MAX  16 /* windows prepared for new zspages */
-#define SLACK_NS   5000 /* that its sleeps may be longer; usually 50 us */
+#define LOOK_NS	     50000 /* between two looks for hints, after one not in vain */
+#define LOOK_MAX     (32 * LOOK_NS) /* the pause doubles after each in vain */
+#define LATE_NS	     500000 /* that a look is too late when no CPU was free */
+#define REST_NS	     10000000 /* after such a one */
+#define LOOKS	     10 /* in vain, before it sleeps */
+#define RELEASE_NS   300000000 /* of sleep, before it gives back */
+#define GROW_MIN     2 /* pages */
+#define GROW_MAX     32
+#define GROW_SHARE   8 /* of a class's pages */
+#define OPENS_MAX    16 /* windows prepared for new zspages */
+#define GROW_RESERVE 8 /* pages at least, so that the reserve is left alone */
+#define RETRY_NS     100000000 /* after the reserve could not be filled */
+#define SLACK_NS     5000 /* that its sleeps may be longer; usually 50 us */
 
 /* ---- hints ---- */
 
@@ -134,16 +138,18 @@ bool uz__keeper_release(struct uz__zs *pool)
 /* ---- growing ---- */
 
 /* The pages to add: the first that are missing above what is in use. */
-static uint64_t pages_ahead(const struct uz__class *c,
+static uint64_t pages_ahead(const struct uz__zs *pool,
+			    const struct uz__class *c,
 			    const struct uz__zspage *z)
 {
+	uint64_t least = uz__reserve_pages(pool) ? GROW_RESERVE : GROW_MIN;
 	uint64_t nr = c->nr_zspages * c->pages / GROW_SHARE;
 	unsigned int page;
 	uint64_t add = 0;
 
 	if (z->first_free >= c->objects)
 		return 0;
-	nr = nr < GROW_MIN ? GROW_MIN : nr > GROW_MAX ? GROW_MAX : nr;
+	nr = nr < least ? least : nr > GROW_MAX ? GROW_MAX : nr;
 	page = z->first_free * c->size / UZ_PAGE_SIZE;
 	for (; page < c->pages && nr; page++, nr--)
 		add |= UINT64_C(1) << page;
@@ -221,7 +227,7 @@ static void grow_window(struct uz__zs *pool, uint32_t window, bool old)
 	same = atomic_load_explicit(&z->class, memory_order_relaxed) == class &&
 	       !z->isolated;
 	if (same && !old)
-		add = pages_ahead(c, z);
+		add = pages_ahead(pool, c, z);
 	/* It was opened in a window that had memory: that is ahead of use. */
 	if (same && !add)
 		note_ahead(c, z, 0);
@@ -267,7 +273,7 @@ static bool serve_hints(struct uz__zs *pool, bool late)
 
 /*
  * Windows for the zspages that are opened next: twice as many as were opened
- * since the last look.
+ * since the last look; and the reserve.
  */
 static void serve_opens(struct uz__zs *pool)
 {
@@ -278,7 +284,7 @@ static void serve_opens(struct uz__zs *pool)
 	uint32_t nr = 2 * (got - k->nr_got);
 
 	k->nr_got = got;
-	if (!nr)
+	if (!nr && !uz__window_short(pool))
 		return;
 	uz_lock_acquire(&k->work);
 	uz__window_fill(pool, nr < OPENS_MAX ? nr : OPENS_MAX);
@@ -293,29 +299,50 @@ static void trim(struct uz__zs *pool)
 	uz__zs_trim(&pool->base);
 }
 
-/* Sleep until a hint comes; false when the keeper is to end. */
+static void refill(struct uz__zs *pool)
+{
+	uz_scoped_acquire(guard, &pool->keeper.work);
+
+	uz__window_fill(pool, 0);
+}
+
+static struct timespec time_after(long ns)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_nsec += ns;
+	t.tv_sec += t.tv_nsec / 1000000000;
+	t.tv_nsec %= 1000000000;
+	return t;
+}
+
+/*
+ * Sleep until a hint comes; false when the keeper is to end. As long as the
+ * reserve is short it is tried again and again: the system had no memory.
+ */
 static bool sleep_on(struct uz__zs *pool)
 {
 	struct uz__keeper *k = &pool->keeper;
-	struct timespec until;
+	struct timespec until = time_after(RELEASE_NS);
 	bool released = false;
 	bool go_on;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += RELEASE_NS;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
 	uz_lock_acquire(&k->sleep);
 	atomic_store(&k->asleep, true);
 	while (!stopping(k) && !any_hint(k)) {
-		if (released) {
+		if (released && !uz__window_short(pool)) {
 			pthread_cond_wait(&k->wake, &k->sleep.mutex);
 		} else if (pthread_cond_timedwait(&k->wake, &k->sleep.mutex,
 						  &until) == ETIMEDOUT) {
 			uz_lock_release(&k->sleep);
-			uz__keeper_release(pool);
-			trim(pool);
+			if (!released) {
+				uz__keeper_release(pool);
+				trim(pool);
+			}
+			refill(pool);
 			released = true;
+			until = time_after(RETRY_NS);
 			uz_lock_acquire(&k->sleep);
 		}
 	}
@@ -336,16 +363,18 @@ static uint64_t now_ns(void)
 /*
  * Until the next look; longer when others want the CPUs. Hints that came in a
  * rest are old: who left them has populated by now, and to do so for more than
- * one of them would take long. True after a rest.
+ * one of them would take long. True after a rest. With a reserve it does not
+ * rest: what stores find missing they take from there.
  */
-static bool look_pause(long time)
+static bool look_pause(const struct uz__zs *pool, long time)
 {
 	const struct timespec pause = { .tv_nsec = time };
 	const struct timespec rest = { .tv_nsec = REST_NS };
 	uint64_t began = now_ns();
 
 	nanosleep(&pause, NULL);
-	if (now_ns() - began < (uint64_t)time + LATE_NS)
+	if (uz__reserve_pages(pool) ||
+	    now_ns() - began < (uint64_t)time + LATE_NS)
 		return false;
 	nanosleep(&rest, NULL);
 	return true;
@@ -368,6 +397,7 @@ static void *keeper_main(void *arg)
 	 */
 	pthread_setschedparam(pthread_self(), SCHED_BATCH, &none);
 	prctl(PR_SET_TIMERSLACK, SLACK_NS, 0, 0, 0);
+	uz_ahead_stack();
 	do {
 		pause = LOOK_NS;
 		late = false;
@@ -378,7 +408,7 @@ static void *keeper_main(void *arg)
 				pause = LOOK_NS;
 			}
 			serve_opens(pool);
-			late = look_pause(pause);
+			late = look_pause(pool, pause);
 			if (pause < LOOK_MAX)
 				pause *= 2;
 		}
@@ -406,6 +436,7 @@ int uz__zs_keep(struct uz_pool *base)
 	sigset_t all, before;
 	int ret;
 
+	uz__window_fill(pool, 0);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	ret = pthread_create(&k->thread, NULL, keeper_main, pool);

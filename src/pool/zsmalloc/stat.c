@@ -5,7 +5,8 @@
  */
 #include "zsmalloc_priv.h"
 
-static void add_class(struct uz__class *c, struct uz_pool_stat *stat)
+static void add_class(const struct uz__zs *pool, struct uz__class *c,
+		      struct uz_pool_stat *stat)
 {
 	uz_scoped_acquire(guard, &c->lock);
 	uint64_t live = uz__number(&c->nr_used) - c->nr_deferred;
@@ -15,7 +16,7 @@ static void add_class(struct uz__class *c, struct uz_pool_stat *stat)
 	stat->deferred += c->nr_deferred;
 	stat->deferred_bytes += c->nr_deferred * c->size;
 	stat->zspages += c->nr_zspages;
-	stat->meta_bytes += c->nr_zspages * uz__zspage_block_size(c);
+	stat->meta_bytes += c->nr_zspages * uz__block_size(pool, c);
 }
 
 void uz__zs_stat(struct uz_pool *base, struct uz_pool_stat *stat)
@@ -27,14 +28,19 @@ void uz__zs_stat(struct uz_pool *base, struct uz_pool_stat *stat)
 	stat->meta_bytes =
 		sizeof(*pool) + pool->nr_classes * sizeof(struct uz__class);
 	uz_lock_acquire(&pool->store.lock);
-	stat->meta_bytes += pool->store.bump * sizeof(struct uz__zspage);
+	stat->meta_bytes += pool->store.bump * sizeof(struct uz__zspage) +
+			    uz__block_stocked(pool);
 	/* relaxed: written under the lock that is held. */
 	stat->empty_bytes =
 		UZ_PAGE_SIZE * atomic_load_explicit(&pool->store.kept_pages,
 						    memory_order_relaxed);
 	uz_lock_release(&pool->store.lock);
+	stat->reserve_bytes = uz__reserve_pages(pool) * UZ_PAGE_SIZE;
+	/* relaxed: a number. */
+	stat->reserve_missed =
+		atomic_load_explicit(&pool->store.missed, memory_order_relaxed);
 	for (i = 1; i < pool->nr_classes; i++)
-		add_class(&pool->classes[i], stat);
+		add_class(pool, &pool->classes[i], stat);
 }
 
 /* The class's lock is held. */

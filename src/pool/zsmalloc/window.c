@@ -11,6 +11,10 @@
  * for it: who finds it at work leaves his window to it. Only who is about to
  * fail for want of memory waits.
  *
+ * A reserve is kept windows with memory in their first pages, that stores open
+ * when no zspage of their class has a populated place left. It is given up only
+ * at the limit.
+ *
  * A window may be pinned while it lies here or is given back: only by maps
  * that lost a race with a free, and those never read.
  */
@@ -19,7 +23,8 @@
 
 #define BATCH	   16u
 #define FILL_PAGES 4u
-#define FILL_MASK  ((UINT64_C(1) << FILL_PAGES) - 1)
+/* With a reserve: what lets most objects of a burst find room. */
+#define FILL_RESERVE 8u
 
 void uz__window_init(struct uz__zs *pool)
 {
@@ -49,6 +54,27 @@ static void kept_pages_set(struct uz__zs *pool, uint64_t pages)
 {
 	atomic_store_explicit(&pool->store.kept_pages, pages,
 			      memory_order_relaxed);
+}
+
+/* Pages of empty windows beyond which memory is given back. */
+static uint64_t keep_pages(const struct uz__zs *pool)
+{
+	uint64_t keep = pool->base.config.keep_empty / UZ_PAGE_SIZE;
+	uint64_t reserve = uz__reserve_pages(pool);
+
+	return keep > reserve ? keep : reserve;
+}
+
+/* Pages that a window is given ahead of its use. */
+static unsigned int fill_pages(const struct uz__zs *pool)
+{
+	return uz__reserve_pages(pool) ? FILL_RESERVE : FILL_PAGES;
+}
+
+/* Is less ready than is to be? A hint, without the lock. */
+bool uz__window_short(const struct uz__zs *pool)
+{
+	return kept_pages(pool) + fill_pages(pool) <= uz__reserve_pages(pool);
 }
 
 /* The store's lock is held. */
@@ -119,9 +145,10 @@ static struct uz__zspage *pop_free(struct uz__zs *pool)
 
 /*
  * A private window for a zspage of @pages pages; one with memory if there is
- * any. NULL when the arena is full.
+ * any, and none else if @ready. NULL when there is none, or the arena is full.
  */
-struct uz__zspage *uz__window_get(struct uz__zs *pool, unsigned int pages)
+struct uz__zspage *uz__window_get(struct uz__zs *pool, unsigned int pages,
+				  bool ready)
 {
 	struct uz__store *s = &pool->store;
 	struct uz__zspage *z;
@@ -129,7 +156,7 @@ struct uz__zspage *uz__window_get(struct uz__zs *pool, unsigned int pages)
 
 	uz_lock_acquire(&s->lock);
 	z = pop_kept(pool);
-	if (!z)
+	if (!z && !ready)
 		z = pop_free(pool);
 	/* relaxed: a number for the keeper to look at. */
 	if (z)
@@ -149,39 +176,43 @@ struct uz__zspage *uz__window_get(struct uz__zs *pool, unsigned int pages)
 /* Give a window its first pages; false when there is no memory for them. */
 static bool fill(struct uz__zs *pool, struct uz__zspage *z)
 {
-	uint64_t base = uz__window_offset(pool, uz__zspage_window(pool, z));
+	uint64_t mask = (UINT64_C(1) << fill_pages(pool)) - 1;
 
-	if (!uz__limit_charge(&pool->base, FILL_PAGES, false))
+	if (!uz__limit_charge(&pool->base, fill_pages(pool), false))
 		return false;
-	if (uz_shm_populate(&pool->base.arena, base,
-			    FILL_PAGES * UZ_PAGE_SIZE)) {
-		z->held = FILL_MASK;
+	z->held = mask;
+	if (uz__zspage_populate(pool, z, mask)) {
 		/* What was populated of it is there to be given back. */
-		drop(pool, z, FILL_MASK);
+		drop(pool, z, mask);
 		return false;
 	}
-	z->held = FILL_MASK;
-	z->ready = FILL_MASK;
+	z->ready = mask;
 	return true;
 }
 
 /*
- * Ahead of use: let there be @nr kept windows, if there is memory and they may
- * be kept: more would be given back with the next window that is emptied.
- * Those that are added have a few pages, so that a new zspage need not wait
- * for its first ones.
+ * Ahead of use: let there be the reserve, and @nr kept windows if they may be
+ * kept, as far as there is memory: more would be given back with the next
+ * window that is emptied. Those that are added have a few pages, so that a new
+ * zspage need not wait for its first ones.
  */
 void uz__window_fill(struct uz__zs *pool, unsigned int nr)
 {
-	uint64_t keep = pool->base.config.keep_empty / UZ_PAGE_SIZE;
+	uint64_t keep = keep_pages(pool);
 	struct uz__store *s = &pool->store;
 	struct uz__zspage *z;
 	bool filled = true;
 
+	if (uz__reserve_pages(pool))
+		uz__block_stock(
+			pool,
+			(uint32_t)(uz__reserve_pages(pool) / FILL_RESERVE) + 1);
+
 	while (filled) {
 		uz_lock_acquire(&s->lock);
 		z = NULL;
-		if (s->nr_kept < nr && kept_pages(pool) + FILL_PAGES <= keep)
+		if ((s->nr_kept < nr || uz__window_short(pool)) &&
+		    kept_pages(pool) + fill_pages(pool) <= keep)
 			z = pop_free(pool);
 		uz_lock_release(&s->lock);
 		if (!z)
@@ -219,7 +250,7 @@ static unsigned int give_back(struct uz__zs *pool, uint64_t keep,
 /* A private window that nobody needs. May give memory back. */
 void uz__window_put(struct uz__zs *pool, struct uz__zspage *z)
 {
-	uint64_t keep = pool->base.config.keep_empty / UZ_PAGE_SIZE;
+	uint64_t keep = keep_pages(pool);
 	unsigned int done = 1;
 
 	uz_lock_acquire(&pool->store.lock);
@@ -253,6 +284,6 @@ void uz__zs_trim(struct uz_pool *base)
 	struct uz__zs *pool = uz__zs(base);
 	uz_scoped_acquire(guard, &pool->store.give);
 
-	while (give_back(pool, 0, BATCH))
+	while (give_back(pool, uz__reserve_pages(pool), BATCH))
 		;
 }

@@ -10,16 +10,18 @@
  * and owners. See zsmalloc_priv.h for who may touch what, and for the locks.
  *
  * The rooms: class.c how sizes map to zspages, zspage.c one zspage, list.c
- * lists of them, window.c those that no class has, alloc.c, free.c and pin.c
- * what users call, keeper.c what is populated before it is needed, compact.c
- * what objects are moved together and move.c how, adopt.c what a new process
- * rebuilds, check.c what must always hold, walk.c all objects, stat.c the
- * numbers.
+ * lists of them, block.c their bookkeeping, window.c those that no class has,
+ * alloc.c, free.c and pin.c what users call, keeper.c what is populated before
+ * it is needed, compact.c what objects are moved together and move.c how,
+ * adopt.c what a new process rebuilds, check.c what must always hold, walk.c
+ * all objects, stat.c the numbers.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+
+#include <uzram/util/ahead.h>
 
 #include "zsmalloc_priv.h"
 
@@ -74,6 +76,7 @@ static void zs_destroy(struct uz_pool *base)
 	uz_lock_destroy(&pool->compacting);
 	for (i = 0; i < pool->store.bump; i++)
 		free(pool->zspages[i].block);
+	uz__block_fini(pool);
 	for (i = 1; i < pool->nr_classes; i++)
 		uz__class_fini(&pool->classes[i]);
 	uz__window_fini(pool);
@@ -97,6 +100,7 @@ static int zs_new(struct uz_pool **pool, const struct uz_pool_config *config)
 		zs_destroy(&p->base);
 		return ret;
 	}
+	uz_ahead_memory(p->zspages, p->zspages_size);
 	*pool = &p->base;
 	return 0;
 }

@@ -157,6 +157,8 @@ struct uz__class {
  * @nr_kept, @nr_free: their lengths
  * @bump:       windows from here on were never used
  * @nr_got:     windows handed out so far; may be read without the lock
+ * @blocks:     bookkeeping in stock (block.c), and how much of it
+ * @missed:     stores that had to populate in spite of a reserve; no lock
  */
 struct uz__store {
 	struct uz_lock give;
@@ -168,6 +170,9 @@ struct uz__store {
 	uint32_t nr_free;
 	uint32_t bump;
 	_Atomic uint32_t nr_got;
+	uint32_t nr_blocks;
+	void *blocks;
+	_Atomic uint64_t missed;
 };
 
 #define UZ__HINTS 256u /* a power of two */
@@ -241,6 +246,12 @@ struct uz__zs {
 static inline struct uz__zs *uz__zs(struct uz_pool *pool)
 {
 	return (struct uz__zs *)pool;
+}
+
+/* Of populated memory that is to be ready for stores. */
+static inline uint64_t uz__reserve_pages(const struct uz__zs *pool)
+{
+	return pool->base.config.reserve / UZ_PAGE_SIZE;
 }
 
 static inline uint32_t uz__ref_window(const struct uz__zs *pool, uz_ref_t ref)
@@ -348,16 +359,18 @@ static inline uint64_t uz__zspage_ahead(const struct uz__zspage *z)
 	return z->ahead == UZ__NOT_AHEAD ? 0 : z->held & UINT64_MAX << z->ahead;
 }
 
-static inline size_t uz__zspage_block_size(const struct uz__class *c)
-{
-	return sizeof(struct uz__block) + c->objects * sizeof(uint32_t);
-}
+/* block.c */
+size_t uz__block_size(const struct uz__zs *pool, const struct uz__class *c);
+size_t uz__block_stocked(const struct uz__zs *pool);
+struct uz__block *uz__block_get(struct uz__zs *pool, const struct uz__class *c);
+void uz__block_put(struct uz__zs *pool, struct uz__block *block);
+void uz__block_stock(struct uz__zs *pool, uint32_t nr);
+void uz__block_fini(struct uz__zs *pool);
 
 /*
- * zspage.c; the class's lock is held, but for retire, punch and block;
+ * zspage.c; the class's lock is held, but for retire, punch and populate;
  * surrender and filled release it
  */
-struct uz__block *uz__zspage_block(const struct uz__class *c);
 void uz__zspage_open(struct uz__zs *pool, unsigned int class,
 		     struct uz__zspage *z, struct uz__block *block);
 void uz__zspage_hold(struct uz__class *c, struct uz__zspage *z, uint64_t pages,
@@ -386,6 +399,8 @@ bool uz__zspage_surrender(struct uz__zs *pool, struct uz__class *c,
 			  struct uz__zspage *z, uint64_t pages);
 int uz__zspage_punch(struct uz__zs *pool, const struct uz__zspage *z,
 		     uint64_t pages);
+int uz__zspage_populate(struct uz__zs *pool, const struct uz__zspage *z,
+			uint64_t pages);
 
 /* list.c */
 static inline uint32_t uz__list_next(const struct uz__zs *pool, uint32_t head,
@@ -460,9 +475,11 @@ bool uz__keeper_release(struct uz__zs *pool);
 /* window.c */
 void uz__window_init(struct uz__zs *pool);
 void uz__window_fini(struct uz__zs *pool);
-struct uz__zspage *uz__window_get(struct uz__zs *pool, unsigned int pages);
+struct uz__zspage *uz__window_get(struct uz__zs *pool, unsigned int pages,
+				  bool ready);
 void uz__window_put(struct uz__zs *pool, struct uz__zspage *z);
 void uz__window_fill(struct uz__zs *pool, unsigned int nr);
 bool uz__window_give_back(struct uz__zs *pool);
+bool uz__window_short(const struct uz__zs *pool);
 
 #endif

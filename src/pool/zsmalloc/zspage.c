@@ -17,27 +17,10 @@
  * lock is released.
  */
 #include <assert.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include <uzram/util/cleanup.h>
 
 #include "zsmalloc_priv.h"
-
-/*
- * Bookkeeping for a zspage that is yet to be opened. Takes no lock. All of it
- * is written now, so that it does not fault later, under the lock.
- */
-struct uz__block *uz__zspage_block(const struct uz__class *c)
-{
-	struct uz__block *block = malloc(uz__zspage_block_size(c));
-
-	if (!block)
-		return NULL;
-	memset(block->used, 0, sizeof(block->used));
-	memset(block->owner, 0xff, c->objects * sizeof(*block->owner));
-	return block;
-}
 
 /* Make a private window a zspage of the class. It is not listed yet. */
 void uz__zspage_open(struct uz__zs *pool, unsigned int class,
@@ -211,8 +194,32 @@ void uz__zspage_retire(struct uz__zs *pool, struct uz__zspage *z,
 {
 	if (!block)
 		return;
-	free(block);
+	uz__block_put(pool, block);
 	uz__window_put(pool, z);
+}
+
+/* Do @call with each run of @pages; the first failure ends it. */
+static int
+each_run(struct uz__zs *pool, const struct uz__zspage *z, uint64_t pages,
+	 int (*call)(const struct uz_shm *shm, size_t off, size_t len))
+{
+	uint64_t base = uz__window_offset(pool, uz__zspage_window(pool, z));
+	unsigned int first, nr;
+	uint64_t rest;
+	int ret;
+
+	while (pages) {
+		first = (unsigned int)__builtin_ctzll(pages);
+		rest = ~(pages >> first);
+		nr = rest ? (unsigned int)__builtin_ctzll(rest) : 64 - first;
+		ret = call(&pool->base.arena,
+			   base + (uint64_t)first * UZ_PAGE_SIZE,
+			   (size_t)nr * UZ_PAGE_SIZE);
+		if (ret)
+			return ret;
+		pages &= ~(((UINT64_C(2) << (nr - 1)) - 1) << first);
+	}
+	return 0;
 }
 
 /*
@@ -225,23 +232,14 @@ void uz__zspage_retire(struct uz__zs *pool, struct uz__zspage *z,
 int uz__zspage_punch(struct uz__zs *pool, const struct uz__zspage *z,
 		     uint64_t pages)
 {
-	uint64_t base = uz__window_offset(pool, uz__zspage_window(pool, z));
-	unsigned int first, nr;
-	uint64_t rest;
-	int ret;
+	return each_run(pool, z, pages, uz_shm_punch);
+}
 
-	while (pages) {
-		first = (unsigned int)__builtin_ctzll(pages);
-		rest = ~(pages >> first);
-		nr = rest ? (unsigned int)__builtin_ctzll(rest) : 64 - first;
-		ret = uz_shm_punch(&pool->base.arena,
-				   base + (uint64_t)first * UZ_PAGE_SIZE,
-				   (size_t)nr * UZ_PAGE_SIZE);
-		if (ret)
-			return ret;
-		pages &= ~(((UINT64_C(2) << (nr - 1)) - 1) << first);
-	}
-	return 0;
+/* Populate pages, each of which somebody has charged. Takes no lock. */
+int uz__zspage_populate(struct uz__zs *pool, const struct uz__zspage *z,
+			uint64_t pages)
+{
+	return each_run(pool, z, pages, uz_shm_populate);
 }
 
 /*
