@@ -50,7 +50,7 @@ static void help(void)
 	      "  -t, --threads N         threads that serve requests, 1 to 64\n"
 	      "  -o, --option KEY=VALUE  size, codec, mem_limit, zpool, threads,\n"
 	      "                          workers, frontend, compaction,\n"
-	      "                          swap, track_age, transport,\n"
+	      "                          swap, reserve, track_age, transport,\n"
 	      "                          buffer_budget, backing_dev, dir,\n"
 	      "                          restore\n"
 	      "      --dir DIR           mount there, not on RUNDIR/NAME\n"

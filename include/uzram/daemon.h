@@ -35,6 +35,8 @@
  * @frontend:      "fuse", "ublk" or "auto"
  * @compaction:    have a thread compact the pool whenever it is worth while
  * @swap:          protect the processes: the system swaps to the device
+ * @reserve:       bytes ready for stores; UZ_RESERVE_AUTO: with @swap, see
+ *                 struct uz_device_mem; none without
  * @track_age:     note when each page is used, for the attribute idle
  * @transport:     see enum uz_transport
  * @buffer_budget: bytes, see struct uz_frontend_config; 0: chosen from the memory
@@ -55,6 +57,7 @@ struct uz_daemon_config {
 	char frontend[16];
 	bool compaction;
 	bool swap;
+	uint64_t reserve;
 	bool track_age;
 	enum uz_transport transport;
 	uint64_t buffer_budget;
@@ -78,8 +81,8 @@ void uz_daemon_config_init(struct uz_daemon_config *config);
  * @config: changed on success only
  * @key:    "size", "codec" (also "compression-algorithm"), "mem_limit" (also
  *          "zram-resident-limit"), "zpool", "threads", "workers", "frontend",
- *          "compaction", "swap", "track_age", "transport", "buffer_budget",
- *          "backing_dev", "dir", "restore"
+ *          "compaction", "swap", "reserve", "track_age", "transport",
+ *          "buffer_budget", "backing_dev", "dir", "restore"
  * @value:  its text
  * @err:    the reason; may be NULL
  *

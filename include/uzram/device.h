@@ -31,16 +31,27 @@
 
 struct uz_device;
 
+/* The reserve that suits the disksize: 1/64 of it, 4 to 32 MiB. */
+#define UZ_RESERVE_AUTO UINT64_MAX
+
 /**
  * struct uz_device_mem - the memory of a device, by descriptor
  * @ctl_fd:   superblock and counters
  * @table_fd: slot table
  * @arena_fd: pool arena
+ * @reserve:  bytes that this process is to have ready for stores, 0 for none,
+ *            or UZ_RESERVE_AUTO; see uz_pool_keep()
+ *
+ * With a reserve, stores succeed when the system has no memory to give, as long
+ * as it lasts; for a device that the system swaps to, where each store lets the
+ * system have more than it took. It is no part of the device: whoever adopts
+ * it has its own.
  */
 struct uz_device_mem {
 	int ctl_fd;
 	int table_fd;
 	int arena_fd;
+	uint64_t reserve;
 };
 
 /**
@@ -468,6 +479,9 @@ void uz_device_on_fragmented(struct uz_device *dev, void (*fn)(void *arg),
  *                     as struct uz_pool_stat says
  * @maps:              objects mapped now, in a build with debug checks; else 0
  * @empty_bytes:       of mem_used_total, what is kept empty for reuse
+ * @reserve_size:      bytes that are to be kept ready for stores; what of them
+ *                     is there is a part of empty_bytes
+ * @reserve_missed:    stores that found nothing of it left
  * @meta_bytes:        memory beside the arena: table, descriptors, owners,
  *                     contexts and buffers of threads
  * @mem_resident:      everything that the device takes: arena and meta_bytes
@@ -510,6 +524,8 @@ struct uz_device_stat {
 	uint64_t longest_map_ns;
 	uint64_t maps;
 	uint64_t empty_bytes;
+	uint64_t reserve_size;
+	uint64_t reserve_missed;
 	uint64_t meta_bytes;
 	uint64_t mem_resident;
 };

@@ -136,6 +136,8 @@ static const struct {
 	FIELD(longest_map_ns),
 	FIELD(maps),
 	FIELD(empty_bytes),
+	FIELD(reserve_size),
+	FIELD(reserve_missed),
 	FIELD(meta_bytes),
 	FIELD(mem_resident),
 };

@@ -26,6 +26,7 @@ void uz_daemon_config_init(struct uz_daemon_config *config)
 		.workers = UZ_WORKERS_AUTO,
 		.frontend = "fuse",
 		.compaction = true,
+		.reserve = UZ_RESERVE_AUTO,
 		.ready_fd = -1,
 	};
 }
@@ -185,6 +186,13 @@ static int set_swap(struct uz_daemon_config *config, const char *key,
 	return 0;
 }
 
+static int set_reserve(struct uz_daemon_config *config, const char *key,
+		       const char *value, struct uz_err *err)
+{
+	return config_size(key, value, 0, "at most 16 TiB", &config->reserve,
+			   err);
+}
+
 static int set_track_age(struct uz_daemon_config *config, const char *key,
 			 const char *value, struct uz_err *err)
 {
@@ -279,6 +287,7 @@ static const struct config_key {
 	{ "frontend", set_frontend },
 	{ "compaction", set_compaction },
 	{ "swap", set_swap },
+	{ "reserve", set_reserve },
 	{ "track_age", set_track_age },
 	{ "transport", set_transport },
 	{ "buffer_budget", set_buffer_budget },
@@ -295,11 +304,11 @@ int uz_daemon_config_set(struct uz_daemon_config *config, const char *key,
 	for (i = 0; i < sizeof(config_keys) / sizeof(*config_keys); i++)
 		if (!strcmp(key, config_keys[i].name))
 			return config_keys[i].set(config, key, value, err);
-	return uz_err_set(
-		err, -EINVAL,
-		"unknown key '%.40s'; known are size, codec, "
-		"mem_limit, zpool, threads, workers, frontend, "
-		"compaction, swap, track_age, transport, buffer_budget, "
-		"backing_dev, dir and restore",
-		key);
+	return uz_err_set(err, -EINVAL,
+			  "unknown key '%.40s'; known are size, codec, "
+			  "mem_limit, zpool, threads, workers, frontend, "
+			  "compaction, swap, reserve, track_age, transport, "
+			  "buffer_budget, "
+			  "backing_dev, dir and restore",
+			  key);
 }

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include <uzram/device.h>
+#include <uzram/util/ahead.h>
 #include <uzram/util/cpus.h>
 #include <uzram/util/log.h>
 #include <uzram/util/size.h>
@@ -82,6 +83,13 @@ static uint64_t service_budget(const struct uz_daemon_config *config)
 	return share < BUDGET_MAX ? share : BUDGET_MAX;
 }
 
+static uint64_t service_reserve(const struct uz_daemon_config *config)
+{
+	if (config->reserve != UZ_RESERVE_AUTO)
+		return config->reserve;
+	return config->swap ? UZ_RESERVE_AUTO : 0;
+}
+
 static void service_limit(struct uz_device *dev, uint64_t limit)
 {
 	uint64_t ceiling = uz__ceiling();
@@ -126,8 +134,11 @@ static int service_open(struct service *s, struct uz_err *err)
 {
 	const struct uz_daemon_config *config = s->d->config;
 	const bool first = !s->d->restart.total;
-	int rc = uz_device_open(&s->dev, config->name, &s->d->mem, err);
+	struct uz_device_mem mem = s->d->mem;
+	int rc;
 
+	mem.reserve = service_reserve(config);
+	rc = uz_device_open(&s->dev, config->name, &mem, err);
 	if (!rc && first)
 		rc = service_configure(s, err);
 	if (rc)
@@ -184,6 +195,7 @@ static int service_wait(struct service *s, struct uz_err *err)
 {
 	int rc;
 
+	uz_ahead_program();
 	uz__report(s->d->report, UZ__REPORT_SERVES, 0, "%s", "");
 	rc = s->d->ops->wait(s->fe);
 	uz__signals_end(&s->signals);
@@ -216,8 +228,13 @@ static void become_worker(const struct uz__daemon *d)
 /* The supervisor has said what is refused. */
 static void service_protect(struct service *s)
 {
-	uz__protect_text(s->d->config->swap ? uz__protect(false) : 0,
-			 s->protection, sizeof(s->protection));
+	unsigned int got = 0;
+
+	if (s->d->config->swap) {
+		uz_ahead_enable();
+		got = uz__protect(false);
+	}
+	uz__protect_text(got, s->protection, sizeof(s->protection));
 }
 
 void uz__serve(const struct uz__daemon *d)

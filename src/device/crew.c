@@ -30,6 +30,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include <uzram/util/ahead.h>
 #include <uzram/util/log.h>
 
 #include "crew.h"
@@ -116,6 +117,7 @@ static void *worker_main(void *arg)
 	struct uz__worker *w = arg;
 	struct uz__crew *crew = w->crew;
 
+	uz_ahead_stack();
 	while (wait_for_call(crew)) {
 		while (uz__job_help(crew, w->io))
 			;
@@ -242,4 +244,5 @@ void uz_device_set_workers(struct uz_device *dev, unsigned int nr)
 	dev->crew->wanted = nr < UZ_WORKERS_MAX ? nr : UZ_WORKERS_MAX;
 	if (dev->table)
 		uz__crew_start(dev);
+	uz_ahead_program();
 }

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <uzram/util/ahead.h>
 #include <uzram/util/log.h>
 
 #include "device_priv.h"
@@ -23,11 +24,19 @@
 /* An allocator with both lets codecs work on the objects themselves. */
 #define CAPS_DIRECT (UZ_POOL_LINEAR | UZ_POOL_SLEEP_MAPPED)
 
+/*
+ * The least lets each size class open a window or two; the most is many times
+ * what the system writes out before it has memory again.
+ */
+#define RESERVE_SHARE 64
+#define RESERVE_MIN   (UINT64_C(4) << 20)
+#define RESERVE_MAX   (UINT64_C(32) << 20)
+
 /* ---- memory ---- */
 
 int uz_device_mem_create(struct uz_device_mem *mem)
 {
-	struct uz_device_mem m = { -1, -1, -1 };
+	struct uz_device_mem m = { -1, -1, -1, 0 };
 	int err;
 
 	err = m.ctl_fd = uz_shm_memfd("uzram-ctl");
@@ -57,16 +66,30 @@ void uz_device_mem_close(struct uz_device_mem *mem)
 	close_fd(&mem->arena_fd);
 }
 
+static uint64_t reserve_for(const struct uz_device *dev, uint64_t disksize)
+{
+	uint64_t share = disksize / RESERVE_SHARE;
+
+	if (dev->mem.reserve != UZ_RESERVE_AUTO)
+		return dev->mem.reserve;
+	if (share < RESERVE_MIN)
+		return RESERVE_MIN;
+	return share < RESERVE_MAX ? share : RESERVE_MAX;
+}
+
 /* Table, pool and contexts for a size; the memfds' bytes stay on failure. */
 int uz__device_map_memory(struct uz_device *dev, uint64_t disksize,
 			  const struct uz_pool_config *config)
 {
+	struct uz_pool_config own = *config;
 	int err;
+
+	own.reserve = reserve_for(dev, disksize);
 
 	err = uz_table_create(&dev->table, dev->mem.table_fd,
 			      disksize / UZ_PAGE_SIZE);
 	if (!err)
-		err = uz_pool_create(&dev->pool, dev->mem.arena_fd, config);
+		err = uz_pool_create(&dev->pool, dev->mem.arena_fd, &own);
 	if (!err)
 		err = uz__ages_map(dev);
 	if (!err)
@@ -90,6 +113,7 @@ void uz__device_ready(struct uz_device *dev, uint64_t disksize)
 		       "%s: no thread to populate memory ahead: first stores will be slower",
 		       dev->name);
 	uz__crew_start(dev);
+	uz_ahead_program();
 	dev->generation++;
 	/* seq_cst, the gate: what was set up before is seen by who enters. */
 	atomic_store(&dev->nr_pages, disksize / UZ_PAGE_SIZE);
@@ -151,6 +175,7 @@ static int device_begin(struct uz_device *dev, struct uz_err *err)
 		return uz_err_set(err, ret, "cannot map the memory of %s: %s",
 				  dev->name, strerror(-ret));
 	dev->ctl = dev->shm.base;
+	uz_ahead_memory(dev->shm.base, dev->shm.size);
 	if (is_new) {
 		ret = device_defaults(dev);
 		if (ret)

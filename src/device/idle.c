@@ -23,6 +23,7 @@
 #include <time.h>
 
 #include "device_priv.h"
+#include <uzram/util/ahead.h>
 #include <uzram/util/resident.h>
 
 /* Slots that are looked at in one go: less than a millisecond. */
@@ -69,6 +70,7 @@ int uz__ages_map(struct uz_device *dev)
 		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (at == MAP_FAILED)
 		return -ENOMEM;
+	uz_ahead_memory(at, ages_bytes(dev));
 	dev->ages_begin = ages_now();
 	/* seq_cst, more than needed: who sees it sees the mapping. */
 	atomic_store(&dev->ages, at);

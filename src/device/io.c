@@ -29,6 +29,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include <uzram/util/ahead.h>
+
 #include "device_priv.h"
 
 /* Looks at the flags before the first sleep: most requests end soon. */
@@ -185,6 +187,7 @@ int uz__io_make_context(struct uz_device *dev, unsigned int index,
 			return err;
 		}
 	}
+	uz_ahead_program();
 	return 0;
 }
 

@@ -160,6 +160,8 @@ static void stat_memory(struct uz_device *dev, struct uz_device_stat *stat)
 	stat->longest_map_ns = pool.longest_map_ns;
 	stat->maps = pool.maps;
 	stat->empty_bytes = pool.empty_bytes;
+	stat->reserve_size = pool.reserve_bytes;
+	stat->reserve_missed = pool.reserve_missed;
 	stat->meta_bytes = pool.meta_bytes + uz_table_resident(dev->table) +
 			   uz__ages_resident(dev) + uz_shm_resident(&dev->shm) +
 			   sizeof(*dev) + sizeof(*dev->crew);

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 
 #include <uzram/table.h>
+#include <uzram/util/ahead.h>
 #include <uzram/util/resident.h>
 #include <uzram/util/shm.h>
 
@@ -68,6 +69,20 @@ static int table_find_touched(struct uz_table *t)
 	return err == -ENXIO ? 0 : err;
 }
 
+/*
+ * All of it, where no store may have to wait for memory. What cannot be had is
+ * populated when it is needed, as ever.
+ */
+static void table_fill(struct uz_table *t)
+{
+	uint64_t chunk;
+
+	if (!uz_ahead() || uz_shm_populate(&t->shm, 0, t->shm.size))
+		return;
+	for (chunk = 0; chunk < t->nr_chunks; chunk++)
+		chunk_mark(t, chunk);
+}
+
 int uz_table_create(struct uz_table **table, int fd, uint64_t nr_pages)
 {
 	struct uz_table *t;
@@ -90,6 +105,7 @@ int uz_table_create(struct uz_table **table, int fd, uint64_t nr_pages)
 	err = table_find_touched(t);
 	if (err)
 		goto fail;
+	table_fill(t);
 	*table = t;
 	return 0;
 fail:

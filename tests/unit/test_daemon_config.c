@@ -152,6 +152,13 @@ static void test_others(void **state)
 	assert_int_equal(set("swap", "on"), 0);
 	assert_true(config.swap);
 	refuses("swap", "yes", -EINVAL);
+	assert_true(config.reserve == UZ_RESERVE_AUTO);
+	assert_int_equal(set("reserve", "8M"), 0);
+	assert_true(config.reserve == UINT64_C(8) << 20);
+	refuses("reserve", "much", -EINVAL);
+	refuses("reserve", "17T", -ERANGE);
+	assert_int_equal(set("reserve", "0"), 0);
+	assert_true(config.reserve == 0);
 	assert_false(config.track_age);
 	assert_int_equal(set("track_age", "on"), 0);
 	assert_true(config.track_age);

@@ -58,6 +58,8 @@ static const struct {
 	{ "longest_map_ns", "ns", "most that one read kept an object" },
 	{ "maps", "objects", "being read, in a build with debug checks" },
 	{ "empty_bytes", "bytes", "of mem_used_total, kept empty for reuse" },
+	{ "reserve_size", "bytes", "to be kept ready for stores" },
+	{ "reserve_missed", "stores", "that found nothing of it left" },
 	{ "meta_bytes", "bytes", "of memory for tables" },
 	{ "mem_resident", "bytes", "of memory, everything together" },
 	{ "backed_pages", "pages", "on the backing store" },

@@ -23,6 +23,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <uzram/util/ahead.h>
+
 #include "area_priv.h"
 
 #ifndef MADV_POPULATE_WRITE
@@ -110,6 +112,7 @@ static void use(struct uz__fuse_area *area, void *base)
 	madvise(base, area->size, MADV_NOHUGEPAGE);
 	/* A core file is no place for what clients write. */
 	madvise(base, area->size, MADV_DONTDUMP);
+	uz_ahead_memory(base, area->size);
 }
 
 /* Long enough, and nothing there. */

@@ -28,6 +28,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <uzram/util/ahead.h>
 #include <uzram/util/log.h>
 
 #include "session_priv.h"
@@ -129,6 +130,7 @@ static void *thread_main(void *arg)
 	int none = 0;
 	ssize_t n;
 
+	uz_ahead_stack();
 	while ((n = receive(t)) >= 0)
 		serve(t, (size_t)n);
 	/*
@@ -180,6 +182,7 @@ static void thread_populate(struct thread *t)
 {
 	size_t end = atomic_load(&t->dev->fuse->session->largest), at;
 
+	uz_ahead_memory(t->buf, t->buf_size);
 	for (at = UZ_PAGE_SIZE; at < t->buf_size && at < end + UZ__FUSE_HEAD_AT;
 	     at += UZ_PAGE_SIZE)
 		*(volatile unsigned char *)(t->buf + at) = 0;

@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <uzram/util/ahead.h>
 #include <uzram/util/cleanup.h>
 #include <uzram/util/shm.h>
 
@@ -65,6 +66,7 @@ int uz__fuse_session_map(struct uz__fuse *fuse, int mem, struct uz_err *err)
 		uz_shm_unmap(&shm);
 		return ret;
 	}
+	uz_ahead_memory(s, UZ__FUSE_SESSION_SIZE);
 	fuse->session = s;
 	fuse->session_mem = mem;
 	fuse->born = s->born;

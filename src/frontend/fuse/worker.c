@@ -24,6 +24,7 @@
 #include <string.h>
 #include <time.h>
 
+#include <uzram/util/ahead.h>
 #include <uzram/util/log.h>
 
 #include "uring_priv.h"
@@ -570,6 +571,7 @@ void *uz__fuse_worker_main(void *arg)
 	struct uz__fuse_worker *w = arg;
 	struct uz__fuse_entry *entry;
 
+	uz_ahead_stack();
 	/* Goes to the kernel with what follows; it is of use without. */
 	if (uz__ring_guard(w->ring, w->uring->control))
 		uz_log(UZ_LOG_DEBUG, "io_uring: no room for a guard");

@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <uzram/util/ahead.h>
 #include <uzram/util/cleanup.h>
 #include <uzram/util/cpus.h>
 #include <uzram/util/disk.h>
@@ -82,6 +83,7 @@ static int make_queue(struct uz__ublk_disk *disk, struct uz__ublk_queue *q)
 		return -errno;
 	q->buffers = at;
 	madvise(at, buffers_size(q), MADV_NOHUGEPAGE);
+	uz_ahead_memory(at, buffers_size(q));
 	return uz_io_create(disk->dev, &q->io);
 }
 

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <time.h>
 
+#include <uzram/util/ahead.h>
 #include <uzram/util/log.h>
 
 #include "ublk_priv.h"
@@ -109,6 +110,7 @@ void *uz__ublk_queue_main(void *arg)
 	struct uz__ublk_queue *q = arg;
 	struct uz__ublk_event event;
 
+	uz_ahead_stack();
 	q->error = begin(q);
 	sem_post(&q->ready);
 	while (q->tags) {
