@@ -197,6 +197,9 @@ int uz__fuse_uring_create(struct uz__fuse_uring **uring, struct uz__fuse *fuse,
 	u->plan = *plan;
 	u->serving = threads;
 	sem_init(&u->reports, 0, 0);
+	/* Nothing is missing without, but time. */
+	if (uz__polite_create(&u->polite, threads))
+		uz_log(UZ_LOG_DEBUG, "io_uring: workers are not polite");
 	ret = uz__ring_create(&u->control, fd, threads + MESSAGES);
 	if (!ret)
 		ret = make_entries(u, &cpus);
@@ -340,6 +343,7 @@ bool uz__fuse_uring_destroy(struct uz__fuse_uring *u)
 		uz__ring_destroy(u->workers[i].ring);
 		uz_io_destroy(u->workers[i].call.io);
 	}
+	uz__polite_destroy(u->polite);
 	uz__ring_destroy(u->control);
 	sem_destroy(&u->reports);
 	free(u->entries);

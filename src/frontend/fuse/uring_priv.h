@@ -10,6 +10,7 @@
 
 #include "area_priv.h"
 #include "fuse_priv.h"
+#include "polite_priv.h"
 
 /**
  * DOC: how the io_uring transport is cut
@@ -18,6 +19,7 @@
  *   uring.c      its life: set up, register, fall back, end
  *   worker.c     a thread: takes requests from its ring, shares, answers
  *   entry.c      pure: a request in its two buffers, its answer in the same
+ *   polite.c     which workers let their client have the CPU first
  *   area.c       the memory of all entries, which outlives the process
  *   ring.c       one io_uring; the only file that knows liburing
  *   budget.c     pure: how many entries of which size
@@ -309,6 +311,7 @@ struct uz__fuse_worker {
  * @reports: one from each worker that has registered its entries; no message,
  *           as it must come however broken a ring is
  * @control: ring of the thread that sets up and ends
+ * @polite:  how they treat their clients, or NULL
  * @serving: workers that have queues
  * @workers: one more than that
  * @running: workers whose threads exist
@@ -320,6 +323,7 @@ struct uz__fuse_uring {
 	struct uz__fuse_entry *entries;
 	sem_t reports;
 	struct uz__ring *control;
+	struct uz__polite *polite;
 	unsigned int serving;
 	unsigned int running;
 	struct uz__fuse_worker workers[];

@@ -414,6 +414,10 @@ static void gather(struct uz__fuse_worker *w)
 	atomic_store_explicit(&w->idle, false, memory_order_relaxed);
 	w->behind = false;
 	take_events(w);
+	if (w->first && !is_slow_one(w))
+		uz__polite_woken(w->uring->polite, w->index,
+				 w->waiting == 1 &&
+					 w->first->cost < COST_SHARED);
 }
 
 /* ---- sharing ---- */
@@ -575,6 +579,8 @@ void *uz__fuse_worker_main(void *arg)
 	/* Goes to the kernel with what follows; it is of use without. */
 	if (uz__ring_guard(w->ring, w->uring->control))
 		uz_log(UZ_LOG_DEBUG, "io_uring: no room for a guard");
+	if (!is_slow_one(w))
+		uz__polite_join(w->uring->polite, w->index);
 	while (!w->stop) {
 		gather(w);
 		share(w);
