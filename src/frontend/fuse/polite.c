@@ -32,6 +32,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "uzram/util/ahead.h"
+
 #include "fuse_priv.h"
 #include "polite_priv.h"
 
@@ -178,12 +180,13 @@ static void *try_main(void *arg)
 	return NULL;
 }
 
+/* Never while the system swaps to us: everybody waits for us then. */
 static bool may_be_polite(void)
 {
 	bool allowed = false;
 	pthread_t id;
 
-	if (sched_getscheduler(0) != SCHED_OTHER ||
+	if (uz_ahead() || sched_getscheduler(0) != SCHED_OTHER ||
 	    uz__fuse_thread(&id, try_main, &allowed, "try", 0))
 		return false;
 	pthread_join(id, NULL);
