@@ -13,7 +13,8 @@ import xml.etree.ElementTree as ElementTree
 
 BENCH = sys.argv[1]
 PARTS = (
-    'density', 'churn', 'discard', 'sleepers', 'latency', 'cost', 'growth',
+    'density', 'churn', 'discard', 'sleepers', 'latency', 'cost',
+    'recompress', 'writeback', 'growth',
 )
 TINY = (
     '-s', '4M', '--large', '8M', '--seconds', '0.03', '--sleep', '0.03',
@@ -78,6 +79,21 @@ def check_rates(parts):
         assert row['fill_ns'] > 0 and row['table_bytes_per_page'] >= 8, row
 
 
+def check_workers(parts, text):
+    recompress = rows(parts['recompress'])
+    if '(left out: ' in text:  # built without zstd
+        assert not recompress, text
+    else:
+        row = recompress['lz4', 'to zstd']
+        before = median(row['all_bytes_before'])
+        assert 0 < median(row['all_bytes_after']) < before, row
+        assert median(row['load_p99_ns_without']) > 0, row
+    for row in parts['writeback']['rows']:
+        # Several pages share a block, and nearly all of them went.
+        assert 0 < median(row['blocks_per_page']) < 1, row
+        assert median(row['pages']) > 900, row
+
+
 def whole(directory):
     svg, out = directory / 'chart.svg', directory / 'results.json'
     result = run(*TINY, '-a', 'lz4', '-a', 'lz4hc', f'--json={out}', '--svg', svg)
@@ -88,10 +104,11 @@ def whole(directory):
     for part in PARTS:
         assert f'\n{part}: ' in result.stdout, result.stdout
         assert f'uzram-bench pool: {part}, ' in result.stderr, result.stderr
-        assert parts[part]['rows']
+        assert parts[part]['rows'] or part == 'recompress'
     assert 'kernel zram' not in result.stdout
     check_memory(parts)
     check_rates(parts)
+    check_workers(parts, result.stdout)
     root = ElementTree.parse(svg).getroot()
     titles = [e.text for e in root.iter('{http://www.w3.org/2000/svg}text')]
     assert any('latency: stores, p99' in t for t in titles), titles

@@ -13,8 +13,9 @@
 #include "pool.h"
 
 static const struct pool_part *const parts[] = {
-	&pool_density, &pool_churn, &pool_discard, &pool_sleepers,
-	&pool_latency, &pool_cost,  &pool_growth,
+	&pool_density,	  &pool_churn,	   &pool_discard,
+	&pool_sleepers,	  &pool_latency,   &pool_cost,
+	&pool_recompress, &pool_writeback, &pool_growth,
 };
 
 #define NR_PARTS (sizeof(parts) / sizeof(parts[0]))
@@ -33,6 +34,8 @@ static void usage(FILE *out)
 	      "mapped\n"
 	      "       latency  with compaction going on, and without\n"
 	      "       cost     of map and unmap, alloc and free\n"
+	      "       recompress  memory and latency as pages go to zstd\n"
+	      "       writeback   blocks written and speed\n"
 	      "       growth   cost and metadata of a page, little and much "
 	      "stored\n"
 	      "  -c, --corpus PATH     data to store: a file, or a directory "

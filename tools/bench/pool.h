@@ -59,7 +59,8 @@ struct pool_part {
 };
 
 extern const struct pool_part pool_density, pool_churn, pool_discard,
-	pool_sleepers, pool_latency, pool_cost, pool_growth;
+	pool_sleepers, pool_latency, pool_cost, pool_growth, pool_recompress,
+	pool_writeback;
 
 /* Is there memory for the large size? Looked at before anything is run. */
 int pool_growth_fits(const struct pool_run *run, struct uz_err *err);
