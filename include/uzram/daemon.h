@@ -7,6 +7,7 @@
 #include <uzram/pool.h>
 #include <uzram/types.h>
 #include <uzram/util/err.h>
+#include <uzram/worker/policy.h>
 
 /**
  * DOC: the daemon
@@ -41,6 +42,7 @@
  * @transport:     see enum uz_transport
  * @buffer_budget: bytes, see struct uz_frontend_config; 0: chosen from the memory
  * @backing:       path of the backing store; "": none
+ * @policy:        as uz_policy_check() takes it; "": off
  * @restore:       path of an image that the device begins with; "": none
  * @ready_fd:      -1, or a descriptor that gets "READY\n" when the device
  *                 serves, or one line of error text; closed afterwards
@@ -62,6 +64,7 @@ struct uz_daemon_config {
 	enum uz_transport transport;
 	uint64_t buffer_budget;
 	char backing[UZ_BACKING_PATH_MAX + 1];
+	char policy[UZ_POLICY_TEXT_MAX + 1];
 	char restore[4096];
 	int ready_fd;
 };
@@ -82,7 +85,7 @@ void uz_daemon_config_init(struct uz_daemon_config *config);
  * @key:    "size", "codec" (also "compression-algorithm"), "mem_limit" (also
  *          "zram-resident-limit"), "zpool", "threads", "workers", "frontend",
  *          "compaction", "swap", "reserve", "track_age", "transport",
- *          "buffer_budget", "backing_dev", "dir", "restore"
+ *          "buffer_budget", "backing_dev", "policy", "dir", "restore"
  * @value:  its text
  * @err:    the reason; may be NULL
  *

@@ -7,6 +7,7 @@
 #include <uzram/device/codecs.h>
 #include <uzram/device/damage.h>
 #include <uzram/device/idle.h>
+#include <uzram/device/policy.h>
 #include <uzram/device/recompress.h>
 #include <uzram/pool.h>
 #include <uzram/table.h>

@@ -8,11 +8,11 @@
 /**
  * DOC: background work
  *
- * Policy: what the device can do to itself (compact, recompress, write back), this
- * layer
- * decides when to do. It works in small batches, each of which takes the
- * device's configuration lock, and lets go of it in between, so that whoever
- * wants to reset the device or to read its statistics waits for one batch.
+ * Policy: what the device can do to itself (compact, recompress, write back),
+ * this layer decides when to do. It works in small batches, each of which takes
+ * the device's configuration lock, and lets go of it in between, so that
+ * whoever wants to reset the device or to read its statistics waits for one
+ * batch.
  */
 
 struct uz_compactor;
@@ -70,6 +70,8 @@ struct uz_recompressor;
  * @threshold: only pages that take so many bytes or more
  * @max_pages: most pages to try, the largest first; 0: all
  * @priority:  by the codec of this priority; 0: by each in order
+ * @share:     most percent of one CPU to take; 0: as pace.c allows
+ * @here:      in the caller's thread, which is one for work in the background
  */
 struct uz_recompress_order {
 	bool idle;
@@ -77,6 +79,8 @@ struct uz_recompress_order {
 	uint32_t threshold;
 	uint64_t max_pages;
 	unsigned int priority;
+	unsigned int share;
+	bool here;
 };
 
 /**
@@ -162,10 +166,12 @@ struct uz_backer_range {
  * struct uz_backer_order - what is to be written back
  * @ranges: where to look, one after the other; borrowed
  * @nr:     of them
+ * @share:  most percent of the time to write; 0: no such limit
  */
 struct uz_backer_order {
 	const struct uz_backer_range *ranges;
 	unsigned int nr;
+	unsigned int share;
 };
 
 /**

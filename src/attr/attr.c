@@ -19,6 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <uzram/util/log.h>
 #include <uzram/worker.h>
 
 #include "attr_priv.h"
@@ -88,6 +89,11 @@ static const struct uz_attr attrs[] = {
 	  "1: a page read from the backing store goes back to memory if there "
 	  "is room",
 	  uz__attr_promote_show, uz__attr_promote_store },
+	{ "policy", 0644,
+	  "auto: the device recompresses and writes back by itself, off: only "
+	  "when asked; idle=SECONDS, share=PERCENT, near=PERCENT, "
+	  "busy=PERCENT",
+	  uz__attr_policy_show, uz__attr_policy_store },
 	{ "bd_stat", 0444,
 	  "blocks of 4 KiB on the backing store in one line: in use, read, "
 	  "written",
@@ -139,13 +145,16 @@ int uz_attr_ctx_create(struct uz_attr_ctx **ctx, struct uz_device *dev,
 		       void *arg)
 {
 	struct uz_attr_ctx *c = calloc(1, sizeof(*c));
+	struct uz_err err = { 0 };
 
 	if (!c)
 		return -ENOMEM;
 	if (uz_recompressor_create(&c->recompressor, dev) ||
 	    uz_backer_create(&c->backer, dev) ||
 	    uz_saver_create(&c->saver, dev) ||
+	    uz_policy_create(&c->policy, dev) ||
 	    uz_scrubber_create(&c->scrubber, dev)) {
+		uz_policy_destroy(c->policy);
 		uz_recompressor_destroy(c->recompressor);
 		uz_backer_destroy(c->backer);
 		uz_saver_destroy(c->saver);
@@ -160,6 +169,9 @@ int uz_attr_ctx_create(struct uz_attr_ctx **ctx, struct uz_device *dev,
 	uz_lock_init(&c->store_lock, UZ_LOCK_ATTR);
 	uz_lock_init(&c->text_lock, UZ_LOCK_LEAF);
 	uz_device_on_damage(dev, keep_damage, c);
+	if (uz_policy_follow(c->policy, &err))
+		uz_log(UZ_LOG_WARN, "%s; the device does nothing unasked",
+		       err.text);
 	*ctx = c;
 	return 0;
 }
@@ -186,6 +198,7 @@ void uz_attr_ctx_destroy(struct uz_attr_ctx *ctx)
 {
 	if (!ctx)
 		return;
+	uz_policy_destroy(ctx->policy);
 	uz_scrubber_destroy(ctx->scrubber);
 	uz_device_on_damage(ctx->dev, NULL, NULL);
 	uz_recompressor_destroy(ctx->recompressor);

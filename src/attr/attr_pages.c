@@ -32,11 +32,11 @@ int uz__attr_idle_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
 
 	(void)len;
 	if (!strcmp(text, "all") || !strcmp(text, "all\n"))
-		return uz_device_mark_idle(ctx->dev, UZ_IDLE_ALL, err);
+		return uz_device_mark_idle(ctx->dev, UZ_IDLE_ALL, NULL, err);
 	if (uz__attr_number(text, &age) || age > UINT32_MAX)
 		return uz_err_set(err, -EINVAL,
 				  "write \"all\" or an age in seconds");
-	return uz_device_mark_idle(ctx->dev, age, err);
+	return uz_device_mark_idle(ctx->dev, age, NULL, err);
 }
 
 static void make_line(const struct uz_page_state *s, char line[LINE + 1])

@@ -5,6 +5,7 @@
 #include <uzram/attr.h>
 #include <uzram/util/lock.h>
 #include <uzram/worker.h>
+#include <uzram/worker/policy.h>
 #include <uzram/worker/save.h>
 
 /* Readers of block_state at a time that need not begin from the start. */
@@ -25,6 +26,7 @@ struct uz__attr_place {
  * @dev:          the device; borrowed
  * @backer:       writes pages back
  * @saver:        what saves it to a file
+ * @policy:       what it does unasked; followed under @store_lock
  * @streams:      threads that serve requests
  * @resized:      told when the disksize has changed; may be NULL
  * @arg:          handed to @resized
@@ -49,6 +51,7 @@ struct uz_attr_ctx {
 	struct uz_device *dev;
 	struct uz_backer *backer;
 	struct uz_saver *saver;
+	struct uz_policy *policy;
 	unsigned int streams;
 	void (*resized)(void *arg);
 	void *arg;
@@ -165,6 +168,12 @@ int uz__attr_compact_store(struct uz_attr_ctx *ctx, const char *text,
 			   size_t len, struct uz_err *err);
 int uz__attr_zpool_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
 int uz__attr_pool_stat_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
+
+/* attr_policy.c */
+int uz__attr_policy_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
+int uz__attr_policy_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
+			  struct uz_err *err);
+void uz__attr_policy_stat(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
 
 /* attr_save.c */
 int uz__attr_save_store(struct uz_attr_ctx *ctx, const char *text, size_t len,

@@ -174,6 +174,7 @@ int uz__attr_stat_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
 			      *(uint64_t *)((char *)&s + fields[i].offset));
 	show_recompression(ctx, out);
 	uz__attr_backing_stat(ctx, out);
+	uz__attr_policy_stat(ctx, out);
 	uz_lock_acquire(&ctx->text_lock);
 	uz_strbuf_add(out, "buffer_bytes %" PRIu64 "\n", ctx->buffer_bytes);
 	if (ctx->transport)

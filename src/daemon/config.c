@@ -271,6 +271,18 @@ static int set_restore(struct uz_daemon_config *config, const char *key,
 	return 0;
 }
 
+static int set_policy(struct uz_daemon_config *config, const char *key,
+		      const char *value, struct uz_err *err)
+{
+	struct uz_err why = { 0 };
+
+	if (uz_policy_check(value, &why))
+		return uz_err_set(err, -EINVAL, "%s '%.40s': %s", key, value,
+				  why.text);
+	snprintf(config->policy, sizeof(config->policy), "%s", value);
+	return 0;
+}
+
 static const struct config_key {
 	const char *name;
 	int (*set)(struct uz_daemon_config *config, const char *key,
@@ -292,6 +304,7 @@ static const struct config_key {
 	{ "transport", set_transport },
 	{ "buffer_budget", set_buffer_budget },
 	{ "backing_dev", set_backing_dev },
+	{ "policy", set_policy },
 	{ "dir", set_dir },
 	{ "restore", set_restore },
 };
@@ -308,7 +321,6 @@ int uz_daemon_config_set(struct uz_daemon_config *config, const char *key,
 			  "unknown key '%.40s'; known are size, codec, "
 			  "mem_limit, zpool, threads, workers, frontend, "
 			  "compaction, swap, reserve, track_age, transport, "
-			  "buffer_budget, "
-			  "backing_dev, dir and restore",
+			  "buffer_budget, backing_dev, policy, dir and restore",
 			  key);
 }

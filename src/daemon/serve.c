@@ -125,6 +125,8 @@ static int service_configure(struct service *s, struct uz_err *err)
 		rc = uz_device_set_zpool(s->dev, config->zpool, err);
 	if (!rc && *config->backing)
 		rc = uz_device_set_backing(s->dev, config->backing, err);
+	if (!rc && *config->policy)
+		rc = uz_policy_apply(s->dev, config->policy, err);
 	if (!rc)
 		service_limit(s->dev, config->mem_limit);
 	return rc;

@@ -155,6 +155,7 @@ static bool device_name_ok(const char *name)
 static int device_defaults(struct uz_device *dev)
 {
 	uz__backing_reset(dev);
+	uz__super_reset_policy(dev);
 	uz__super_set_zpool(dev, uz_pool_backend(0));
 	return uz__codecs_default(dev);
 }

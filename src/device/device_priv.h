@@ -35,6 +35,7 @@
  * @secondary:   codecs for recompression, see uz__secondary()
  * @zpool:       index into @zpools for the pool
  * @zpools:      names of backends; the other entry is where a change is made
+ * @policy:      by enum uz_policy_number; no lock; all zero: as a new device
  *
  * Changed under the configuration lock only. Whoever adopts believes it after
  * uz__super_check().
@@ -54,6 +55,7 @@ struct uz__super {
 	_Atomic uint32_t secondary;
 	_Atomic uint32_t zpool;
 	char zpools[2][UZ_POOL_NAME_MAX + 1];
+	_Atomic uint64_t policy[UZ_POLICY_NUMBERS];
 };
 
 /* One counter for each codec that a slot can name. */
@@ -303,6 +305,7 @@ void uz__super_pool_config(const struct uz_device *dev,
 			   struct uz_pool_config *config);
 void uz__super_set_pool_config(struct uz_device *dev,
 			       const struct uz_pool_config *config);
+void uz__super_reset_policy(struct uz_device *dev);
 
 /* ---- codecs.c ---- */
 

@@ -114,7 +114,8 @@ static bool can_be_idle(uz_slot_t w)
 	       uz_slot_kind(w) == UZ_SLOT_RAW;
 }
 
-static void set_idle(struct uz_table *table, uint64_t index, bool idle)
+/* True: it has become idle by that. */
+static bool set_idle(struct uz_table *table, uint64_t index, bool idle)
 {
 	uz_slot_t w, want;
 
@@ -122,10 +123,11 @@ static void set_idle(struct uz_table *table, uint64_t index, bool idle)
 		w = uz_table_load(table, index);
 		/* What is damaged must not come out with its check right. */
 		if (!can_be_idle(w) || !uz_slot_valid(w))
-			return;
+			return false;
 		want = idle ? uz_slot_flags(w, UZ_SLOT_IDLE, 0)
 			    : uz_slot_flags(w, 0, UZ_SLOT_IDLE);
 	} while (w != want && !uz_table_swap(table, index, w, want));
+	return idle && w != want;
 }
 
 void uz__idle_clear(const struct uz_io *io, uint64_t index)
@@ -134,7 +136,8 @@ void uz__idle_clear(const struct uz_io *io, uint64_t index)
 }
 
 /* From *@at on; false: that was the last. */
-static bool mark_batch(struct uz_device *dev, uint64_t age, uint64_t *at)
+static bool mark_batch(struct uz_device *dev, uint64_t age, uint64_t *at,
+		       uint64_t *marked)
 {
 	uz_scoped_acquire(guard, &dev->lock);
 	uint32_t now = ages_now();
@@ -145,18 +148,19 @@ static bool mark_batch(struct uz_device *dev, uint64_t age, uint64_t *at)
 		if (*at >= uz_table_pages(dev->table))
 			return false;
 		/* The time may be of a moment after now was. */
-		set_idle(dev->table, *at,
-			 age == UZ_IDLE_ALL ||
-				 (int64_t)now - age_used(dev, *at) >
-					 (int64_t)age);
+		*marked += set_idle(dev->table, *at,
+				    age == UZ_IDLE_ALL ||
+					    (int64_t)now - age_used(dev, *at) >
+						    (int64_t)age);
 		++*at;
 	}
 	return dev->table != NULL;
 }
 
-int uz_device_mark_idle(struct uz_device *dev, uint64_t age, struct uz_err *err)
+int uz_device_mark_idle(struct uz_device *dev, uint64_t age, uint64_t *marked,
+			struct uz_err *err)
 {
-	uint64_t at = 0;
+	uint64_t at = 0, pages = 0;
 	int ret;
 
 	if (!uz_device_disksize(dev))
@@ -169,8 +173,10 @@ int uz_device_mark_idle(struct uz_device *dev, uint64_t age, struct uz_err *err)
 			return uz_err_set(err, ret,
 					  "no memory for the ages of pages");
 	}
-	while (mark_batch(dev, age, &at))
+	while (mark_batch(dev, age, &at, &pages))
 		;
+	if (marked)
+		*marked = pages;
 	return 0;
 }
 

@@ -147,3 +147,33 @@ void uz__super_set_pool_config(struct uz_device *dev,
 	sb->class_fine = config->class_fine;
 	sb->class_step = config->class_step;
 }
+
+/* Relaxed, all of them: each is a number by itself. */
+uint64_t uz_device_policy(const struct uz_device *dev,
+			  enum uz_policy_number which)
+{
+	return atomic_load_explicit(&dev->ctl->super.policy[which],
+				    memory_order_relaxed);
+}
+
+void uz_device_set_policy(struct uz_device *dev, enum uz_policy_number which,
+			  uint64_t value)
+{
+	atomic_store_explicit(&dev->ctl->super.policy[which], value,
+			      memory_order_relaxed);
+}
+
+void uz_device_add_policy(struct uz_device *dev, enum uz_policy_number which,
+			  uint64_t value)
+{
+	atomic_fetch_add_explicit(&dev->ctl->super.policy[which], value,
+				  memory_order_relaxed);
+}
+
+void uz__super_reset_policy(struct uz_device *dev)
+{
+	unsigned int i;
+
+	for (i = 0; i < UZ_POLICY_NUMBERS; i++)
+		uz_device_set_policy(dev, (enum uz_policy_number)i, 0);
+}

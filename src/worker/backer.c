@@ -130,18 +130,21 @@ static int step(struct run *run, uint64_t *next, uint64_t end)
 
 static int go_through(struct run *run, const struct uz_backer_range *range)
 {
-	uint64_t next = range->first, before, began;
+	uint64_t next = range->first, before, took, rest;
 	uint64_t seen = requests(run->b->dev);
 	int ret = 0;
 
 	run->want.kinds = range->kinds;
 	while (!ret && next < range->end) {
-		began = clock_ns();
+		took = clock_ns();
 		ret = step(run, &next, range->end);
 		before = seen;
 		seen = requests(run->b->dev);
-		if (!uz__task_rest(&run->b->task,
-				   seen == before ? 0 : clock_ns() - began))
+		took = clock_ns() - took;
+		rest = uz__share_rest(took, run->order->share);
+		if (seen != before && rest < took)
+			rest = took;
+		if (!uz__task_rest(&run->b->task, rest))
 			return -EINTR;
 	}
 	return ret;

@@ -85,6 +85,11 @@ uint64_t uz__pace_rest(const struct uz__pace *last,
 	return rest > REST_MAX_NS ? REST_MAX_NS : rest;
 }
 
+uint64_t uz__share_rest(uint64_t ns, unsigned int share)
+{
+	return share ? ns * (100 - share) / share : 0;
+}
+
 void uz__pacer_start(struct uz__pacer *pacer)
 {
 	uz__pace_now(&pacer->after);

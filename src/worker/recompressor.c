@@ -110,7 +110,7 @@ static unsigned int batch_size(const struct run *run)
 static int go_through(struct run *run)
 {
 	struct uz__pacer pacer;
-	uint64_t index = 0, ns;
+	uint64_t index = 0, ns, least;
 	int more;
 
 	uz__pacer_start(&pacer);
@@ -123,6 +123,10 @@ static int go_through(struct run *run)
 		uz__pacer_begin(&pacer);
 		more = uz_recompress(run->io, &run->how, &index, batch, &did);
 		ns = uz__pacer_end(&pacer);
+		least = uz__share_rest(pacer.after.own - pacer.before.own,
+				       run->order->share);
+		if (ns < least)
+			ns = least;
 		count(run->r, &did);
 		if (more > 0 && !uz__task_rest(&run->r->task, ns))
 			return -EINTR;
@@ -164,7 +168,8 @@ static void run_in_thread(struct run *run)
 {
 	pthread_t thread;
 
-	if (uz__task_thread(&thread, "uz-recompress", run_main, run))
+	if (run->order->here ||
+	    uz__task_thread(&thread, "uz-recompress", run_main, run))
 		work(run);
 	else
 		pthread_join(thread, NULL);

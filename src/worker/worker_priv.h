@@ -94,6 +94,12 @@ uint64_t uz__pace_rest(const struct uz__pace *last,
 		       const struct uz__pace *after);
 
 /*
+ * Nanoseconds to rest after @ns of work, so that it takes no more than @share
+ * percent of the time; 0: no rest.
+ */
+uint64_t uz__share_rest(uint64_t ns, unsigned int share);
+
+/*
  * struct uz__pacer - batch after batch of one thread
  * @last:   the end of the batch before
  * @before: the beginning of this one

@@ -238,11 +238,14 @@ void uz_device_reset_max(struct uz_device *dev)
 	dev->resets_of_max++;
 }
 
-int uz_device_mark_idle(struct uz_device *dev, uint64_t age, struct uz_err *err)
+int uz_device_mark_idle(struct uz_device *dev, uint64_t age, uint64_t *marked,
+			struct uz_err *err)
 {
 	if (!dev->size)
 		return uz_err_set(err, -EINVAL, "no size");
 	dev->idle_age = age;
+	if (marked)
+		*marked = dev->candidates;
 	return 0;
 }
 
@@ -431,6 +434,30 @@ uint64_t uz_writeback_count(struct uz_writeback *wb,
 	(void)wb;
 	(void)want;
 	return end - from;
+}
+
+int uz_device_track_age(struct uz_device *dev)
+{
+	dev->tracks_age = !dev->track_error;
+	return dev->track_error;
+}
+
+uint64_t uz_device_policy(const struct uz_device *dev,
+			  enum uz_policy_number which)
+{
+	return dev->policy[which];
+}
+
+void uz_device_set_policy(struct uz_device *dev, enum uz_policy_number which,
+			  uint64_t value)
+{
+	dev->policy[which] = value;
+}
+
+void uz_device_add_policy(struct uz_device *dev, enum uz_policy_number which,
+			  uint64_t value)
+{
+	dev->policy[which] += value;
 }
 
 bool uz_device_scrub(struct uz_io *io, uint64_t budget, struct uz_scrub *scrub)

@@ -77,7 +77,7 @@ struct uz_device {
 	 */
 	unsigned int fail_step;
 	int fail_error;
-	unsigned int steps;
+	_Atomic unsigned int steps;
 	struct uz_writeback_want want;
 	uint64_t want_first;
 	uint64_t want_end;
@@ -92,6 +92,10 @@ struct uz_device {
 	int next_error;
 	_Atomic bool hold_snapshot;
 	_Atomic unsigned int snapshots;
+	/* Of the policy; the answer to the tracking of ages. */
+	_Atomic uint64_t policy[UZ_POLICY_NUMBERS];
+	bool tracks_age;
+	int track_error;
 	unsigned int nr_classes;
 	struct uz_pool_class_stat classes[FAKE_CLASSES];
 };

@@ -265,7 +265,7 @@ static void test_meanwhile(void **state)
 /* ---- the worker itself ---- */
 
 static const struct uz_backer_range all = { 0, 0, PAGES };
-static const struct uz_backer_order order = { &all, 1 };
+static const struct uz_backer_order order = { &all, 1, 0 };
 
 static void interrupt(void *arg)
 {

@@ -159,6 +159,10 @@ static void test_others(void **state)
 	refuses("reserve", "17T", -ERANGE);
 	assert_int_equal(set("reserve", "0"), 0);
 	assert_true(config.reserve == 0);
+	assert_string_equal(config.policy, "");
+	assert_int_equal(set("policy", "auto,idle=5"), 0);
+	assert_string_equal(config.policy, "auto,idle=5");
+	refuses("policy", "on", -EINVAL);
 	assert_false(config.track_age);
 	assert_int_equal(set("track_age", "on"), 0);
 	assert_true(config.track_age);

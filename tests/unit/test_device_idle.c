@@ -82,20 +82,27 @@ static void load(struct fixture *f, uint64_t index)
 static void test_all(void **state)
 {
 	unsigned char page[UZ_PAGE_SIZE];
+	uint64_t marked;
 	struct uz_err err = { 0 };
 	struct fixture f;
 
 	(void)state;
 	seconds = 1000;
 	fixture_open(&f, NULL, 0);
-	assert_int_equal(uz_device_mark_idle(f.dev, UZ_IDLE_ALL, &err),
+	assert_int_equal(uz_device_mark_idle(f.dev, UZ_IDLE_ALL, NULL, &err),
 			 -EINVAL);
 	assert_string_not_equal(err.text, "");
 	assert_int_equal(uz_device_set_disksize(f.dev, SIZE, NULL), 0);
-	assert_int_equal(uz_device_mark_idle(f.dev, UZ_IDLE_ALL, NULL), 0);
+	assert_int_equal(uz_device_mark_idle(f.dev, UZ_IDLE_ALL, NULL, NULL),
+			 0);
 	fill(&f);
 	expect_idle(&f, 1, false);
-	assert_int_equal(uz_device_mark_idle(f.dev, UZ_IDLE_ALL, NULL), 0);
+	assert_int_equal(uz_device_mark_idle(f.dev, UZ_IDLE_ALL, &marked, NULL),
+			 0);
+	assert_int_equal(marked, 2);
+	assert_int_equal(uz_device_mark_idle(f.dev, UZ_IDLE_ALL, &marked, NULL),
+			 0);
+	assert_int_equal(marked, 0);
 	expect_idle(&f, 1, true);
 	expect_idle(&f, 2, true);
 	expect_idle(&f, 3, false);
@@ -107,11 +114,13 @@ static void test_all(void **state)
 	load(&f, 3);
 	load(&f, 4);
 	expect_idle(&f, 2, false);
-	assert_int_equal(uz_device_mark_idle(f.dev, UZ_IDLE_ALL, NULL), 0);
+	assert_int_equal(uz_device_mark_idle(f.dev, UZ_IDLE_ALL, NULL, NULL),
+			 0);
 	page_noise(page, 2);
 	assert_int_equal(uz_page_store(f.io, 2, page), 0);
 	expect_idle(&f, 2, false);
-	assert_int_equal(uz_device_mark_idle(f.dev, UZ_IDLE_ALL, NULL), 0);
+	assert_int_equal(uz_device_mark_idle(f.dev, UZ_IDLE_ALL, NULL, NULL),
+			 0);
 	assert_int_equal(uz_page_store_part(f.io, 2, 1, 3, page + 1), 0);
 	expect_idle(&f, 2, false);
 	expect_page(&f, 2, page);
@@ -140,14 +149,14 @@ static void test_age(void **state)
 	/* The first use turns it on: all pages count as used now. */
 	seconds = 2000;
 	uz_device_stat(f.dev, &before);
-	assert_int_equal(uz_device_mark_idle(f.dev, 10, NULL), 0);
+	assert_int_equal(uz_device_mark_idle(f.dev, 10, NULL, NULL), 0);
 	expect_idle(&f, 2, false);
 	assert_int_equal(state_of(&f, 2).used, 2000);
 	seconds = 2010;
-	assert_int_equal(uz_device_mark_idle(f.dev, 10, NULL), 0);
+	assert_int_equal(uz_device_mark_idle(f.dev, 10, NULL, NULL), 0);
 	expect_idle(&f, 2, false);
 	seconds = 2011;
-	assert_int_equal(uz_device_mark_idle(f.dev, 10, NULL), 0);
+	assert_int_equal(uz_device_mark_idle(f.dev, 10, NULL, NULL), 0);
 	expect_idle(&f, 2, true);
 	load(&f, 2);
 	expect_idle(&f, 2, false);
@@ -159,21 +168,23 @@ static void test_age(void **state)
 			before.meta_bytes + 64 * 1024);
 
 	/* What was used since is not idle any more, whoever marked it. */
-	assert_int_equal(uz_device_mark_idle(f.dev, UZ_IDLE_ALL, NULL), 0);
+	assert_int_equal(uz_device_mark_idle(f.dev, UZ_IDLE_ALL, NULL, NULL),
+			 0);
 	expect_idle(&f, 2, true);
 	seconds = 2015;
-	assert_int_equal(uz_device_mark_idle(f.dev, 10, NULL), 0);
+	assert_int_equal(uz_device_mark_idle(f.dev, 10, NULL, NULL), 0);
 	expect_idle(&f, 2, false);
 	/* Longer than there are seconds. */
-	assert_int_equal(uz_device_mark_idle(f.dev, UZ_IDLE_ALL - 1, NULL), 0);
+	assert_int_equal(
+		uz_device_mark_idle(f.dev, UZ_IDLE_ALL - 1, NULL, NULL), 0);
 	expect_idle(&f, 2, false);
 	/* 0: all that were not used in this very second. */
 	fill(&f);
 	load(&f, 2);
-	assert_int_equal(uz_device_mark_idle(f.dev, 0, NULL), 0);
+	assert_int_equal(uz_device_mark_idle(f.dev, 0, NULL, NULL), 0);
 	expect_idle(&f, 2, false);
 	seconds = 2016;
-	assert_int_equal(uz_device_mark_idle(f.dev, 0, NULL), 0);
+	assert_int_equal(uz_device_mark_idle(f.dev, 0, NULL, NULL), 0);
 	expect_idle(&f, 2, true);
 
 	/* It stays on over a reset. */
@@ -196,7 +207,7 @@ static void test_no_memory(void **state)
 	fill(&f);
 	address_space(false);
 	first = uz_device_track_age(f.dev);
-	ret = uz_device_mark_idle(f.dev, 1, &err);
+	ret = uz_device_mark_idle(f.dev, 1, NULL, &err);
 	address_space(true);
 	assert_int_equal(first, -ENOMEM);
 	assert_int_equal(ret, -ENOMEM);

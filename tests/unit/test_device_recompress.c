@@ -206,7 +206,8 @@ static void test_which_pages(void **state)
 	assert_int_equal(done.tried, 1);
 	done = recompress_all((struct uz_recompress){ .idle = true });
 	assert_int_equal(done.tried, 0);
-	assert_int_equal(uz_device_mark_idle(t.f.dev, UZ_IDLE_ALL, NULL), 0);
+	assert_int_equal(uz_device_mark_idle(t.f.dev, UZ_IDLE_ALL, NULL, NULL),
+			 0);
 	expect_page(&t.f, INDEX, t.page);
 	done = recompress_all(
 		(struct uz_recompress){ .idle = true, .huge = true });
@@ -418,13 +419,15 @@ static void test_read_of_an_idle_page(void **state)
 
 	(void)state;
 	open_device();
-	assert_int_equal(uz_device_mark_idle(t.f.dev, UZ_IDLE_ALL, NULL), 0);
+	assert_int_equal(uz_device_mark_idle(t.f.dev, UZ_IDLE_ALL, NULL, NULL),
+			 0);
 	hook.after_encode = load;
 	done = recompress_all((struct uz_recompress){ .idle = true });
 	assert_int_equal(done.tried, 1);
 	assert_int_equal(done.lost, 1);
 	assert_false(slot(INDEX) & UZ_SLOT_IDLE);
-	assert_int_equal(uz_device_mark_idle(t.f.dev, UZ_IDLE_ALL, NULL), 0);
+	assert_int_equal(uz_device_mark_idle(t.f.dev, UZ_IDLE_ALL, NULL, NULL),
+			 0);
 	done = recompress_all((struct uz_recompress){ .idle = true });
 	assert_int_equal(done.gained, 1);
 	assert_false(slot(INDEX) & UZ_SLOT_IDLE);

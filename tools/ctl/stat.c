@@ -82,6 +82,11 @@ static const struct {
 	{ "recompress_tried", "pages", "that it has tried" },
 	{ "recompress_kept", "pages", "that it could not make smaller" },
 	{ "recompress_lost", "pages", "that were used at that moment" },
+	{ "policy_marked", "pages", "marked as idle unasked" },
+	{ "policy_recompressed", "pages", "made smaller unasked" },
+	{ "policy_saved", "bytes", "that these took more" },
+	{ "policy_written_back", "pages", "written back unasked" },
+	{ "policy_cpu_ns", "ns", "of CPU that all of this took" },
 	{ "buffer_bytes", "bytes", "of address space for requests" },
 	{ "restarts", "times", "a worker process died and was replaced" },
 	{ "worker_pid", "", "the worker process" },
@@ -98,6 +103,20 @@ static const struct {
 	{ "no", "When the worker dies, the device ends." },
 };
 
+/* What the policy waits for, in words. */
+static const struct {
+	const char *word;
+	const char *text;
+} rests[] = {
+	{ "working", "it is at work" },
+	{ "empty", "nothing is stored" },
+	{ "young", "it waits for pages to become old enough" },
+	{ "unchanged", "all is done until pages are used again" },
+	{ "cpu_busy", "it waits for the CPUs to have time" },
+	{ "no_codec", "there is no codec for recompression" },
+	{ "share", "its share of time is used up for now" },
+};
+
 /*
  * struct report - what is told about a device
  * @dev:       the device
@@ -105,6 +124,7 @@ static const struct {
  * @codec:     the codec
  * @transport: how requests get to the daemon, or ""
  * @survives:  what becomes of them when the worker dies, or ""
+ * @policy:    what work unasked waits for, or ""
  * @disksize:  bytes, 0 for none
  */
 struct report {
@@ -113,6 +133,7 @@ struct report {
 	char *codec;
 	char transport[16];
 	char survives[16];
+	char policy[16];
 	uint64_t disksize;
 };
 
@@ -131,6 +152,9 @@ static void report_words(struct report *r)
 	line = strstr(r->stat, "\nsurvives ");
 	if (line)
 		sscanf(line, " survives %15s", r->survives);
+	line = strstr(r->stat, "\npolicy ");
+	if (line)
+		sscanf(line, " policy %15s", r->policy);
 }
 
 static int report_read(struct report *r, const char *name, struct uz_err *err)
@@ -245,11 +269,33 @@ static void print_users(const struct report *r)
 	uz_users_free(&users);
 }
 
+/* Off or not: what was done is worth knowing. */
+static void print_policy(const struct report *r)
+{
+	const bool off = !*r->policy || !strcmp(r->policy, "off");
+	size_t i;
+
+	if (off && !number(r, "policy_cpu_ns"))
+		return;
+	printf("Unasked, %" PRIu64 " pages were recompressed, which saves %s, "
+	       "and %" PRIu64 " written back, in %.1f s of CPU; ",
+	       number(r, "policy_recompressed"),
+	       ctl_size_words(number(r, "policy_saved")).text,
+	       number(r, "policy_written_back"),
+	       (double)number(r, "policy_cpu_ns") / 1e9);
+	for (i = 0; i < sizeof(rests) / sizeof(*rests); i++)
+		if (!strcmp(r->policy, rests[i].word))
+			printf("%s.\n", rests[i].text);
+	if (off)
+		puts("the policy is off now.");
+}
+
 static void print_report(const struct report *r)
 {
 	size_t i;
 
 	print_words(r);
+	print_policy(r);
 	print_users(r);
 	if (*r->transport)
 		printf("Requests come over %s.\n", strcmp(r->transport, "fuse")
@@ -288,6 +334,7 @@ static int print_json(const struct report *r, struct uz_err *err)
 				      json_string(r->transport));
 	failed |=
 		json_object_set_new(root, "survives", json_string(r->survives));
+	failed |= json_object_set_new(root, "policy", json_string(r->policy));
 	failed |= json_object_set_new(root, "disksize", json_uint(r->disksize));
 	for (i = 0; i < sizeof(statistics) / sizeof(*statistics); i++)
 		failed |= json_object_set_new(

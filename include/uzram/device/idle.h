@@ -38,6 +38,7 @@ uz_must_check int uz_device_track_age(struct uz_device *dev);
  * @dev: the device
  * @age: seconds: pages that were not used for longer become idle, all others
  *       are not any more. Turns the tracking of ages on. Or UZ_IDLE_ALL
+ * @marked: set to how many pages have become idle by that; may be NULL
  * @err: the reason; may be NULL
  *
  * Same-filled pages are never idle: they take no memory. A page that is used
@@ -48,7 +49,7 @@ uz_must_check int uz_device_track_age(struct uz_device *dev);
  * Return:  0; -EINVAL the device has no size; -ENOMEM.
  */
 uz_must_check int uz_device_mark_idle(struct uz_device *dev, uint64_t age,
-				      struct uz_err *err);
+				      uint64_t *marked, struct uz_err *err);
 
 /**
  * struct uz_page_state - what is known of one stored page
