@@ -32,7 +32,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "uzram/util/ahead.h"
+#include <uzram/util/ahead.h>
 
 #include "fuse_priv.h"
 #include "polite_priv.h"
