@@ -13,6 +13,7 @@
 
 #include <uzram/util/mountpoint.h>
 #include <uzram/util/spawn.h>
+#include <uzram/util/suid.h>
 
 int uz_mountpoint_state(const char *path, enum uz_mountpoint *state)
 {
@@ -45,6 +46,8 @@ static int mountpoint_fusermount(const char *path, bool lazy)
 
 	if (rc <= 0)
 		return rc;
+	if (uz_suid_check("fusermount3") != UZ_SUID_WORKS)
+		return -EPERM;
 	rc = uz_mountpoint_state(path, &state);
 	if (!rc && state == UZ_MOUNTPOINT_NONE)
 		return -EINVAL;

@@ -3,44 +3,12 @@
 #
 # Machines that do not offer what is needed: no /dev/fuse, no fusermount3 for
 # an ordinary user, no place to mount on. And an ordinary user where everything
-# is there. Each machine is a mount namespace of its own with a small /dev.
+# is there.
 
 . "${0%/*}/functions.sh"
 requires_ctl
 requires_fuse
-requires_root
-requires unshare setpriv fusermount3
-
-# Programs and places that somebody else can reach.
-chmod 711 "$tmp"
-mkdir "$tmp/bin" "$tmp/user" "$tmp/overlay"
-cp "$UZRAMD" "$UZRAMCTL" "$tmp/bin"
-chmod -R a+rX "$tmp/bin"
-chown 65534:65534 "$tmp/user"
-chmod 700 "$tmp/user"
-
-# machine SCRIPT: run it as root of a private /dev with null, tty and, unless
-# nofuse is set, fuse for everybody. "user COMMAND..." runs one as nobody.
-machine()
-{
-	cat >"$tmp/machine" <<-END
-		set -eu
-		export PATH=$tmp/bin:\$PATH UZRAM_RUNDIR=$tmp/run
-		run=$tmp/user/run
-		mount -t tmpfs -o mode=755 none /dev
-		mknod -m 666 /dev/null c 1 3
-		[ -n "${nofuse-}" ] || mknod -m 666 /dev/fuse c 10 229
-		user()
-		{
-			setpriv --reuid=65534 --regid=65534 --clear-groups \
-				env -u XDG_RUNTIME_DIR UZRAM_RUNDIR=\$run "\$@"
-		}
-		$1
-	END
-	unshare -m --propagation private bash "$tmp/machine"
-}
-
-unshare -m true 2>/dev/null || missing root 'cannot make a mount namespace'
+. "${0%/*}/machine.sh"
 
 nothing=$(printf '%s:\n\n%s:' "$tmp/run" "$tmp/user/run")
 
@@ -112,7 +80,7 @@ cat >"$tmp/wanted" <<END
 700:65534 600:65534
 uz0 zstd 64M
 uzramctl: uz0 is in use: process N (sh); unmount it or use --force
-uzramctl: mount needs root; an ordinary user can use $tmp/user/run/uz0/block itself
+uzramctl: mount needs root; without it use mkfs.ext4 and fuse2fs on $tmp/user/run/uz0/block, or the file itself
 status 5
 END
 diff "$tmp/wanted" "$tmp/said" >&2 || fail 'an ordinary user sees otherwise'

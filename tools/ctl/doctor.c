@@ -21,6 +21,7 @@
 #include <uzram/util/cpus.h>
 #include <uzram/util/size.h>
 #include <uzram/util/spawn.h>
+#include <uzram/util/suid.h>
 
 #define URING_FUSE "/sys/module/fuse/parameters/enable_uring"
 #define URING_OFF  "/proc/sys/kernel/io_uring_disabled"
@@ -87,13 +88,13 @@ static struct finding check_fuse(void)
 
 static struct finding check_fusermount(void)
 {
-	static const char *const version[] = { "fusermount3", "-V", NULL };
+	enum uz_suid suid = uz_suid_check("fusermount3");
 
-	if (!uz_spawn_wait(version, true))
-		return found(GOOD, "installed");
 	if (!geteuid())
-		return found(GOOD, "not installed, and root needs none");
-	return found(BAD, "does not run: install the package fuse3");
+		return found(GOOD, "root mounts without it");
+	if (suid == UZ_SUID_WORKS)
+		return found(GOOD, "installed, and set-user-ID root");
+	return found(BAD, "%s", uz_suid_advice(suid));
 }
 
 static struct finding check_rundir(void)
@@ -147,8 +148,8 @@ static struct finding check_loop(void)
 		return found(GOOD, "can be had: file systems and swap work");
 	if (geteuid())
 		return found(WANTS,
-			     "only root has them: mount, umount and swap need "
-			     "root; the block file itself does not");
+			     "only root has them, and so mount and swap; "
+			     "fuse2fs mounts a block file without");
 	return found(WANTS,
 		     "%s: no file system can be mounted; load the module "
 		     "('modprobe loop')",

@@ -82,8 +82,8 @@ static int check_target(const struct ctl_device *dev, const char *dir,
 
 	if (geteuid())
 		return uz_err_set(err, -EPERM,
-				  "mount needs root; an ordinary user can use "
-				  "%s/block itself",
+				  "mount needs root; without it use mkfs.ext4 "
+				  "and fuse2fs on %s/block, or the file itself",
 				  dev->dir);
 	if (stat(dir, &st) || !S_ISDIR(st.st_mode))
 		return uz_err_set(err, -ENOENT, "%s is not a directory", dir);

@@ -90,8 +90,11 @@ int ctl_remove(const char *name, bool force, struct uz_err *err)
 			note_users(&dev);
 	}
 	if (rc)
-		return uz_err_set(err, rc, "cannot unmount %s: %s", dev.dir,
-				  strerror(-rc));
+		return uz_err_set(err, rc, "cannot unmount %s: %s%s", dev.dir,
+				  strerror(-rc),
+				  rc == -EPERM ? "; remove it where it was "
+						 "added, by whom it is"
+					       : "");
 	return 0;
 }
 

@@ -204,7 +204,8 @@ enum uz_exit ctl_verb_run(int argc, char **argv)
 		return ctl_fail(&err);
 	if (run.fstype && geteuid()) {
 		ctl_note("run: --mkfs mounts, which needs root; without it the "
-			 "command finds a block file in UZRAM_BLOCK");
+			 "command finds a block file in UZRAM_BLOCK, for "
+			 "mkfs.ext4 and fuse2fs");
 		return UZ_EXIT_NOT_SUPPORTED;
 	}
 	return (enum uz_exit)run_all(&run, argv + optind);

@@ -63,7 +63,9 @@ static int check_unused(const struct ctl_device *dev, struct uz_err *err)
 	int rc;
 
 	if (geteuid())
-		return uz_err_set(err, -EPERM, "swapon needs root");
+		return uz_err_set(err, -EPERM,
+				  "swapon needs root, and a device of root's: "
+				  "sudo uzramctl add, sudo uzramctl swapon");
 	rc = ctl_device_sized(dev, err);
 	return rc ? rc : ctl_refuse_used(dev, err);
 }

@@ -28,7 +28,7 @@
 #include <uzram/util/log.h>
 #include <uzram/util/mountpoint.h>
 #include <uzram/util/shm.h>
-#include <uzram/util/spawn.h>
+#include <uzram/util/suid.h>
 
 #include "session_priv.h"
 
@@ -78,16 +78,24 @@ static int check_dir(const char *dir, struct uz_err *err)
 	return 0;
 }
 
-/* libfuse says that it failed, but not with which error. */
+/*
+ * libfuse says that it failed, but not with which error. Root mounts without
+ * help, for which it needs rights over the place as well as the right as such.
+ */
 static int why_not(const char *dir, const char *said, struct uz_err *err)
 {
-	const char *const version[] = { "fusermount3", "-V", NULL };
+	enum uz_suid suid = uz_suid_check("fusermount3");
 
-	if (geteuid() && uz_spawn_wait(version, true))
+	if (geteuid() && suid != UZ_SUID_WORKS)
+		return uz_err_set(err, -EPERM,
+				  "%s: cannot mount: fusermount3 %s", dir,
+				  uz_suid_advice(suid));
+	if (!geteuid() && strstr(said, strerror(EPERM)))
 		return uz_err_set(
 			err, -EPERM,
-			"%s: a user mounts through fusermount3, which "
-			"does not run; install the package fuse3",
+			"%s: cannot mount: this root may not; a container "
+			"needs CAP_SYS_ADMIN ('--cap-add SYS_ADMIN'), a user "
+			"namespace its own mounts ('unshare -Urm')",
 			dir);
 	return uz_err_set(err, -EPERM, "%s: cannot mount: %s", dir,
 			  said[0] ? said : "the system refused");
