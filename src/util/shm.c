@@ -2,23 +2,89 @@
 /*
  * Memory that can outlive the process: a memfd, mapped whole and shared. The
  * descriptor is always borrowed; ending a mapping frees nothing.
+ *
+ * A memfd is a file of a tmpfs of the kernel's own, and what mlock(2) keeps from
+ * being swapped out of it is so only as long as a process has it mapped. Memory
+ * that is never to be swapped is therefore a file without a name of another
+ * tmpfs, whose files are not swapped, whoever maps them or nobody. It is like a
+ * memfd in all else.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/mount.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <uzram/util/cleanup.h>
 #include <uzram/util/shm.h>
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif
 
+/* The tmpfs that is not swapped. Written before there are threads. */
+static int noswap_fs = -1;
+
+/* By system calls, as glibc has functions for them only from 2.36 on. */
+static int fs_set(int fs, unsigned int command, const char *key,
+		  const char *value)
+{
+	if (!syscall(SYS_fsconfig, fs, command, key, value, 0))
+		return 0;
+	return errno == EINVAL ? -ENOTSUP : -errno;
+}
+
+/* Mounted nowhere, so that nobody finds it and it needs no end. */
+static int fs_mount(void)
+{
+	uz_autoclose int fs = (int)syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC);
+	long ret;
+
+	if (fs < 0)
+		return -errno;
+	ret = fs_set(fs, FSCONFIG_SET_FLAG, "noswap", NULL); /* Linux 6.4 */
+	/* As memfds are: of any size, and of small pages. */
+	if (!ret)
+		ret = fs_set(fs, FSCONFIG_SET_STRING, "size", "0");
+	if (!ret)
+		ret = fs_set(fs, FSCONFIG_SET_STRING, "huge", "never");
+	if (!ret)
+		ret = fs_set(fs, FSCONFIG_CMD_CREATE, NULL, NULL);
+	if (ret)
+		return (int)ret;
+	ret = syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC,
+		      MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+	return ret < 0 ? -errno : (int)ret;
+}
+
+int uz_shm_noswap(void)
+{
+	int fs = noswap_fs < 0 ? fs_mount() : noswap_fs;
+
+	if (fs < 0)
+		return fs;
+	noswap_fs = fs;
+	return 0;
+}
+
+/* It has had a name, as that is shown in maps. */
+static int noswap_file(const char *name)
+{
+	int fd = openat(noswap_fs, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
+			0600);
+
+	if (fd >= 0)
+		unlinkat(noswap_fs, name, 0);
+	return fd;
+}
+
 int uz_shm_memfd(const char *name)
 {
-	int fd = memfd_create(name, MFD_CLOEXEC);
+	int fd = noswap_fs < 0 ? memfd_create(name, MFD_CLOEXEC)
+			       : noswap_file(name);
 
 	return fd < 0 ? -errno : fd;
 }

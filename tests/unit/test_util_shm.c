@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Shared memory: what is mapped outlives the mapping, populated pages keep
- * what they hold, punched ones read as zeroes and are given back. Built twice:
+ * what they hold, punched ones read as zeroes and are given back. All of it once
+ * more with memory that is not swapped, where that can be had. Built twice:
  * UZ_TEST_TOUCH makes the system one that has no MADV_POPULATE_WRITE.
  */
 #include <errno.h>
@@ -13,6 +14,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -180,6 +182,77 @@ static void test_next_data(void **state)
 	assert_int_equal(end, 2);
 }
 
+/* st_dev of what uz_shm_memfd() makes now. */
+static dev_t lies_in(void)
+{
+	int fd = uz_shm_memfd("test");
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st))
+		return 0;
+	close(fd);
+	return st.st_dev;
+}
+
+/* Of nobody's asking: a refusal, and memory as before. */
+static void test_noswap_refused(void **state)
+{
+	dev_t before = lies_in();
+	int status;
+	pid_t pid;
+
+	(void)state;
+	assert_int_not_equal(before, 0);
+	pid = fork();
+	if (!pid) {
+		if (!geteuid() && setresuid(65534, 65534, 65534))
+			_exit(2);
+		if (uz_shm_noswap() != -EPERM)
+			_exit(3);
+		_exit(lies_in() == before ? 0 : 4);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+/* A file system of its own, whose files have no name any more. */
+static void test_noswap(void **state)
+{
+	char path[64], name[64] = "";
+	int fd, more, other = memfd_create("other", MFD_CLOEXEC);
+	struct stat st;
+	dev_t dev;
+	int ret = uz_shm_noswap();
+
+	(void)state;
+	assert_int_equal(fstat(other, &st), 0);
+	close(other);
+	if (ret) {
+		print_message("# nothing without swap: %s\n", strerror(-ret));
+		assert_int_equal(lies_in(), st.st_dev);
+		return;
+	}
+	dev = lies_in();
+	assert_int_not_equal(dev, st.st_dev);
+	assert_int_equal(uz_shm_noswap(), 0);
+	assert_int_equal(lies_in(), dev);
+
+	fd = uz_shm_memfd("test");
+	more = uz_shm_memfd("test");
+	assert_true(fd >= 0);
+	assert_true(more >= 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_nlink, 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	assert_true(readlink(path, name, sizeof(name) - 1) > 0);
+	assert_string_equal(name, "/test (deleted)");
+	/* Larger than any memory. */
+	assert_int_equal(ftruncate(fd, (off_t)1 << 44), 0);
+	close(fd);
+	close(more);
+}
+
 static int set_up(void **state)
 {
 	static struct uz_shm shm;
@@ -199,19 +272,21 @@ static int tear_down(void **state)
 }
 
 #define EACH(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define ALL                                                            \
+	EACH(test_grows), EACH(test_map_refuses), EACH(test_outlives), \
+		EACH(test_populate), EACH(test_punch), EACH(test_next_data)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		EACH(test_grows),
-		EACH(test_map_refuses),
-		EACH(test_outlives),
-		EACH(test_populate),
+		ALL,
 #ifndef UZ_TEST_TOUCH
 		EACH(test_populate_refused),
 #endif
-		EACH(test_punch),
-		EACH(test_next_data),
+		cmocka_unit_test(test_noswap_refused),
+		/* From here on, if it can be had. */
+		cmocka_unit_test(test_noswap),
+		ALL,
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,6 +10,9 @@
  * A memfd, mapped whole and shared. The descriptor belongs to whoever opened
  * it (a supervisor, a test); a struct uz_shm only borrows it. Pages that were
  * never written cost nothing, so a memfd may be far larger than memory.
+ *
+ * Where the system must not swap such memory out, a file of a tmpfs without
+ * swap takes the memfd's place; all that is said of memfds holds for it.
  */
 
 /**
@@ -23,6 +26,20 @@ struct uz_shm {
 	void *base;
 	size_t size;
 };
+
+/**
+ * uz_shm_noswap() - from now on uz_shm_memfd() makes memory that is not swapped
+ *
+ * It stays so until its last descriptor and mapping are gone, whichever process
+ * has them and whether or not one has it mapped and locked. The same holds in
+ * children, not in a new program. Without effect when called again.
+ *
+ * Context: before the process has other threads. Takes a descriptor for good.
+ * Return:  0; -EPERM no CAP_SYS_ADMIN; -ENOTSUP before Linux 6.4, or not outside
+ *          of the first user namespace; other -errno. After a failure memfds are
+ *          made as before.
+ */
+uz_must_check int uz_shm_noswap(void);
 
 /**
  * uz_shm_memfd() - a new empty memfd, closed on exec
