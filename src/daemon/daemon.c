@@ -48,6 +48,8 @@ static int daemon_mount(struct uz__daemon *d, struct uz_err *err)
 		return uz_err_set(err, -ENOTSUP,
 				  "front end '%s' is not in this build",
 				  frontend);
+	if (d->config->swap)
+		d->protected = uz__protect(UZ__PROTECT_NOSWAP, true);
 	rc = uz_device_mem_create(&d->mem);
 	if (rc)
 		return uz_err_set(err, rc, "memory of the device: %s",

@@ -75,15 +75,20 @@ int uz__restart_pause(struct uz__restart *r, uint64_t served_ms);
 #define UZ__PROTECT_FLUSHER 1u
 #define UZ__PROTECT_LOCKED  2u
 #define UZ__PROTECT_OOM	    4u
+#define UZ__PROTECT_NOSWAP  8u /* memory that is made from now on */
+
+/* What each process has to ask for itself. */
+#define UZ__PROTECT_PROCESS \
+	(UZ__PROTECT_FLUSHER | UZ__PROTECT_LOCKED | UZ__PROTECT_OOM)
 
 /*
  * Protects this process, and threads and children to come as far as that is
- * inherited. Returns which protections it has now; the others are a warning
- * if @tell.
+ * inherited. Returns which of the protections that are @wanted it has now; the
+ * others are a warning if @tell.
  */
-unsigned int uz__protect(bool tell);
+unsigned int uz__protect(unsigned int wanted, bool tell);
 
-/* "io_flusher,locked,oom", or "no". */
+/* "io_flusher,locked,oom,noswap", or "no". */
 void uz__protect_text(unsigned int got, char *text, size_t size);
 
 /* ---- report.c ---- */
@@ -117,6 +122,7 @@ void uz__report(int fd, enum uz__report_kind kind, int rc, const char *fmt, ...)
  * @config:  as given
  * @pid:     the supervisor
  * @place:   where it is mounted
+ * @protected: UZ__PROTECT_NOSWAP if that holds for all memory here, or 0
  * @mem:     memory of the device
  * @ops:     the front end
  * @session: its mount
@@ -129,6 +135,7 @@ struct uz__daemon {
 	const struct uz_daemon_config *config;
 	pid_t pid;
 	struct uz__place place;
+	unsigned int protected;
 	struct uz_device_mem mem;
 	const struct uz_frontend_ops *ops;
 	struct uz_session session;

@@ -8,6 +8,10 @@
  *  - Its own memory is not swapped out (mlockall). What is reserved and not
  *    touched costs nothing (MCL_ONFAULT). Each process for itself.
  *  - It is not the one to be killed (oom_score_adj). Inherited by children.
+ *  - What it holds for those after it is not swapped out, be it mapped or not
+ *    (uz_shm_noswap()). Locks end with the process that has them: if memory of
+ *    the device were written out to the device after a worker died, the next one
+ *    would wait for itself to read it.
  *
  * Each may be refused: then it goes without, says so once, and stat tells.
  */
@@ -23,6 +27,7 @@
 
 #include <uzram/util/cleanup.h>
 #include <uzram/util/log.h>
+#include <uzram/util/shm.h>
 
 #include "daemon_priv.h"
 
@@ -56,7 +61,7 @@ static int set_oom_score(void)
 	return 0;
 }
 
-static const struct {
+static const struct protection {
 	unsigned int bit;
 	int (*set)(void);
 	const char *name;
@@ -68,24 +73,28 @@ static const struct {
 	  "its memory may be swapped out" },
 	{ UZ__PROTECT_OOM, set_oom_score, "oom",
 	  "it may be killed when memory runs out" },
+	{ UZ__PROTECT_NOSWAP, uz_shm_noswap, "noswap",
+	  "what is stored may be swapped out while a dead worker is replaced, "
+	  "which may then hang; needs root and Linux 6.4" },
 };
 
 #define NR (sizeof(protections) / sizeof(protections[0]))
 
-unsigned int uz__protect(bool tell)
+unsigned int uz__protect(unsigned int wanted, bool tell)
 {
+	const struct protection *p;
 	unsigned int got = 0;
-	size_t i;
 	int ret;
 
-	for (i = 0; i < NR; i++) {
-		ret = protections[i].set();
+	for (p = protections; p < protections + NR; p++) {
+		if (!(wanted & p->bit))
+			continue;
+		ret = p->set();
 		if (!ret)
-			got |= protections[i].bit;
+			got |= p->bit;
 		else if (tell)
-			uz_log(UZ_LOG_WARN, "swap: no %s (%s): %s",
-			       protections[i].name, strerror(-ret),
-			       protections[i].what);
+			uz_log(UZ_LOG_WARN, "swap: no %s (%s): %s", p->name,
+			       strerror(-ret), p->what);
 	}
 	return got;
 }

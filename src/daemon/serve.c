@@ -49,7 +49,7 @@ struct service {
 	struct uz_compactor *compactor;
 	struct uz_frontend *fe;
 	struct uz__signals signals;
-	char protection[32];
+	char protection[64];
 };
 
 static unsigned int service_threads(const struct uz_daemon_config *config)
@@ -227,14 +227,17 @@ static void become_worker(const struct uz__daemon *d)
 		close(d->config->ready_fd);
 }
 
-/* The supervisor has said what is refused. */
+/*
+ * The supervisor has said what is refused. What has been written to before its
+ * memory is locked may be swapped out, and is needed to have it back.
+ */
 static void service_protect(struct service *s)
 {
 	unsigned int got = 0;
 
 	if (s->d->config->swap) {
 		uz_ahead_enable();
-		got = uz__protect(false);
+		got = s->d->protected | uz__protect(UZ__PROTECT_PROCESS, false);
 	}
 	uz__protect_text(got, s->protection, sizeof(s->protection));
 }
@@ -245,8 +248,8 @@ void uz__serve(const struct uz__daemon *d)
 	struct uz_err err = { 0 };
 	int rc;
 
-	become_worker(d);
 	service_protect(&s);
+	become_worker(d);
 	rc = service_open(&s, &err);
 	if (!rc)
 		rc = service_start(&s, &err);

@@ -262,7 +262,7 @@ int uz__supervise(struct uz__daemon *d, struct uz_err *err)
 	fcntl(reports, F_SETFL, O_NONBLOCK);
 	read_core_pattern(s.cores, sizeof(s.cores));
 	if (d->config->swap)
-		uz__protect(true);
+		uz__protect(UZ__PROTECT_PROCESS, true);
 	rc = supervise(&s, err);
 	return rc > 0 ? 0 : rc;
 }
