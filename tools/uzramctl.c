@@ -57,6 +57,8 @@ static const struct ctl_verb verbs[] = {
 	  ctl_verb_umount },
 	{ "scrub", "[--rate SIZE] NAME", "look at every stored page for damage",
 	  ctl_verb_scrub },
+	{ "upgrade", "[--binary PATH] NAME",
+	  "go on with the program that is installed now", ctl_verb_upgrade },
 	{ "swapon", "[--priority N] [--force] NAME",
 	  "swap to it, through a loop device", ctl_verb_swapon },
 	{ "swapoff", "NAME", "swap to it no longer", ctl_verb_swapoff },

@@ -20,6 +20,7 @@ enum {
 	OPT_FRONTEND,
 	OPT_READY_FD,
 	OPT_RESTORE,
+	OPT_WORKER,
 };
 
 static const char short_options[] = "s:a:t:o:vqhV";
@@ -33,11 +34,23 @@ static const struct option long_options[] = {
 	{ "frontend", required_argument, NULL, OPT_FRONTEND },
 	{ "ready-fd", required_argument, NULL, OPT_READY_FD },
 	{ "restore", required_argument, NULL, OPT_RESTORE },
+	/* Of a supervisor, which puts it first; see src/daemon/handover.c. */
+	{ "worker", required_argument, NULL, OPT_WORKER },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ 0 },
+};
+
+/*
+ * struct choices - what is not part of the configuration
+ * @level:  what is said
+ * @worker: what a supervisor hands over, or -1
+ */
+struct choices {
+	enum uz_log_level level;
+	int worker;
 };
 
 static void help(void)
@@ -67,28 +80,30 @@ static void help(void)
 }
 
 /* KEY=VALUE in one word */
-static int set_pair(struct uz_daemon_config *config, char *pair,
+static int set_pair(struct uz_daemon_config *config, const char *pair,
 		    struct uz_err *err)
 {
-	char *equals = strchr(pair, '=');
+	const char *equals = strchr(pair, '=');
+	char key[64];
 
 	if (!equals)
 		return uz_err_set(err, -EINVAL, "-o '%s': write it KEY=VALUE",
 				  pair);
-	*equals = '\0';
-	return uz_daemon_config_set(config, pair, equals + 1, err);
+	/* Not in place: a worker may be given the same words once more. */
+	snprintf(key, sizeof(key), "%.*s", (int)(equals - pair), pair);
+	return uz_daemon_config_set(config, key, equals + 1, err);
 }
 
-static int set_ready_fd(struct uz_daemon_config *config, const char *text,
-			struct uz_err *err)
+static int set_fd(int *fd, const char *option, const char *text,
+		  struct uz_err *err)
 {
 	char *end;
-	long fd = strtol(text, &end, 10);
+	long n = strtol(text, &end, 10);
 
-	if (end == text || *end || fd < 0 || fd > 1 << 20)
-		return uz_err_set(err, -EINVAL,
-				  "--ready-fd '%s' is not a descriptor", text);
-	config->ready_fd = (int)fd;
+	if (end == text || *end || n < 0 || n > 1 << 20)
+		return uz_err_set(err, -EINVAL, "%s '%s' is not a descriptor",
+				  option, text);
+	*fd = (int)n;
 	return 0;
 }
 
@@ -103,7 +118,7 @@ static int set_restore(struct uz_daemon_config *config, const char *file,
 	return uz_daemon_config_set(config, "restore", path, err);
 }
 
-static int set_option(struct uz_daemon_config *config, int c, char *arg,
+static int set_option(struct uz_daemon_config *config, int c, const char *arg,
 		      struct uz_err *err)
 {
 	switch (c) {
@@ -118,7 +133,7 @@ static int set_option(struct uz_daemon_config *config, int c, char *arg,
 	case OPT_DIR:
 		return uz_daemon_config_set(config, "dir", arg, err);
 	case OPT_READY_FD:
-		return set_ready_fd(config, arg, err);
+		return set_fd(&config->ready_fd, "--ready-fd", arg, err);
 	case OPT_RESTORE:
 		return set_restore(config, arg, err);
 	default:
@@ -137,47 +152,75 @@ static int fail(const struct uz_daemon_config *config, const struct uz_err *err,
 	return status;
 }
 
+/*
+ * The number of an option that @config has not, or of --help and its like.
+ * What a worker reads as --ready-fd may mean something else by now.
+ */
+static int parse(struct uz_daemon_config *config, int argc, char **argv,
+		 struct choices *choices, struct uz_err *err)
+{
+	int c;
+
+	while ((c = getopt_long(argc, argv, short_options, long_options,
+				NULL)) >= 0) {
+		switch (c) {
+		case 'h':
+		case 'V':
+		case '?':
+			return c;
+		case 'v':
+			choices->level = UZ_LOG_DEBUG;
+			break;
+		case 'q':
+			choices->level = UZ_LOG_WARN;
+			break;
+		case OPT_WORKER:
+			if (set_fd(&choices->worker, "--worker", optarg, err))
+				return c;
+			break;
+		default:
+			if (c == OPT_READY_FD && choices->worker >= 0)
+				break;
+			if (set_option(config, c, optarg, err))
+				return c;
+		}
+	}
+	if (argc - optind == 1)
+		return 0;
+	uz_err_set(err, -EINVAL, "give one NAME; see uzramd --help");
+	return '?';
+}
+
 int main(int argc, char **argv)
 {
-	enum uz_log_level level = UZ_LOG_NOTICE;
+	struct choices choices = { .level = UZ_LOG_NOTICE, .worker = -1 };
 	struct uz_daemon_config config;
 	struct uz_err err = { 0 };
 	char who[64];
 	int c;
 
 	uz_daemon_config_init(&config);
-	uz_log_init("uzramd", level);
-	while ((c = getopt_long(argc, argv, short_options, long_options,
-				NULL)) >= 0) {
-		switch (c) {
-		case 'h':
-			help();
-			return UZ_EXIT_OK;
-		case 'V':
-			puts("uzramd " UZ_VERSION);
-			return UZ_EXIT_OK;
-		case 'v':
-			level = UZ_LOG_DEBUG;
-			break;
-		case 'q':
-			level = UZ_LOG_WARN;
-			break;
-		case '?':
-			return UZ_EXIT_USAGE;
-		default:
-			if (!set_option(&config, c, optarg, &err))
-				break;
-			return fail(&config, &err, UZ_EXIT_USAGE);
-		}
+	config.version = UZ_VERSION;
+	config.argv = argv;
+	uz_log_init("uzramd", choices.level);
+	c = parse(&config, argc, argv, &choices, &err);
+	if (c == 'h') {
+		help();
+		return UZ_EXIT_OK;
 	}
-	if (argc - optind != 1) {
-		uz_err_set(&err, -EINVAL, "give one NAME; see uzramd --help");
-		return fail(&config, &err, UZ_EXIT_USAGE);
+	if (c == 'V') {
+		puts("uzramd " UZ_VERSION);
+		return UZ_EXIT_OK;
 	}
-	if (uz_daemon_check_name(argv[optind], &err))
+	if (c && !err.code) /* getopt_long() has said it */
+		return UZ_EXIT_USAGE;
+	if (err.code || uz_daemon_check_name(argv[optind], &err))
 		return fail(&config, &err, UZ_EXIT_USAGE);
 	strcpy(config.name, argv[optind]);
 	snprintf(who, sizeof(who), "uzramd %s", config.name);
-	uz_log_init(who, level);
-	return uz_exit_status(uz_daemon_run(&config, &err));
+	uz_log_init(who, choices.level);
+	if (choices.worker < 0)
+		return uz_exit_status(uz_daemon_run(&config, &err));
+	c = uz_daemon_work(&config, choices.worker, &err);
+	return fail(&config, &err, uz_exit_status(c));
 }

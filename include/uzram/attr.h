@@ -78,17 +78,35 @@ void uz_attr_set_transport(struct uz_attr_ctx *ctx, const char *name,
 			   uint64_t buffer_bytes, const char *survives);
 
 /**
+ * struct uz_attr_upgrade - who knows how to go on with another program
+ * @ask:  begin, with the program at @path, or "" for the one that is installed.
+ *        @again: as for uz_attr_store(). Returns 0; -EBUSY one is under way;
+ *        -ENOTSUP it cannot be done here
+ * @show: appends how it stands, line feeds included
+ * @arg:  handed to both
+ *
+ * Both are called from any thread.
+ */
+struct uz_attr_upgrade {
+	int (*ask)(void *arg, const char *path, bool again, struct uz_err *err);
+	void (*show)(void *arg, struct uz_strbuf *out);
+	void *arg;
+};
+
+/**
  * uz_attr_set_process() - what pid and stat say about processes
  * @ctx:        the attributes' context
  * @supervisor: the process that signals are for; without this call, our own
  * @restarts:   workers that have served the device before us
  * @protection: what protects this process while memory is short, one word;
  *              stays valid; NULL: not known
+ * @upgrade:    for the attribute of that name; stays valid; NULL: it refuses
  *
  * Context: before attributes are read.
  */
 void uz_attr_set_process(struct uz_attr_ctx *ctx, pid_t supervisor,
-			 unsigned int restarts, const char *protection);
+			 unsigned int restarts, const char *protection,
+			 const struct uz_attr_upgrade *upgrade);
 
 /**
  * uz_attr_ctx_destroy() - forget it

@@ -44,6 +44,9 @@
  * @backing:       path of the backing store; "": none
  * @policy:        as uz_policy_check() takes it; "": off
  * @restore:       path of an image that the device begins with; "": none
+ * @version:       of this program, for people; stays valid
+ * @argv:          its command line, ended by NULL, for workers that are another
+ *                 program; stays valid
  * @ready_fd:      -1, or a descriptor that gets "READY\n" when the device
  *                 serves, or one line of error text; closed afterwards
  */
@@ -66,6 +69,8 @@ struct uz_daemon_config {
 	char backing[UZ_BACKING_PATH_MAX + 1];
 	char policy[UZ_POLICY_TEXT_MAX + 1];
 	char restore[4096];
+	const char *version;
+	char *const *argv;
 	int ready_fd;
 };
 
@@ -126,8 +131,10 @@ uz_must_check int uz_daemon_rundir(char *path, size_t size);
  * @err:    the reason of a failure; whoever waits at @config->ready_fd was told
  *          it, or else the log
  *
- * The calling process becomes the supervisor. SIGTERM and SIGINT unmount. When the device is in use they detach the mount
- * and say who uses it; service goes on until the last user is gone.
+ * The calling process becomes the supervisor. SIGTERM and SIGINT unmount, and
+ * so does a terminal that is closed. When the device is in use they detach the
+ * mount and say who uses it; service goes on until the last user is gone. A
+ * SIGHUP of another process has the program that is installed now take over.
  *
  * Context: the main thread, before any other thread exists; makes processes.
  * Return:  0 after an orderly end; -EBUSY the name is taken or the directory
@@ -136,5 +143,20 @@ uz_must_check int uz_daemon_rundir(char *path, size_t size);
  */
 uz_must_check int uz_daemon_run(const struct uz_daemon_config *config,
 				struct uz_err *err);
+
+/**
+ * uz_daemon_work() - be the worker of a supervisor that is another program
+ * @config: as that supervisor's command line says
+ * @fd:     what it handed over
+ * @err:    the reason of a failure
+ *
+ * Context: the main thread, before any other thread exists; does not return
+ *          once it begins to serve.
+ * Return:  -EINVAL @fd is nothing of that kind; -ENOTSUP another version, or a
+ *          front end that this build has not; other -errno. Nothing was
+ *          touched.
+ */
+int uz_daemon_work(const struct uz_daemon_config *config, int fd,
+		   struct uz_err *err);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <uzram/attr.h>
 #include <uzram/device.h>
 #include <uzram/types.h>
 #include <uzram/util/err.h>
@@ -81,6 +82,7 @@ struct uz_frontend_disk {
  * @restarts:      workers that have served the session before this one
  * @protection:    what protects this process while memory is short, in words;
  *                 stays valid
+ * @upgrade:       for the attribute of that name; stays valid, or NULL
  * @disk:          FUSE: let `block` be a link to this; borrowed for as long as
  *                 it serves. NULL: it is the block file
  */
@@ -93,6 +95,7 @@ struct uz_frontend_config {
 	pid_t supervisor;
 	unsigned int restarts;
 	const char *protection;
+	const struct uz_attr_upgrade *upgrade;
 	const struct uz_frontend_disk *disk;
 };
 
@@ -117,6 +120,11 @@ struct uz_frontend_config {
  *           somebody uses the mount: then it was detached (nobody can open
  *           anything there any more) and service goes on until the last user
  *           is gone
+ * @leave:   have every thread finish the request that it is at, and take no
+ *           more. Returns when that is so, which a store to an attribute may
+ *           keep from happening for long; then the process has to end, and
+ *           another one may start() on the session. wait() goes on. NULL: no
+ *           other program can take over from this front end
  * @free:    end and free everything; the service has ended
  */
 struct uz_frontend_ops {
@@ -128,6 +136,7 @@ struct uz_frontend_ops {
 		     struct uz_frontend **fe, struct uz_err *err);
 	int (*wait)(struct uz_frontend *fe);
 	int (*stop)(struct uz_frontend *fe);
+	void (*leave)(struct uz_frontend *fe);
 	void (*free)(struct uz_frontend *fe);
 };
 

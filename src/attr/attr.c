@@ -120,6 +120,10 @@ static const struct uz_attr attrs[] = {
 	  "an absolute path has all pages saved there as they are now; read, how "
 	  "far that is",
 	  uz__attr_save_show, uz__attr_save_store },
+	{ "upgrade", 0644,
+	  "1 goes on with the installed program, an absolute path with that one; "
+	  "read, which one serves and how the last upgrade went",
+	  uz__attr_upgrade_show, uz__attr_upgrade_store },
 	{ "last_error", 0444,
 	  "why the last write to an attribute was refused, or which page was "
 	  "found damaged, whichever came last",
@@ -187,8 +191,10 @@ void uz_attr_set_transport(struct uz_attr_ctx *ctx, const char *name,
 }
 
 void uz_attr_set_process(struct uz_attr_ctx *ctx, pid_t supervisor,
-			 unsigned int restarts, const char *protection)
+			 unsigned int restarts, const char *protection,
+			 const struct uz_attr_upgrade *upgrade)
 {
+	ctx->upgrade = upgrade;
 	ctx->supervisor = supervisor;
 	ctx->restarts = restarts;
 	ctx->protection = protection;

@@ -33,6 +33,7 @@ struct uz__attr_place {
  * @supervisor:   the process that signals are for
  * @restarts:     workers before this one
  * @protection:   what protects this process while memory is short; or NULL
+ * @upgrade:      what upgrade asks; or NULL
  * @store_lock:   one store at a time; shows never take it
  * @again:        the store that is under way may have been carried out before;
  *                under @store_lock
@@ -58,6 +59,7 @@ struct uz_attr_ctx {
 	pid_t supervisor;
 	unsigned int restarts;
 	const char *protection;
+	const struct uz_attr_upgrade *upgrade;
 	struct uz_lock store_lock;
 	bool again;
 	struct uz_recompressor *recompressor;
@@ -174,6 +176,11 @@ int uz__attr_policy_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
 int uz__attr_policy_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
 			  struct uz_err *err);
 void uz__attr_policy_stat(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
+
+/* attr_upgrade.c */
+int uz__attr_upgrade_store(struct uz_attr_ctx *ctx, const char *text,
+			   size_t len, struct uz_err *err);
+int uz__attr_upgrade_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
 
 /* attr_save.c */
 int uz__attr_save_store(struct uz_attr_ctx *ctx, const char *text, size_t len,

@@ -27,6 +27,7 @@ void uz_daemon_config_init(struct uz_daemon_config *config)
 		.frontend = "fuse",
 		.compaction = true,
 		.reserve = UZ_RESERVE_AUTO,
+		.version = "unknown",
 		.ready_fd = -1,
 	};
 }

@@ -60,6 +60,9 @@ static int daemon_mount(struct uz__daemon *d, struct uz_err *err)
 
 static void daemon_end(struct uz__daemon *d)
 {
+	uz__board_close(d);
+	if (d->program >= 0)
+		close(d->program);
 	if (d->session.fd >= 0)
 		d->ops->unmount(&d->session);
 	uz_device_mem_close(&d->mem);
@@ -73,6 +76,8 @@ int uz_daemon_run(const struct uz_daemon_config *config, struct uz_err *err)
 		.pid = getpid(),
 		.mem = { .ctl_fd = -1, .table_fd = -1, .arena_fd = -1 },
 		.session = { .fd = -1, .mem = -1 },
+		.board_fd = -1,
+		.program = -1,
 	};
 	struct uz_err reason = { 0 };
 	int rc;

@@ -4,11 +4,14 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/signalfd.h>
 #include <sys/types.h>
 
 #include <uzram/daemon.h>
 #include <uzram/device.h>
 #include <uzram/frontend.h>
+#include <uzram/util/shm.h>
+#include <uzram/util/strbuf.h>
 
 /* ---- place.c ---- */
 
@@ -95,7 +98,9 @@ void uz__protect_text(unsigned int got, char *text, size_t size);
 
 /*
  * enum uz__report_kind - what a worker has to say
- * @UZ__REPORT_SERVES:  files can be opened
+ * @UZ__REPORT_BEGINS:  it is a program that knows how to take over
+ * @UZ__REPORT_SERVES:  files can be opened; @text is its version
+ * @UZ__REPORT_UPGRADE: the board says what somebody has asked for
  * @UZ__REPORT_MANAGER: @text is for the service manager
  * @UZ__REPORT_FAILED:  it is about to end, by @rc, because of @text
  */
@@ -103,7 +108,12 @@ enum uz__report_kind {
 	UZ__REPORT_SERVES,
 	UZ__REPORT_MANAGER,
 	UZ__REPORT_FAILED,
+	UZ__REPORT_BEGINS,
+	UZ__REPORT_UPGRADE,
 };
+
+/* How a worker ends that has left the device to the next one. */
+#define UZ__STATUS_LEFT 6
 
 struct uz__report {
 	enum uz__report_kind kind;
@@ -129,6 +139,9 @@ void uz__report(int fd, enum uz__report_kind kind, int rc, const char *fmt, ...)
  * @fs:      st_dev of the mount
  * @restart: workers so far
  * @report:  where the worker writes reports
+ * @board:   what both know of upgrades, or NULL; and its memfd
+ * @program: of which workers are made; -1: this one
+ * @program_path: where this one lies, or ""
  * @served:  a worker has served, and who waited for that was told
  */
 struct uz__daemon {
@@ -142,6 +155,10 @@ struct uz__daemon {
 	dev_t fs;
 	struct uz__restart restart;
 	int report;
+	struct uz__board *board;
+	int board_fd;
+	int program;
+	char program_path[4096];
 	bool served;
 };
 
@@ -153,6 +170,119 @@ uz_must_check int uz__supervise(struct uz__daemon *d, struct uz_err *err);
 
 /* What a worker does; called in its own process. */
 _Noreturn void uz__serve(const struct uz__daemon *d);
+
+/* ---- board.c ---- */
+
+/*
+ * enum uz__board_state - of an upgrade
+ * @UZ__BOARD_IDLE:    none
+ * @UZ__BOARD_ASKING:  a worker is writing what it was asked for
+ * @UZ__BOARD_ASKED:   it has; the supervisor has not heard yet
+ * @UZ__BOARD_RUNNING: the supervisor is at it
+ */
+enum uz__board_state {
+	UZ__BOARD_IDLE,
+	UZ__BOARD_ASKING,
+	UZ__BOARD_ASKED,
+	UZ__BOARD_RUNNING,
+};
+
+/*
+ * struct uz__board - what supervisor and workers know of upgrades
+ * @state: enum uz__board_state
+ * @ended: how many have succeeded, in the upper half, and how many not
+ * @path:  of the program that was asked for; "": the installed one
+ * @last:  how the last ones went, used in turn
+ */
+struct uz__board {
+	_Alignas(UZ_PAGE_SIZE) _Atomic uint64_t ended;
+	_Atomic uint32_t state;
+	char path[4096];
+	char last[2][512];
+};
+
+/* The memfd and its mapping; undone by uz__board_close(). 0 or -errno. */
+uz_must_check int uz__board_create(struct uz__daemon *d);
+/* @d->board_fd is set. */
+uz_must_check int uz__board_map(struct uz__daemon *d);
+void uz__board_close(struct uz__daemon *d);
+
+/*
+ * A worker: somebody wants the program at @path. The supervisor has to be told
+ * by UZ__REPORT_UPGRADE afterwards. -EBUSY: one is under way.
+ */
+uz_must_check int uz__board_ask(struct uz__board *b, const char *path,
+				bool again, struct uz_err *err);
+
+/*
+ * The supervisor begins, because of uz__board_ask() or by itself; @b->path then
+ * is a string. False: one is under way, or it has been taken already.
+ */
+uz_must_check bool uz__board_take(struct uz__board *b, bool asked);
+
+/* The worker has died: what it was asked and has not told is lost. */
+void uz__board_forget(struct uz__board *b);
+
+/* It is over; @text is one line. */
+void uz__board_ended(struct uz__board *b, bool upgraded, const char *text);
+
+/* For people: the attribute's text. */
+void uz__board_show(struct uz__board *b, const char *version,
+		    struct uz_strbuf *out);
+
+/* ---- handover.c ---- */
+
+/* Becomes another program; in a child of the supervisor. */
+_Noreturn void uz__handover_exec(const struct uz__daemon *d, int program);
+
+/* ---- upgrade.c ---- */
+
+/*
+ * struct uz__upgrade - how far it is
+ * @stage:    see upgrade.c
+ * @program:  the one that is to come, or -1
+ * @begun:    when, ms
+ * @deadline: of this stage, ms; 0: none
+ * @limit:    how long that was, ms
+ * @version:  of the worker that serves, or served last
+ * @why:      it is rolled back
+ */
+struct uz__upgrade {
+	enum {
+		UZ__UPGRADE_NONE,
+		UZ__UPGRADE_LEAVING,
+		UZ__UPGRADE_COMING,
+		UZ__UPGRADE_BACK,
+	} stage;
+	int program;
+	uint64_t begun;
+	uint64_t deadline;
+	unsigned int limit;
+	char version[64];
+	char why[408];
+};
+
+/*
+ * @asked: a worker was, by uz__board_ask(). True: the worker is to leave, then
+ * uz__upgrade_left(). False: there is nothing to be done, and that was said.
+ */
+uz_must_check bool uz__upgrade_begin(struct uz__upgrade *u,
+				     struct uz__daemon *d, bool asked,
+				     uint64_t now);
+
+/* There is no worker any more. */
+void uz__upgrade_left(struct uz__upgrade *u, uint64_t now);
+
+/* A worker has said that it is one. */
+void uz__upgrade_begins(struct uz__upgrade *u, uint64_t now);
+
+/* The new program's worker is gone, because of @why. */
+void uz__upgrade_failed(struct uz__upgrade *u, const struct uz__daemon *d,
+			const char *why);
+
+/* A worker of that version serves; upgrade or not. */
+void uz__upgrade_serves(struct uz__upgrade *u, struct uz__daemon *d,
+			const char *version, uint64_t now);
 
 /* ---- signal.c ---- */
 
@@ -175,6 +305,12 @@ struct uz__signals {
 
 /* The signals that ask for the end. */
 void uz__signals_set(sigset_t *set);
+
+/* There is a terminal that may be closed. */
+bool uz__signals_terminal(void);
+
+/* This SIGHUP says that it was; @terminal: there was one. */
+bool uz__signals_hung_up(const struct signalfd_siginfo *info, bool terminal);
 
 /* Blocks the signals; threads made later inherit that. */
 void uz__signals_block(void);

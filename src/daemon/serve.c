@@ -2,8 +2,8 @@
 /*
  * The worker: the process that opens the device on the memory that it was
  * given, and serves. It is a copy of the supervisor, made by fork(), so it has
- * the configuration and every descriptor; whatever it does or dies of, the
- * supervisor's are not touched.
+ * the configuration and every descriptor, or it was executed with all that
+ * (handover.c); whatever it does or dies of, the supervisor's are not touched.
  *
  * The first one configures the device. Those after it take over what they find
  * and change nothing: it may have been changed since, through attributes.
@@ -42,6 +42,7 @@
  * @fe:        the service
  * @signals:   the thread that ends the service
  * @protection: what it has of swap=on, in words
+ * @upgrade:   for the attribute
  */
 struct service {
 	const struct uz__daemon *d;
@@ -50,6 +51,7 @@ struct service {
 	struct uz_frontend *fe;
 	struct uz__signals signals;
 	char protection[64];
+	struct uz_attr_upgrade upgrade;
 };
 
 static unsigned int service_threads(const struct uz_daemon_config *config)
@@ -135,7 +137,7 @@ static int service_configure(struct service *s, struct uz_err *err)
 static int service_open(struct service *s, struct uz_err *err)
 {
 	const struct uz_daemon_config *config = s->d->config;
-	const bool first = !s->d->restart.total;
+	const bool first = !s->d->served;
 	struct uz_device_mem mem = s->d->mem;
 	int rc;
 
@@ -165,6 +167,24 @@ static int service_open(struct service *s, struct uz_err *err)
 	return rc;
 }
 
+static int ask_upgrade(void *arg, const char *path, bool again,
+		       struct uz_err *err)
+{
+	const struct uz__daemon *d = arg;
+	int rc = uz__board_ask(d->board, path, again, err);
+
+	if (!rc)
+		uz__report(d->report, UZ__REPORT_UPGRADE, 0, "%s", "");
+	return rc;
+}
+
+static void show_upgrade(void *arg, struct uz_strbuf *out)
+{
+	const struct uz__daemon *d = arg;
+
+	uz__board_show(d->board, d->config->version, out);
+}
+
 static int service_start(struct service *s, struct uz_err *err)
 {
 	const struct uz__daemon *d = s->d;
@@ -177,9 +197,16 @@ static int service_start(struct service *s, struct uz_err *err)
 		.supervisor = d->pid,
 		.restarts = d->restart.total,
 		.protection = s->protection,
+		.upgrade = d->ops->leave ? &s->upgrade : NULL,
 	};
-	int rc = d->ops->start(&fe, &s->fe, err);
+	int rc;
 
+	s->upgrade = (struct uz_attr_upgrade){
+		.ask = ask_upgrade,
+		.show = show_upgrade,
+		.arg = (void *)d,
+	};
+	rc = d->ops->start(&fe, &s->fe, err);
 	if (rc)
 		return rc;
 	s->signals.ops = d->ops;
@@ -198,7 +225,8 @@ static int service_wait(struct service *s, struct uz_err *err)
 	int rc;
 
 	uz_ahead_program();
-	uz__report(s->d->report, UZ__REPORT_SERVES, 0, "%s", "");
+	uz__report(s->d->report, UZ__REPORT_SERVES, 0, "%s",
+		   s->d->config->version);
 	rc = s->d->ops->wait(s->fe);
 	uz__signals_end(&s->signals);
 	uz__report(s->d->report, UZ__REPORT_MANAGER, 0, "STOPPING=1");
@@ -222,7 +250,8 @@ static void become_worker(const struct uz__daemon *d)
 	prctl(PR_SET_NAME, "uzramd-worker");
 	if (d->place.parent >= 0)
 		close(d->place.parent);
-	close(d->place.fd);
+	if (d->place.fd >= 0)
+		close(d->place.fd);
 	if (d->config->ready_fd >= 0)
 		close(d->config->ready_fd);
 }

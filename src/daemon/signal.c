@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: MIT
 /*
- * SIGTERM, SIGINT and SIGHUP (a closed terminal) ask for the end of service.
- * The supervisor hands them on to the worker, where they are blocked in every
- * thread and taken by one that does nothing else, so that the front end's
- * stop() runs in an ordinary context.
+ * SIGTERM and SIGINT ask for the end of service. The supervisor hands them on to
+ * the worker, where they are blocked in every thread and taken by one that does
+ * nothing else, so that the front end's stop() runs in an ordinary context. By
+ * SIGHUP the supervisor has the worker leave the device to another one.
  *
  * A device that is in use is detached, not torn away: the thread says who uses
  * it, and the service ends by itself with the last user.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
+#include <uzram/util/cleanup.h>
 #include <uzram/util/log.h>
 #include <uzram/util/users.h>
 
@@ -25,6 +29,27 @@ void uz__signals_set(sigset_t *set)
 	sigaddset(set, SIGTERM);
 	sigaddset(set, SIGINT);
 	sigaddset(set, SIGHUP);
+}
+
+/*
+ * The kernel itself sends it to who is in the foreground of a terminal that is
+ * closed, the shell to its other jobs. Anybody else wants an upgrade, and so
+ * does a shell whose terminal is there.
+ */
+bool uz__signals_hung_up(const struct signalfd_siginfo *info, bool terminal)
+{
+	if (info->ssi_code > 0)
+		return true;
+	return terminal && (pid_t)info->ssi_pid == getsid(0) &&
+	       !uz__signals_terminal();
+}
+
+bool uz__signals_terminal(void)
+{
+	uz_autoclose int fd =
+		open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+
+	return fd >= 0;
 }
 
 void uz__signals_block(void)
@@ -76,6 +101,13 @@ static void *signals_thread(void *arg)
 		if (atomic_load_explicit(&signals->ending,
 					 memory_order_acquire))
 			break;
+		if (sig == SIGHUP) {
+			if (signals->ops->leave) {
+				signals->ops->leave(signals->fe);
+				_exit(UZ__STATUS_LEFT);
+			}
+			continue;
+		}
 		uz_log(UZ_LOG_INFO, "%s: ending", strsignal(sig));
 		signals_stop(signals);
 	}

@@ -6,8 +6,9 @@
  *
  * One thread. From the first worker on it neither allocates nor opens anything,
  * so that it needs neither memory nor the files of this program when it is
- * wanted; a worker is a fork() for the same reason. Everything that it waits
- * for arrives at two descriptors: signals, and reports of the worker.
+ * wanted; a worker is a fork() for the same reason. An upgrade (upgrade.c)
+ * opens a program, which is held and executed from then on. Everything that it
+ * waits for arrives at two descriptors: signals, and reports of the worker.
  *
  * No worker is started before the one before it is gone with all its threads
  * (waitpid(2) tells so): two at a time would destroy the device.
@@ -41,6 +42,8 @@
  * @next:    when to start another one, ms; while there is none
  * @failure: of this worker; @failure.rc is 0 if it has said nothing
  * @cores:   where the kernel puts cores
+ * @terminal: it was started from one
+ * @up:      the upgrade that is under way
  */
 struct supervisor {
 	struct uz__daemon *d;
@@ -52,6 +55,8 @@ struct supervisor {
 	uint64_t next;
 	struct uz__report failure;
 	char cores[128];
+	bool terminal;
+	struct uz__upgrade up;
 };
 
 /* More than zero. */
@@ -63,17 +68,27 @@ static uint64_t now_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / NS_PER_MS + 1;
 }
 
+/* In the child. */
+static _Noreturn void become_worker(const struct supervisor *s)
+{
+	int program = s->up.stage == UZ__UPGRADE_COMING ? s->up.program
+							: s->d->program;
+
+	close(s->signals);
+	close(s->reports);
+	if (program >= 0)
+		uz__handover_exec(s->d, program);
+	uz__serve(s->d);
+}
+
 /* After a failure, which s->failure tells, it is as one that died. */
 static int start_worker(struct supervisor *s)
 {
 	s->served = 0;
 	s->failure.rc = 0;
 	s->worker = fork();
-	if (!s->worker) {
-		close(s->signals);
-		close(s->reports);
-		uz__serve(s->d);
-	}
+	if (!s->worker)
+		become_worker(s);
 	if (s->worker < 0) {
 		s->failure.rc = -errno;
 		snprintf(s->failure.text, sizeof(s->failure.text),
@@ -86,11 +101,12 @@ static int start_worker(struct supervisor *s)
 	return 0;
 }
 
-static void worker_serves(struct supervisor *s)
+static void worker_serves(struct supervisor *s, const char *version)
 {
 	struct uz__daemon *d = s->d;
 
 	s->served = now_ms();
+	uz__upgrade_serves(&s->up, d, version, s->served);
 	if (d->served) {
 		uz__notify_manager("STATUS=Serving %s, restarted %u times",
 				   d->place.path, d->restart.total);
@@ -103,6 +119,18 @@ static void worker_serves(struct supervisor *s)
 	uz__notify_starter(d->config->ready_fd, "READY");
 }
 
+static void begin_upgrade(struct supervisor *s, bool asked)
+{
+	const uint64_t now = now_ms();
+
+	if (!uz__upgrade_begin(&s->up, s->d, asked, now))
+		return;
+	if (s->worker)
+		kill(s->worker, SIGHUP);
+	else
+		uz__upgrade_left(&s->up, now);
+}
+
 static void take_reports(struct supervisor *s)
 {
 	struct uz__report report;
@@ -110,7 +138,13 @@ static void take_reports(struct supervisor *s)
 	while (read(s->reports, &report, sizeof(report)) == sizeof(report)) {
 		switch (report.kind) {
 		case UZ__REPORT_SERVES:
-			worker_serves(s);
+			worker_serves(s, report.text);
+			break;
+		case UZ__REPORT_BEGINS:
+			uz__upgrade_begins(&s->up, now_ms());
+			break;
+		case UZ__REPORT_UPGRADE:
+			begin_upgrade(s, true);
 			break;
 		case UZ__REPORT_MANAGER:
 			uz__notify_manager("%s", report.text);
@@ -148,6 +182,20 @@ static void why_died(const struct supervisor *s, int status, char *text,
 			 WTERMSIG(status), strsignal(WTERMSIG(status)));
 }
 
+/* It was to leave, or did not come up: another one begins at once. */
+static void upgrade_goes_on(struct supervisor *s, int status)
+{
+	char why[UZ_ERR_TEXT];
+
+	s->next = now_ms();
+	if (s->up.stage == UZ__UPGRADE_LEAVING) {
+		uz__upgrade_left(&s->up, s->next);
+		return;
+	}
+	why_died(s, status, why, sizeof(why));
+	uz__upgrade_failed(&s->up, s->d, why);
+}
+
 /*
  * It is gone: 0 when another one is to come, 1 when that was the orderly end,
  * or -errno.
@@ -155,14 +203,22 @@ static void why_died(const struct supervisor *s, int status, char *text,
 static int worker_ended(struct supervisor *s, int status, struct uz_err *err)
 {
 	char why[UZ_ERR_TEXT];
+	const bool orderly = WIFEXITED(status) && !WEXITSTATUS(status);
+	const unsigned int stage = s->up.stage;
 	pid_t was = s->worker;
 	uint64_t now;
 	int pause;
 
 	s->worker = 0;
 	take_reports(s);
+	uz__board_forget(s->d->board);
 	now = now_ms(); /* after what the last report set */
-	if (WIFEXITED(status) && !WEXITSTATUS(status))
+	if ((stage == UZ__UPGRADE_LEAVING && !orderly) ||
+	    (stage == UZ__UPGRADE_COMING && s->up.stage == stage)) {
+		upgrade_goes_on(s, status);
+		return 0;
+	}
+	if (orderly)
 		return 1;
 	if (s->failure.rc && is_final(s))
 		return uz_err_set(err, s->failure.rc, "%s", s->failure.text);
@@ -189,10 +245,40 @@ static void take_signals(struct supervisor *s)
 	while (read(s->signals, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGCHLD)
 			continue;
-		s->asked = (int)info.ssi_signo;
+		if (info.ssi_signo == SIGHUP &&
+		    !uz__signals_hung_up(&info, s->terminal)) {
+			take_reports(s); /* who serves may be asked to leave */
+			begin_upgrade(s, false);
+			continue;
+		}
+		s->asked = SIGTERM;
 		if (s->worker)
 			kill(s->worker, s->asked);
 	}
+}
+
+/* Whoever does not leave or come in time is killed. */
+static void keep_deadline(struct supervisor *s)
+{
+	if (!s->up.deadline || !s->worker || now_ms() < s->up.deadline)
+		return;
+	s->up.deadline = 0;
+	if (s->up.stage == UZ__UPGRADE_COMING) {
+		s->failure.rc = -ETIMEDOUT;
+		snprintf(s->failure.text, sizeof(s->failure.text),
+			 "does not serve after %u s", s->up.limit / 1000);
+	}
+	kill(s->worker, SIGKILL);
+}
+
+/* How long to sleep, ms; -1: until something arrives. */
+static int sleep_for(const struct supervisor *s, uint64_t now)
+{
+	const uint64_t until = s->worker ? s->up.deadline : s->next;
+
+	if (s->worker && !until)
+		return -1;
+	return until > now ? (int)(until - now) : 0;
 }
 
 static int supervise(struct supervisor *s, struct uz_err *err)
@@ -212,7 +298,8 @@ static int supervise(struct supervisor *s, struct uz_err *err)
 				return rc;
 			continue;
 		}
-		poll(fds, 2, s->worker ? -1 : (int)(s->next - now));
+		poll(fds, 2, sleep_for(s, now));
+		keep_deadline(s);
 		take_signals(s);
 		take_reports(s);
 		if (s->worker && waitpid(s->worker, &status, WNOHANG) > 0) {
@@ -245,9 +332,20 @@ static void read_core_pattern(char *text, size_t size)
 	text[strcspn(text, "\n")] = '\0';
 }
 
+static void find_program(char *path, size_t size)
+{
+	ssize_t n = readlink("/proc/self/exe", path, size - 1);
+
+	path[n > 0 ? n : 0] = '\0';
+}
+
 int uz__supervise(struct uz__daemon *d, struct uz_err *err)
 {
-	struct supervisor s = { .d = d };
+	struct supervisor s = {
+		.d = d,
+		.terminal = uz__signals_terminal(),
+		.up.program = -1,
+	};
 	uz_autoclose int signals = open_signals();
 	uz_autoclose int reports = -1;
 	uz_autoclose int report = -1;
@@ -260,7 +358,12 @@ int uz__supervise(struct uz__daemon *d, struct uz_err *err)
 	s.reports = reports = fds[0];
 	d->report = report = fds[1];
 	fcntl(reports, F_SETFL, O_NONBLOCK);
+	rc = uz__board_create(d);
+	if (rc)
+		return uz_err_set(err, rc, "cannot talk to a worker: %s",
+				  strerror(-rc));
 	read_core_pattern(s.cores, sizeof(s.cores));
+	find_program(d->program_path, sizeof(d->program_path));
 	if (d->config->swap)
 		uz__protect(UZ__PROTECT_PROCESS, true);
 	rc = supervise(&s, err);

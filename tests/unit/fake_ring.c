@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "fake_ring.h"
 
@@ -15,6 +16,9 @@
 #define RINGS	 (QUEUES + 2)
 #define MANY	 4096
 #define PREPARED 256
+
+#define NS_PER_SECOND 1000000000L
+#define INTERRUPT_NS  1000000L
 
 enum op {
 	OP_REGISTER,
@@ -315,6 +319,22 @@ static bool stuck(const struct uz__ring *ring)
 	return false;
 }
 
+/* True if that was enough. */
+static bool ring_sleep(struct uz__ring *ring)
+{
+	struct timespec until;
+
+	ring->asleep = true;
+	pthread_cond_broadcast(&changed);
+	if (!fake_faults.interrupts)
+		return pthread_cond_wait(&ring->woken, &lock) != 0;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += INTERRUPT_NS;
+	until.tv_sec += until.tv_nsec / NS_PER_SECOND;
+	until.tv_nsec %= NS_PER_SECOND;
+	return pthread_cond_timedwait(&ring->woken, &lock, &until) != 0;
+}
+
 int uz__ring_submit(struct uz__ring *ring, bool wait)
 {
 	unsigned int i;
@@ -329,11 +349,9 @@ int uz__ring_submit(struct uz__ring *ring, bool wait)
 		for (i = 0; i < ring->count; i++)
 			do_prepared(ring, &ring->prepared[i]);
 		ring->count = 0;
-		while (wait && (kernel->paused || ring->head == ring->tail)) {
-			ring->asleep = true;
-			pthread_cond_broadcast(&changed);
-			pthread_cond_wait(&ring->woken, &lock);
-		}
+		while (wait && (kernel->paused || ring->head == ring->tail) &&
+		       !ring_sleep(ring))
+			;
 	}
 	pthread_mutex_unlock(&lock);
 	return ret;
@@ -439,6 +457,16 @@ const struct fake_answer *fake_kernel_answers(unsigned int count)
 		pthread_cond_wait(&changed, &lock);
 	pthread_mutex_unlock(&lock);
 	return kernel->answers;
+}
+
+unsigned int fake_kernel_answered(void)
+{
+	unsigned int n;
+
+	pthread_mutex_lock(&lock);
+	n = kernel->nr_answers;
+	pthread_mutex_unlock(&lock);
+	return n;
 }
 
 void fake_kernel_quiet(unsigned int rings)

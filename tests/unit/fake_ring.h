@@ -45,6 +45,8 @@ struct fake_faults {
 	unsigned int registers;
 	/* Whoever is asked to run on that CPU, counted from 1, may not. */
 	unsigned int unreachable;
+	/* Signals interrupt whoever sleeps; here time does. */
+	bool interrupts;
 	/* Nobody hears that registering is to begin. */
 	bool lost_orders;
 };
@@ -66,6 +68,8 @@ void fake_kernel_orphan(unsigned int queue, struct fuse_uring_req_header *hdr,
 void fake_kernel_pause(bool paused);
 /* Sleeps until there were @count answers; they are in order of arrival. */
 const struct fake_answer *fake_kernel_answers(unsigned int count);
+/* How many there were. */
+unsigned int fake_kernel_answered(void);
 /* Sleeps until all rings but the caller's have nothing to do. */
 void fake_kernel_quiet(unsigned int rings);
 /* How often a commit named a request that the kernel does not have. */

@@ -88,7 +88,7 @@ static void test_stat_names_every_number(void **state)
 	for (i = 0; i < words; i++)
 		word[i] = 1000 + i;
 	uz_attr_set_transport(f->ctx, "fuse", 123, "yes");
-	uz_attr_set_process(f->ctx, 4711, 7, "locked");
+	uz_attr_set_process(f->ctx, 4711, 7, "locked", NULL);
 	assert_shows(f, "pid", "4711\n");
 	assert_int_equal(uz_attr_show(f->ctx, attr_named("stat"), &out), 0);
 	/* What is no number of the device comes last. */

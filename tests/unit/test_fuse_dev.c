@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -375,6 +376,37 @@ static void test_broken_descriptor(void **state)
 	assert_int_equal(uz__fuse_dev_join(k->dev), -EISDIR);
 }
 
+/* What is read is answered, what is not read is left; in a process of its own. */
+static int leave(struct kernel *k)
+{
+	char c;
+
+	message(k->f, FUSE_STATFS, 1, NULL, 0, NULL, 0);
+	if (send(k->fd, k->f->msg, 40, 0) != 40 ||
+	    read(k->fd, &k->got, sizeof(k->got)) < (ssize_t)sizeof(k->got.hdr))
+		return 1;
+	uz__fuse_dev_leave(k->dev);
+	if (send(k->fd, k->f->msg, 40, 0) != 40)
+		return 2;
+	usleep(20000);
+	return recv(k->dev_fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) == 1 ? 0 : 3;
+}
+
+static void test_leaves(void **state)
+{
+	struct kernel *k = *state;
+	int status = -1;
+	pid_t pid = fork();
+
+	if (!pid) {
+		alarm(30);
+		greet(k);
+		_exit(leave(k));
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 #define kernel_test(name) \
 	cmocka_unit_test_setup_teardown(name, kernel_setup, kernel_teardown)
 
@@ -395,6 +427,7 @@ int main(void)
 		kernel_test(test_taking_over_without_resend),
 		kernel_test(test_taking_over_nothing),
 		kernel_test(test_largest_message),
+		kernel_test(test_leaves),
 		kernel_test(test_end),
 		kernel_test(test_broken_descriptor),
 	};

@@ -509,6 +509,26 @@ static void test_orders_that_need_time(void **state)
 	assert_int_equal(fake_faults.stops, 0);
 }
 
+/* For another process: what comes from now on stays in the entries. */
+static void test_leaves(void **state)
+{
+	struct world *w = *state;
+	unsigned int i, served;
+
+	fake_faults.interrupts = true;
+	go(w);
+	for (i = 0; i < 100; i++)
+		ask_long(w, i % CPUS, 1u << 20);
+	uz__fuse_uring_leave(w->uring);
+	assert_int_equal(w->uring->running, 0);
+	served = fake_kernel_answered();
+	assert_in_range(served, 0, 100);
+	ask_long(w, 0, 4096);
+	ask_store(w, 1);
+	usleep(20000);
+	assert_int_equal(fake_kernel_answered(), served);
+}
+
 static void test_never_used(void **state)
 {
 	assert_int_equal(create(*state, CPUS), 0);
@@ -543,6 +563,7 @@ int main(void)
 		world_test(test_workers_cannot_be_told),
 		world_test(test_kernel_cannot_be_told),
 		world_test(test_orders_that_need_time),
+		world_test(test_leaves),
 		world_test(test_never_used),
 	};
 

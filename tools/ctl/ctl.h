@@ -290,6 +290,7 @@ enum uz_exit ctl_verb_reset(int argc, char **argv);
 enum uz_exit ctl_verb_remove(int argc, char **argv);
 enum uz_exit ctl_verb_mount(int argc, char **argv);
 enum uz_exit ctl_verb_umount(int argc, char **argv);
+enum uz_exit ctl_verb_upgrade(int argc, char **argv);
 enum uz_exit ctl_verb_scrub(int argc, char **argv);
 enum uz_exit ctl_verb_swapon(int argc, char **argv);
 enum uz_exit ctl_verb_swapoff(int argc, char **argv);

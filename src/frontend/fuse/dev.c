@@ -14,7 +14,9 @@
  * there is no lock and no allocation here; threads share nothing but the
  * descriptor and, at the end, the first error.
  *
- * Threads end when the kernel has ended the connection, and only then.
+ * Threads end when the kernel has ended the connection, and only then. Those
+ * that are to leave stop at the next request and stay until the process ends,
+ * so that whoever waits for the end of service does not take it for that.
  */
 #include <errno.h>
 #include <poll.h>
@@ -26,15 +28,18 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <uzram/util/ahead.h>
+#include <uzram/util/lock.h>
 #include <uzram/util/log.h>
 
 #include "session_priv.h"
 
 struct thread {
 	struct uz__fuse_dev *dev;
+	bool left; /* takes no more requests; under the lock */
 	pthread_t id;
 	unsigned char *buf;
 	size_t buf_size;
@@ -45,6 +50,9 @@ struct uz__fuse_dev {
 	struct uz__fuse *fuse;
 	int fd;
 	_Atomic int error;
+	_Atomic bool leaving;
+	struct uz_lock lock;
+	unsigned int started;
 	unsigned int running;
 	unsigned int count;
 	struct thread threads[];
@@ -56,7 +64,8 @@ static ssize_t receive(struct thread *t)
 	struct pollfd readable = { .fd = t->dev->fd, .events = POLLIN };
 	ssize_t n;
 
-	for (;;) {
+	/* relaxed: whoever sets it goes on to interrupt us until we have left */
+	while (!atomic_load_explicit(&t->dev->leaving, memory_order_relaxed)) {
 		n = read(t->dev->fd, t->buf + UZ__FUSE_HEAD_AT,
 			 t->buf_size - UZ__FUSE_HEAD_AT);
 		if (n > 0)
@@ -77,6 +86,7 @@ static ssize_t receive(struct thread *t)
 			return -errno;
 		}
 	}
+	return -EINTR;
 }
 
 static void answer(struct thread *t, int error)
@@ -133,6 +143,11 @@ static void *thread_main(void *arg)
 	uz_ahead_stack();
 	while ((n = receive(t)) >= 0)
 		serve(t, (size_t)n);
+	uz_lock_acquire(&t->dev->lock);
+	t->left = true;
+	uz_lock_release(&t->dev->lock);
+	while (n == -EINTR)
+		pause();
 	/*
 	 * Both are the end, the second when it came in the middle of a read.
 	 * relaxed: it is read after pthread_join(), which orders everything.
@@ -233,6 +248,7 @@ int uz__fuse_dev_create(struct uz__fuse_dev **dev, struct uz__fuse *fuse,
 		return -ENOMEM;
 	d->fuse = fuse;
 	d->fd = -1;
+	uz_lock_init(&d->lock, UZ_LOCK_LEAF);
 	ret = thread_create(d);
 	if (ret) {
 		uz__fuse_dev_destroy(d);
@@ -352,6 +368,7 @@ int uz__fuse_thread(pthread_t *id, void *(*main)(void *arg), void *arg,
 	int ret;
 
 	sigfillset(&all);
+	sigdelset(&all, UZ__FUSE_INTERRUPT);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	ret = pthread_create(id, NULL, main, arg);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -374,7 +391,7 @@ int uz__fuse_dev_run(struct uz__fuse_dev *dev, unsigned int threads,
 		ret = uz__fuse_thread(&t->id, thread_main, t, "fuse",
 				      dev->running);
 		if (!ret)
-			dev->running++;
+			dev->started = ++dev->running;
 	}
 	if (ret)
 		return uz_err_set(err, ret, "cannot set up %u threads: %s",
@@ -399,7 +416,52 @@ void uz__fuse_dev_destroy(struct uz__fuse_dev *dev)
 		uz_io_destroy(t->call.io);
 		munmap(t->buf, t->buf_size);
 	}
+	uz_lock_destroy(&dev->lock);
 	free(dev);
+}
+
+static void interrupted(int number)
+{
+	(void)number;
+}
+
+void uz__fuse_interruptible(void)
+{
+	/* Without SA_RESTART: what sleeps in the kernel wakes up. */
+	const struct sigaction action = { .sa_handler = interrupted };
+
+	sigaction(UZ__FUSE_INTERRUPT, &action, NULL);
+}
+
+void uz__fuse_nap(void)
+{
+	const struct timespec time = { .tv_nsec = 200000L };
+
+	nanosleep(&time, NULL);
+}
+
+/* With the lock held a thread that has not left exists, so it can be told. */
+static bool interrupt_threads(struct uz__fuse_dev *dev)
+{
+	uz_scoped_acquire(guard, &dev->lock);
+	bool all = true;
+	unsigned int i;
+
+	for (i = 0; i < dev->started; i++) {
+		if (dev->threads[i].left)
+			continue;
+		pthread_kill(dev->threads[i].id, UZ__FUSE_INTERRUPT);
+		all = false;
+	}
+	return all;
+}
+
+void uz__fuse_dev_leave(struct uz__fuse_dev *dev)
+{
+	uz__fuse_interruptible();
+	atomic_store_explicit(&dev->leaving, true, memory_order_relaxed);
+	while (!interrupt_threads(dev))
+		uz__fuse_nap();
 }
 
 void uz__fuse_dev_forget_attr(struct uz__fuse_dev *dev, uint64_t nodeid)

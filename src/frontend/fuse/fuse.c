@@ -89,6 +89,11 @@ static int fuse_stop(struct uz_frontend *fe)
 	return uz__fuse_unmount(fe->fuse.session, fe->fd);
 }
 
+static void fuse_leave(struct uz_frontend *fe)
+{
+	uz__fuse_transport_leave(&fe->transport);
+}
+
 static int fuse_wait(struct uz_frontend *fe)
 {
 	return uz__fuse_transport_join(&fe->transport);
@@ -108,7 +113,8 @@ static int fuse_create(struct uz_frontend *fe,
 				 fuse_resized, fe);
 	if (!ret)
 		uz_attr_set_process(fe->fuse.attrs, config->supervisor,
-				    config->restarts, config->protection);
+				    config->restarts, config->protection,
+				    config->upgrade);
 	if (!ret)
 		ret = uz__fuse_transport_create(&fe->transport, &fe->fuse,
 						config);
@@ -151,5 +157,6 @@ const struct uz_frontend_ops uz__fuse_frontend = {
 	.start = fuse_start,
 	.wait = fuse_wait,
 	.stop = fuse_stop,
+	.leave = fuse_leave,
 	.free = fuse_free,
 };

@@ -3,6 +3,7 @@
 #define UZRAM_FUSE_PRIV_H
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/types.h>
 #include <time.h>
@@ -302,8 +303,20 @@ void uz__fuse_mount_end(struct uz__fuse_session *session, int fd);
 
 struct uz__fuse_dev;
 
+/*
+ * Ends the sleep of a thread that is to leave. Of no meaning to anybody else:
+ * it is ignored unless somebody wants it.
+ */
+#define UZ__FUSE_INTERRUPT SIGURG
+
+/* From now on that signal interrupts system calls. */
+void uz__fuse_interruptible(void);
+
+/* Until it is tried again: a signal may come just before a thread sleeps. */
+void uz__fuse_nap(void);
+
 /**
- * uz__fuse_thread() - a thread that takes no signals
+ * uz__fuse_thread() - a thread that takes no signal but UZ__FUSE_INTERRUPT
  * @id:     set on success
  * @main:   what it does
  * @arg:    with what
@@ -423,6 +436,15 @@ size_t uz__fuse_dev_bytes(const struct uz__fuse *fuse);
  * Return:  0 when the kernel ended the connection, or -errno.
  */
 int uz__fuse_dev_join(struct uz__fuse_dev *dev);
+
+/**
+ * uz__fuse_dev_leave() - have all threads finish what they are at, and no more
+ * @dev: started. Its threads stay, so uz__fuse_dev_join() does not return
+ *       unless the connection has ended; the process has to end
+ *
+ * Context: any thread, once; sleeps until the last request is answered.
+ */
+void uz__fuse_dev_leave(struct uz__fuse_dev *dev);
 
 /**
  * uz__fuse_dev_destroy() - free it

@@ -247,6 +247,13 @@ int uz__fuse_transport_join(struct uz__fuse_transport *t)
 	return t->dev ? uz__fuse_dev_join(t->dev) : 0;
 }
 
+void uz__fuse_transport_leave(struct uz__fuse_transport *t)
+{
+	if (t->uring)
+		uz__fuse_uring_leave(t->uring);
+	uz__fuse_dev_leave(t->dev);
+}
+
 void uz__fuse_transport_destroy(struct uz__fuse_transport *t)
 {
 	if (uz__fuse_uring_destroy(t->uring))

@@ -328,6 +328,22 @@ static bool end_workers(struct uz__fuse_uring *u)
 	return true;
 }
 
+void uz__fuse_uring_leave(struct uz__fuse_uring *u)
+{
+	struct uz__fuse_worker *w;
+
+	uz__fuse_interruptible();
+	atomic_store_explicit(&u->leaving, true, memory_order_relaxed);
+	for (; u->running; u->running--) {
+		w = &u->workers[u->running - 1];
+		while (!atomic_load_explicit(&w->ended, memory_order_relaxed)) {
+			pthread_kill(w->id, UZ__FUSE_INTERRUPT);
+			uz__fuse_nap();
+		}
+		pthread_join(w->id, NULL);
+	}
+}
+
 bool uz__fuse_uring_destroy(struct uz__fuse_uring *u)
 {
 	unsigned int i;

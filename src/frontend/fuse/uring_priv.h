@@ -282,6 +282,7 @@ struct uz__fuse_uring;
  * @troubled: it has said that its ring is broken
  * @adopting: it is dealing with what was left in its entries
  * @idle:     it sleeps, or is about to; a hint for the others
+ * @ended:    it takes no more requests
  */
 struct uz__fuse_worker {
 	struct uz__fuse_uring *uring;
@@ -300,6 +301,7 @@ struct uz__fuse_worker {
 	bool troubled;
 	bool adopting;
 	_Alignas(UZ_CACHELINE) _Atomic bool idle;
+	_Atomic bool ended;
 };
 
 /**
@@ -315,6 +317,7 @@ struct uz__fuse_worker {
  * @serving: workers that have queues
  * @workers: one more than that
  * @running: workers whose threads exist
+ * @leaving: all are to end at once, whatever they still have
  */
 struct uz__fuse_uring {
 	struct uz__fuse *fuse;
@@ -326,6 +329,7 @@ struct uz__fuse_uring {
 	struct uz__polite *polite;
 	unsigned int serving;
 	unsigned int running;
+	_Atomic bool leaving;
 	struct uz__fuse_worker workers[];
 };
 
@@ -371,6 +375,18 @@ uz_must_check int uz__fuse_uring_create(struct uz__fuse_uring **uring,
  *          does not even do that: the mount is of no use.
  */
 uz_must_check int uz__fuse_uring_go(struct uz__fuse_uring *uring);
+
+/**
+ * uz__fuse_uring_leave() - end all threads at once, for another process
+ * @u: its threads are serving, or have ended
+ *
+ * Each finishes the request that it is at. What else it has, and answers that
+ * the kernel does not have yet, stay in the entries' memory, as after a death.
+ * The process has to end.
+ *
+ * Context: one thread; sleeps until the last request is carried out.
+ */
+void uz__fuse_uring_leave(struct uz__fuse_uring *u);
 
 /**
  * uz__fuse_uring_destroy() - end the threads and free everything
@@ -441,6 +457,14 @@ uz_must_check int uz__fuse_transport_start(struct uz__fuse_transport *t, int fd,
  * Return:  as uz__fuse_dev_join().
  */
 int uz__fuse_transport_join(struct uz__fuse_transport *t);
+
+/**
+ * uz__fuse_transport_leave() - take no more requests
+ * @t: started; uz__fuse_transport_join() goes on to sleep
+ *
+ * Context: any thread, once; sleeps until what was begun is carried out.
+ */
+void uz__fuse_transport_leave(struct uz__fuse_transport *t);
 
 /**
  * uz__fuse_transport_destroy() - free it

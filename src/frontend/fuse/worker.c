@@ -581,12 +581,16 @@ void *uz__fuse_worker_main(void *arg)
 		uz_log(UZ_LOG_DEBUG, "io_uring: no room for a guard");
 	if (!is_slow_one(w))
 		uz__polite_join(w->uring->polite, w->index);
-	while (!w->stop) {
+	/* relaxed: whoever sets it interrupts us until we have seen it */
+	while (!w->stop && !atomic_load_explicit(&w->uring->leaving,
+						 memory_order_relaxed)) {
 		gather(w);
 		share(w);
 		entry = take_first(w);
 		if (entry)
 			serve(w, entry);
 	}
+	/* relaxed: it only ends the interruptions; who needs more, joins */
+	atomic_store_explicit(&w->ended, true, memory_order_relaxed);
 	return NULL;
 }

@@ -71,6 +71,10 @@ expect_equal "$(sed -n 's/^transport //p' "$dev_dir/stat")" ublk 'transport'
 mkdir "$tmp/mnt"
 expect_fail_line 5 'needs no loop device' "$UZRAMCTL" mount one "$tmp/mnt"
 expect_errno EBUSY bash -c "echo 1 >'$dev_dir/reset'"
+expect_fail_line 5 'cannot go on with another program; remove the device' \
+	"$UZRAMCTL" upgrade one
+kill -HUP "$(cat "$dev_dir/pid")"
+expect_equal "$(cat "$dev_dir/upgrade")" 'state none' 'upgrade'
 
 # ---- file systems ----
 

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A worker that is another program than the supervisor: it is executed with
+ * the supervisor's own arguments and one more, the descriptor of a memfd that
+ * says what a fork would have had: which descriptors are what, and a few
+ * numbers. The memfd's version is that of this protocol, struct uz__report and
+ * struct uz__board included; memory of device and session have versions of
+ * their own. A program that does not know one of them says so and ends.
+ *
+ * Descriptors close by themselves when a program is executed; the child takes
+ * that back for those that it hands over, so nobody else inherits any.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <uzram/util/cleanup.h>
+
+#include "daemon_priv.h"
+
+#define MAGIC	UINT64_C(0x72766f6b72347a75) /* "uz4rkovr" */
+#define VERSION 1
+
+/* The place of each descriptor in struct handover. */
+enum {
+	FD_CTL,
+	FD_TABLE,
+	FD_ARENA,
+	FD_CONNECTION,
+	FD_SESSION,
+	FD_REPORT,
+	FD_BOARD,
+	FD_COUNT,
+};
+
+struct handover {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t size;
+	int32_t fds[FD_COUNT];
+	int32_t supervisor;
+	uint32_t restarts;
+	uint32_t vain;
+	uint32_t protected;
+	uint64_t fs;
+	char frontend[16];
+	char place[4096];
+};
+
+static int keep_open(int fd, bool open)
+{
+	return fcntl(fd, F_SETFD, open ? 0 : FD_CLOEXEC) ? -errno : 0;
+}
+
+/* A memfd that says it all; -errno. */
+static int handover_write(const struct uz__daemon *d)
+{
+	struct handover h = {
+		.magic = MAGIC,
+		.version = VERSION,
+		.size = sizeof(h),
+		.fds = { d->mem.ctl_fd, d->mem.table_fd, d->mem.arena_fd,
+			 d->session.fd, d->session.mem, d->report,
+			 d->board_fd },
+		.supervisor = d->pid,
+		.restarts = d->restart.total,
+		.vain = d->restart.vain,
+		.protected = d->protected,
+		.fs = d->fs,
+	};
+	uz_autoclose int fd = uz_shm_memfd("uzram-handover");
+	int i, ret = fd < 0 ? fd : keep_open(fd, true);
+
+	snprintf(h.frontend, sizeof(h.frontend), "%s", d->ops->name);
+	snprintf(h.place, sizeof(h.place), "%s", d->place.path);
+	for (i = 0; i < FD_COUNT && !ret; i++)
+		ret = keep_open(h.fds[i], true);
+	if (!ret && pwrite(fd, &h, sizeof(h), 0) != (ssize_t)sizeof(h))
+		ret = -EIO;
+	return ret ? ret : uz_steal_fd(&fd);
+}
+
+static int handover_execute(const struct uz__daemon *d, int program)
+{
+	char *const *argv = d->config->argv;
+	char option[32];
+	char **args;
+	int n = 0, fd;
+
+	while (argv[n])
+		n++;
+	args = calloc((size_t)n + 2, sizeof(*args));
+	if (!args)
+		return -ENOMEM;
+	fd = handover_write(d);
+	if (fd < 0)
+		return fd;
+	/* Before all others: who does not know it touches nothing. */
+	snprintf(option, sizeof(option), "--worker=%d", fd);
+	args[0] = argv[0];
+	args[1] = option;
+	memcpy(args + 2, argv + 1, (size_t)n * sizeof(*args));
+	fexecve(program, args, environ);
+	return -errno;
+}
+
+void uz__handover_exec(const struct uz__daemon *d, int program)
+{
+	int rc = handover_execute(d, program);
+
+	uz__report(d->report, UZ__REPORT_FAILED, rc, "cannot be executed: %s",
+		   strerror(-rc));
+	_exit(1);
+}
+
+static int handover_read(int fd, struct handover *h, struct uz_err *err)
+{
+	ssize_t n = pread(fd, h, sizeof(*h), 0);
+	int i;
+
+	if (n < (ssize_t)offsetof(struct handover, fds) || h->magic != MAGIC)
+		return uz_err_set(err, -EINVAL,
+				  "--worker is for uzramd itself, see "
+				  "'uzramctl upgrade'");
+	if (h->version != VERSION || h->size != sizeof(*h) ||
+	    n != (ssize_t)sizeof(*h))
+		return uz_err_set(err, -ENOTSUP,
+				  "the supervisor hands over by version %u, "
+				  "this program knows %u",
+				  h->version, VERSION);
+	for (i = 0; i < FD_COUNT; i++)
+		if (keep_open(h->fds[i], false))
+			return uz_err_set(err, -EBADF,
+					  "descriptor %d was not handed over",
+					  (int)h->fds[i]);
+	h->frontend[sizeof(h->frontend) - 1] = '\0';
+	h->place[sizeof(h->place) - 1] = '\0';
+	return 0;
+}
+
+int uz_daemon_work(const struct uz_daemon_config *config, int fd,
+		   struct uz_err *err)
+{
+	struct uz__daemon d = { .config = config };
+	struct handover h = { 0 };
+	int ret = handover_read(fd, &h, err);
+
+	if (ret)
+		return ret;
+	close(fd);
+	uz__signals_block();
+	d.pid = h.supervisor;
+	d.mem.ctl_fd = h.fds[FD_CTL];
+	d.mem.table_fd = h.fds[FD_TABLE];
+	d.mem.arena_fd = h.fds[FD_ARENA];
+	d.session.fd = h.fds[FD_CONNECTION];
+	d.session.mem = h.fds[FD_SESSION];
+	d.report = h.fds[FD_REPORT];
+	d.board_fd = h.fds[FD_BOARD];
+	d.fs = h.fs;
+	d.restart.total = h.restarts;
+	d.restart.vain = h.vain;
+	d.protected = h.protected;
+	d.served = true;
+	d.program = -1;
+	d.place.parent = d.place.fd = -1;
+	snprintf(d.place.path, sizeof(d.place.path), "%s", h.place);
+	uz__report(d.report, UZ__REPORT_BEGINS, 0, "%s", config->version);
+	d.ops = uz_frontend_find(h.frontend);
+	if (!d.ops)
+		ret = uz_err_set(err, -ENOTSUP,
+				 "front end '%s' is not in this build",
+				 h.frontend);
+	if (!ret && uz__board_map(&d))
+		ret = uz_err_set(err, -ENOMEM, "no memory");
+	if (!ret)
+		uz__serve(&d);
+	uz__report(d.report, UZ__REPORT_FAILED, ret, "%s", err->text);
+	return ret;
+}

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+/*
+ * How far the supervisor is with an upgrade: from one program to another, or
+ * back. It says when, and what is to be told; the supervisor has the processes.
+ *
+ *	none     -> leaving   the worker is asked to leave; or at once
+ *	leaving  -> coming    it is gone: the new program's worker is started
+ *	coming   -> none      that serves: upgraded
+ *	coming   -> back      it does not: the program before it is started
+ *	back     -> none      that serves: rolled back
+ *
+ * Nothing is opened or allocated but the program itself, when it is asked for;
+ * afterwards it is held, so that workers can be made of it whatever becomes of
+ * its file.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <uzram/util/cleanup.h>
+#include <uzram/util/log.h>
+
+#include "daemon_priv.h"
+
+/*
+ * A request takes milliseconds. What takes longer is a store to an attribute,
+ * and those are begun again by the next worker.
+ */
+#define LEAVE_MS 1000
+/* To be loaded, and to say that it is a worker, on a machine that is busy. */
+#define BEGIN_MS 5000
+/* To take over the memory: 75 ms for a GiB of pages, and as much again. */
+#define SERVE_MS 60000
+
+static const char *program_path(const struct uz__daemon *d)
+{
+	return d->board->path[0] ? d->board->path : d->program_path;
+}
+
+static int open_program(const char *path, struct uz_err *err)
+{
+	uz_autoclose int fd = -1;
+	struct stat st;
+
+	if (!*path)
+		return uz_err_set(err, -ENOENT,
+				  "where this program lies cannot be told "
+				  "without /proc; name one");
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0 || fstat(fd, &st))
+		return uz_err_set(err, -errno, "%.150s: %s", path,
+				  strerror(errno));
+	if (!S_ISREG(st.st_mode) || !(st.st_mode & 0111))
+		return uz_err_set(err, -EACCES, "%.150s: is no program", path);
+	return uz_steal_fd(&fd);
+}
+
+static void ended(struct uz__upgrade *u, struct uz__daemon *d, bool upgraded,
+		  const char *text)
+{
+	uz_log(upgraded ? UZ_LOG_NOTICE : UZ_LOG_WARN, "%s", text);
+	uz__board_ended(d->board, upgraded, text);
+	u->stage = UZ__UPGRADE_NONE;
+	u->deadline = 0;
+}
+
+bool uz__upgrade_begin(struct uz__upgrade *u, struct uz__daemon *d, bool asked,
+		       uint64_t now)
+{
+	struct uz_err why;
+	char text[400];
+	int fd;
+
+	if (!d->ops->leave || !d->served) {
+		uz_log(UZ_LOG_WARN, "no upgrade: %s",
+		       d->served ? "this front end cannot go on with another "
+				   "program"
+				 : "the device does not serve yet");
+		return false;
+	}
+	if (!uz__board_take(d->board, asked)) {
+		uz_log(UZ_LOG_WARN, "no upgrade: one is under way");
+		return false;
+	}
+	fd = open_program(program_path(d), &why);
+	if (fd < 0) {
+		snprintf(text, sizeof(text), "not upgraded, %s serves on: %s",
+			 u->version, why.text);
+		ended(u, d, false, text);
+		return false;
+	}
+	u->program = fd;
+	u->stage = UZ__UPGRADE_LEAVING;
+	u->begun = now;
+	u->deadline = now + LEAVE_MS;
+	return true;
+}
+
+void uz__upgrade_left(struct uz__upgrade *u, uint64_t now)
+{
+	u->stage = UZ__UPGRADE_COMING;
+	u->deadline = now + BEGIN_MS;
+	u->limit = BEGIN_MS;
+}
+
+void uz__upgrade_begins(struct uz__upgrade *u, uint64_t now)
+{
+	if (u->stage != UZ__UPGRADE_COMING)
+		return;
+	u->deadline = now + SERVE_MS;
+	u->limit = SERVE_MS;
+}
+
+void uz__upgrade_failed(struct uz__upgrade *u, const struct uz__daemon *d,
+			const char *why)
+{
+	close(uz_steal_fd(&u->program));
+	snprintf(u->why, sizeof(u->why), "%.150s: %.250s", program_path(d),
+		 why);
+	u->stage = UZ__UPGRADE_BACK;
+	u->deadline = 0;
+}
+
+void uz__upgrade_serves(struct uz__upgrade *u, struct uz__daemon *d,
+			const char *version, uint64_t now)
+{
+	const unsigned long long pause = now - u->begun;
+	char text[512];
+
+	if (u->stage == UZ__UPGRADE_COMING) {
+		if (d->program >= 0)
+			close(d->program);
+		d->program = uz_steal_fd(&u->program);
+		snprintf(text, sizeof(text),
+			 "upgraded from %.40s to %.40s, pause %llu ms",
+			 u->version, version, pause);
+		ended(u, d, true, text);
+	} else if (u->stage == UZ__UPGRADE_BACK) {
+		snprintf(text, sizeof(text),
+			 "rolled back to %.40s, pause %llu ms: %.400s", version,
+			 pause, u->why);
+		ended(u, d, false, text);
+	}
+	snprintf(u->version, sizeof(u->version), "%s", version);
+}

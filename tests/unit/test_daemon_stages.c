@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+/*
+ * How far an upgrade is, by a clock that the test has: what each stage may
+ * take, what is said of it, and what is refused from the start.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <daemon_priv.h>
+
+struct world {
+	struct uz__daemon d;
+	struct uz__upgrade u;
+	struct uz_frontend_ops ops;
+};
+
+static void leave(struct uz_frontend *fe)
+{
+	(void)fe;
+}
+
+static int set_up(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+
+	w->ops.leave = leave;
+	w->d.ops = &w->ops;
+	w->d.served = true;
+	w->d.program = -1;
+	w->u.program = -1;
+	strcpy(w->d.program_path, "/proc/self/exe");
+	*state = w;
+	return uz__board_create(&w->d);
+}
+
+static int tear_down(void **state)
+{
+	struct world *w = *state;
+
+	if (w->u.program >= 0)
+		close(w->u.program);
+	if (w->d.program >= 0)
+		close(w->d.program);
+	uz__board_close(&w->d);
+	free(w);
+	return 0;
+}
+
+static void expect_last(struct world *w, unsigned int upgrades,
+			unsigned int rollbacks, const char *want)
+{
+	struct uz_strbuf text = { 0 };
+	char numbers[64];
+
+	uz__board_show(w->d.board, "2", &text);
+	snprintf(numbers, sizeof(numbers), "\nupgrades %u\nrollbacks %u\n",
+		 upgrades, rollbacks);
+	assert_non_null(strstr(text.data, "state idle\n"));
+	assert_non_null(strstr(text.data, numbers));
+	assert_non_null(strstr(text.data, want));
+	uz_strbuf_free(&text);
+}
+
+static void test_upgraded(void **state)
+{
+	struct world *w = *state;
+	int program;
+
+	uz__upgrade_serves(&w->u, &w->d, "1", 500);
+	assert_true(uz__upgrade_begin(&w->u, &w->d, false, 1000));
+	assert_int_equal(w->u.stage, UZ__UPGRADE_LEAVING);
+	assert_int_equal(w->u.deadline, 2000);
+	/* One at a time. */
+	assert_false(uz__upgrade_begin(&w->u, &w->d, false, 1100));
+	uz__upgrade_left(&w->u, 1200);
+	assert_int_equal(w->u.stage, UZ__UPGRADE_COMING);
+	assert_int_equal(w->u.deadline, 6200);
+	uz__upgrade_begins(&w->u, 1300);
+	assert_int_equal(w->u.deadline, 61300);
+	assert_int_equal(w->u.limit, 60000);
+	program = w->u.program;
+	uz__upgrade_serves(&w->u, &w->d, "2", 1500);
+	assert_int_equal(w->u.stage, UZ__UPGRADE_NONE);
+	assert_int_equal(w->u.deadline, 0);
+	assert_int_equal(w->d.program, program);
+	assert_int_equal(w->u.program, -1);
+	expect_last(w, 1, 0, "\nlast upgraded from 1 to 2, pause 500 ms\n");
+	/* One that takes the place of one that died. */
+	uz__upgrade_begins(&w->u, 1600);
+	assert_int_equal(w->u.deadline, 0);
+	uz__upgrade_serves(&w->u, &w->d, "2", 1700);
+	expect_last(w, 1, 0, "\nlast upgraded from 1 to 2, pause 500 ms\n");
+}
+
+static void test_rolled_back(void **state)
+{
+	struct world *w = *state;
+
+	uz__upgrade_serves(&w->u, &w->d, "1", 500);
+	assert_true(uz__upgrade_begin(&w->u, &w->d, false, 1000));
+	uz__upgrade_left(&w->u, 1000);
+	uz__upgrade_failed(&w->u, &w->d, "does not serve after 5 s");
+	assert_int_equal(w->u.stage, UZ__UPGRADE_BACK);
+	assert_int_equal(w->u.deadline, 0);
+	assert_int_equal(w->u.program, -1);
+	uz__upgrade_serves(&w->u, &w->d, "1", 7000);
+	assert_int_equal(w->d.program, -1);
+	expect_last(w, 0, 1,
+		    "\nlast rolled back to 1, pause 6000 ms: /proc/self/exe: "
+		    "does not serve after 5 s\n");
+}
+
+static void test_refused(void **state)
+{
+	struct world *w = *state;
+
+	uz__upgrade_serves(&w->u, &w->d, "1", 500);
+	w->d.served = false;
+	assert_false(uz__upgrade_begin(&w->u, &w->d, false, 1000));
+	w->d.served = true;
+	w->ops.leave = NULL;
+	assert_false(uz__upgrade_begin(&w->u, &w->d, false, 1000));
+	w->ops.leave = leave;
+	expect_last(w, 0, 0, "");
+	w->d.program_path[0] = '\0';
+	assert_false(uz__upgrade_begin(&w->u, &w->d, false, 1000));
+	expect_last(w, 0, 1,
+		    "\nlast not upgraded, 1 serves on: where this program lies "
+		    "cannot be told without /proc; name one\n");
+	assert_int_equal(uz__board_ask(w->d.board, "/", false, NULL), 0);
+	assert_false(uz__upgrade_begin(&w->u, &w->d, true, 1000));
+	expect_last(w, 0, 2,
+		    "\nlast not upgraded, 1 serves on: /: is no program\n");
+	/* Whoever asked has been answered. */
+	assert_false(uz__upgrade_begin(&w->u, &w->d, true, 1000));
+	expect_last(w, 0, 2, "");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_upgraded, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_rolled_back, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_refused, set_up,
+						tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Another program takes over from a worker, on a front end that mounts nothing:
+ * what is called in which order, and what goes on when it does not come up.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "daemon_fixture.h"
+
+/* Another program goes on with what this one had, and so does the next. */
+static void test_upgrade(void **state)
+{
+	char heard[256];
+
+	(void)state;
+	fake->ends_itself = true;
+	fake->upgrades = 2;
+	assert_int_equal(fake_run("dev", 16u << 20, heard, sizeof(heard)), 0);
+	assert_string_equal(heard, "READY\n");
+	assert_string_equal(fake->calls,
+			    "mount start wait leave new-start wait leave "
+			    "new-start wait free unmount ");
+	assert_int_equal(fake->restarts, 0);
+	assert_int_equal(fake->disksize, 16u << 20);
+	assert_int_equal(fake->mem_limit, 8u << 20);
+	assert_non_null(strstr(fake->shown, "\nversion 2\nupgrades 2\n"));
+	assert_non_null(
+		strstr(fake->shown, "\nlast upgraded from 2 to 2, pause "));
+	assert_false(fake_left_behind("dev"));
+}
+
+static void test_upgrade_by_attribute(void **state)
+{
+	char heard[256];
+
+	(void)state;
+	fake->ends_itself = true;
+	fake->upgrades = 1;
+	fake->by_board = true;
+	assert_int_equal(fake_run("dev", 0, heard, sizeof(heard)), 0);
+	assert_string_equal(fake->calls, "mount start wait leave new-start "
+					 "wait free unmount ");
+}
+
+/* Of what was upgraded to, those after a death are made as well. */
+static void test_upgrade_then_death(void **state)
+{
+	char heard[256];
+
+	(void)state;
+	fake->ends_itself = true;
+	fake->upgrades = 1;
+	fake->deaths = 1;
+	fake->death = SIGKILL;
+	assert_int_equal(fake_run("dev", 0, heard, sizeof(heard)), 0);
+	assert_string_equal(fake->calls, "mount start wait leave new-start "
+					 "wait new-start wait free unmount ");
+	assert_int_equal(fake->restarts, 1);
+}
+
+/* A worker that does not leave is ended. */
+static void test_upgrade_stuck(void **state)
+{
+	char heard[256];
+
+	(void)state;
+	fake->ends_itself = true;
+	fake->upgrades = 1;
+	fake->stays = true;
+	assert_int_equal(fake_run("dev", 0, heard, sizeof(heard)), 0);
+	assert_string_equal(fake->calls, "mount start wait leave new-start "
+					 "wait free unmount ");
+	assert_int_equal(fake->restarts, 0);
+}
+
+/* The program does not come up: the one before it goes on. */
+static void test_rollback(void **state)
+{
+	static const int codes[] = { -ENOTSUP, -EUCLEAN, -ENOMEM };
+	char heard[256];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(codes) / sizeof(*codes) + 1; i++) {
+		fake_setup(NULL);
+		fake->ends_itself = true;
+		fake->upgrades = 1;
+		if (i < sizeof(codes) / sizeof(*codes))
+			fake->program_rc = codes[i];
+		else
+			fake->program_death = SIGKILL;
+		assert_int_equal(
+			fake_run("dev", 16u << 20, heard, sizeof(heard)), 0);
+		assert_string_equal(fake->calls,
+				    "mount start wait leave new-start start "
+				    "wait free unmount ");
+		assert_int_equal(fake->restarts, 0);
+		assert_int_equal(fake->disksize, 16u << 20);
+		assert_false(fake_left_behind("dev"));
+	}
+}
+
+static void test_no_upgrade(void **state)
+{
+	char heard[256];
+
+	(void)state;
+	fake->ends_itself = true;
+	fake->upgrades = 1;
+	fake->no_leave = true;
+	assert_int_equal(fake_run("dev", 0, heard, sizeof(heard)), 0);
+	assert_string_equal(fake->calls, "mount start wait free unmount ");
+	assert_string_equal(fake->shown, "");
+}
+
+/* What was handed over is looked at before anything is done. */
+static void test_no_handover(void **state)
+{
+	struct uz_daemon_config config;
+	FILE *file = tmpfile();
+	struct uz_err err;
+
+	(void)state;
+	uz_daemon_config_init(&config);
+	assert_int_equal(uz_daemon_work(&config, 999, &err), -EINVAL);
+	assert_int_equal(uz_daemon_work(&config, fileno(file), &err), -EINVAL);
+	/* Another version. */
+	assert_int_equal(fwrite("uz4rkovr\7\0\0\0\20\0\0\0", 1, 16, file), 16);
+	fflush(file);
+	assert_int_equal(uz_daemon_work(&config, fileno(file), &err), -ENOTSUP);
+	assert_string_equal(err.text, "the supervisor hands over by version 7, "
+				      "this program knows 1");
+	fclose(file);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_upgrade, fake_setup),
+		cmocka_unit_test_setup(test_upgrade_by_attribute, fake_setup),
+		cmocka_unit_test_setup(test_upgrade_then_death, fake_setup),
+		cmocka_unit_test_setup(test_upgrade_stuck, fake_setup),
+		cmocka_unit_test_setup(test_rollback, fake_setup),
+		cmocka_unit_test_setup(test_no_upgrade, fake_setup),
+		cmocka_unit_test_setup(test_no_handover, fake_setup),
+	};
+	int status;
+
+	if (fake_is_worker(argc, argv, &status))
+		return status;
+	return cmocka_run_group_tests(tests, fake_begin, fake_end);
+}
