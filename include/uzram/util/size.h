@@ -22,6 +22,27 @@
 uz_must_check int uz_size_parse(const char *text, uint64_t ram, uint64_t *size);
 
 /**
+ * uz_size_compute() - a size as zram-generator computes it
+ * @text: numbers, with a suffix or a percent sign as above or without, and
+ *        "ram"; + - * / and parentheses between them; min(A, B, ...) and
+ *        max(A, B, ...). White space is allowed between all of these.
+ * @ram:  bytes of memory that "ram" and "%" refer to
+ * @unit: bytes that the result counts in: a number without suffix is one of
+ *        them, so that with 2^20 "ram / 2" is half of the memory and
+ *        "2 * 1024" is 2 GiB
+ * @size: bytes, on success
+ *
+ * Computed in floating-point numbers and rounded down to a byte.
+ *
+ * Context: any thread; allocates nothing.
+ * Return:  0; -EINVAL not such a text, a negative result, a division by zero,
+ *          or more than 16 parentheses in one another; -ERANGE more than
+ *          2^64 - 1. On failure @size is untouched.
+ */
+uz_must_check int uz_size_compute(const char *text, uint64_t ram, uint64_t unit,
+				  uint64_t *size);
+
+/**
  * uz_size_memparse() - a size as the kernel's attributes take it
  * @text: decimal, 0x hexadecimal or 0 octal number, with one of K M G T P E
  *        after it (either case), and one line feed at most
