@@ -66,6 +66,8 @@ static const struct ctl_verb verbs[] = {
 	  "[--size SIZE] [--algorithm CODEC] [--option KEY=VALUE]... "
 	  "[--mkfs FSTYPE] [--] COMMAND [ARGUMENT]...",
 	  "a device that lives as long as a command", ctl_verb_run },
+	{ "check-config", "[FILE]", "find mistakes in configuration files",
+	  ctl_verb_check_config },
 	{ "doctor", "", "what this system has of what devices need",
 	  ctl_verb_doctor },
 };
@@ -163,7 +165,7 @@ static enum uz_exit help(void)
 	      "Control compressed RAM devices. Without a verb: list them.\n\n",
 	      stdout);
 	for (i = 0; i < sizeof(verbs) / sizeof(*verbs); i++)
-		printf("  %-11s%s\n", verbs[i].name, verbs[i].what);
+		printf("  %-13s%s\n", verbs[i].name, verbs[i].what);
 	fputs("\n'uzramctl VERB --help' shows what follows a verb. zramctl's "
 	      "own spellings work:\n"
 	      "  uzramctl -f -s SIZE [-a CODEC] [-t THREADS]     add\n"

@@ -12,6 +12,7 @@
 #include "config.h"
 #include "ctl/exit.h"
 #include <uzram/daemon.h>
+#include <uzram/daemon/conf.h>
 #include <uzram/util/log.h>
 #include <uzram/util/path.h>
 
@@ -132,12 +133,12 @@ static int set_option(struct uz_daemon_config *config, int c, const char *arg,
 		return uz_daemon_config_set(config, "frontend", arg, err);
 	case OPT_DIR:
 		return uz_daemon_config_set(config, "dir", arg, err);
-	case OPT_READY_FD:
-		return set_fd(&config->ready_fd, "--ready-fd", arg, err);
 	case OPT_RESTORE:
 		return set_restore(config, arg, err);
-	default:
+	case 'o':
 		return set_pair(config, arg, err);
+	default:
+		return 0; /* none of these settings */
 	}
 }
 
@@ -153,7 +154,8 @@ static int fail(const struct uz_daemon_config *config, const struct uz_err *err,
 }
 
 /*
- * The number of an option that @config has not, or of --help and its like.
+ * What does not wait for the name: the number of an option that makes this
+ * program do something else, as --help, or that is wrong.
  * What a worker reads as --ready-fd may mean something else by now.
  */
 static int parse(struct uz_daemon_config *config, int argc, char **argv,
@@ -178,17 +180,42 @@ static int parse(struct uz_daemon_config *config, int argc, char **argv,
 			if (set_fd(&choices->worker, "--worker", optarg, err))
 				return c;
 			break;
-		default:
-			if (c == OPT_READY_FD && choices->worker >= 0)
-				break;
-			if (set_option(config, c, optarg, err))
+		case OPT_READY_FD:
+			if (choices->worker < 0 &&
+			    set_fd(&config->ready_fd, "--ready-fd", optarg,
+				   err))
 				return c;
+			break;
+		default:
+			break;
 		}
 	}
 	if (argc - optind == 1)
 		return 0;
 	uz_err_set(err, -EINVAL, "give one NAME; see uzramd --help");
 	return '?';
+}
+
+static void warn(void *arg, const char *file, unsigned int line,
+		 const char *text)
+{
+	(void)arg;
+	uz_log(UZ_LOG_WARN, "%s:%u: %s", file, line, text);
+}
+
+/* The files first, then what the command line says. Returns how to end. */
+static enum uz_exit configure(struct uz_daemon_config *config, int argc,
+			      char **argv, struct uz_err *err)
+{
+	int c, rc = uz_conf_load(config, config->name, warn, NULL, err);
+
+	if (rc)
+		return uz_exit_status(rc);
+	optind = 0; /* from the start; 1 would do without permuted words */
+	while (!rc && (c = getopt_long(argc, argv, short_options, long_options,
+				       NULL)) >= 0)
+		rc = set_option(config, c, optarg, err);
+	return rc ? UZ_EXIT_USAGE : UZ_EXIT_OK;
 }
 
 int main(int argc, char **argv)
@@ -219,6 +246,9 @@ int main(int argc, char **argv)
 	strcpy(config.name, argv[optind]);
 	snprintf(who, sizeof(who), "uzramd %s", config.name);
 	uz_log_init(who, choices.level);
+	c = configure(&config, argc, argv, &err);
+	if (c != UZ_EXIT_OK)
+		return fail(&config, &err, c);
 	if (choices.worker < 0)
 		return uz_exit_status(uz_daemon_run(&config, &err));
 	c = uz_daemon_work(&config, choices.worker, &err);

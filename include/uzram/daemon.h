@@ -87,10 +87,12 @@ void uz_daemon_config_init(struct uz_daemon_config *config);
 /**
  * uz_daemon_config_set() - one KEY=VALUE
  * @config: changed on success only
- * @key:    "size", "codec" (also "compression-algorithm"), "mem_limit" (also
+ * @key:    "size" (also "zram-size"), "codec" (also "algorithm",
+ *          "compression-algorithm"), "mem_limit" (also
  *          "zram-resident-limit"), "zpool", "threads", "workers", "frontend",
  *          "compaction", "swap", "reserve", "track_age", "transport",
- *          "buffer_budget", "backing_dev", "policy", "dir", "restore"
+ *          "buffer_budget", "backing_dev" (also "backing",
+ *          "writeback-device"), "policy", "dir", "restore"
  * @value:  its text
  * @err:    the reason; may be NULL
  *

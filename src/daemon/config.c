@@ -58,9 +58,13 @@ int uz_daemon_check_name(const char *name, struct uz_err *err)
 static int config_size(const char *key, const char *value, uint64_t min,
 		       const char *range, uint64_t *size, struct uz_err *err)
 {
-	uint64_t bytes;
-	int rc = uz_size_parse(value, uz_size_ram(), &bytes);
+	/* zram-generator's keys count in MiB, as they do there. */
+	const bool foreign = !strncmp(key, "zram-", 5);
+	uint64_t bytes, ram = uz_size_ram();
+	int rc = foreign ? -EINVAL : uz_size_parse(value, ram, &bytes);
 
+	if (rc == -EINVAL)
+		rc = uz_size_compute(value, ram, foreign ? 1 << 20 : 1, &bytes);
 	if (rc == -EINVAL)
 		return uz_err_set(err, rc,
 				  "%s '%.40s' is not a size; write it like "
@@ -290,7 +294,9 @@ static const struct config_key {
 		   const char *value, struct uz_err *err);
 } config_keys[] = {
 	{ "size", set_size },
+	{ "zram-size", set_size },
 	{ "codec", set_codec },
+	{ "algorithm", set_codec },
 	{ "compression-algorithm", set_codec },
 	{ "mem_limit", set_mem_limit },
 	{ "zram-resident-limit", set_mem_limit },
@@ -305,6 +311,8 @@ static const struct config_key {
 	{ "transport", set_transport },
 	{ "buffer_budget", set_buffer_budget },
 	{ "backing_dev", set_backing_dev },
+	{ "backing", set_backing_dev },
+	{ "writeback-device", set_backing_dev },
 	{ "policy", set_policy },
 	{ "dir", set_dir },
 	{ "restore", set_restore },

@@ -44,6 +44,38 @@ void uz__place_settled(struct uz__place *place);
 /* Nothing is mounted there any more. */
 void uz__place_release(struct uz__place *place);
 
+/* ---- conf_files.c ---- */
+
+/*
+ * struct uz__conf_file - a configuration file
+ * @path: of it
+ * @name: by which it hides others; "" for uzram.conf
+ */
+struct uz__conf_file {
+	char *path;
+	char *name;
+};
+
+/*
+ * struct uz__conf_files - those that are to be read, in this order
+ * @files:  the files
+ * @nr:     of them
+ * @failed: what could not be looked at, after a failure
+ */
+struct uz__conf_files {
+	struct uz__conf_file *files;
+	size_t nr;
+	char failed[1200];
+};
+
+/*
+ * Finds those that there are. Must be followed by uz__conf_files_free(), also
+ * after a failure.
+ */
+uz_must_check int uz__conf_files_find(struct uz__conf_files *files,
+				      struct uz_err *err);
+void uz__conf_files_free(struct uz__conf_files *files);
+
 /* ---- notify.c ---- */
 
 /* Tells the service manager (NOTIFY_SOCKET), if there is one. */

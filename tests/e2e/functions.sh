@@ -34,7 +34,7 @@ build_root=${UZ_BUILD:-$source_root/build}
 UZRAMD=$(realpath -m "${UZRAMD:-$build_root/tools/uzramd}")
 UZRAMCTL=$(realpath -m "${UZRAMCTL:-$build_root/tools/uzramctl}")
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/uzram-e2e.XXXXXX")
-export UZRAM_RUNDIR=$tmp/run
+export UZRAM_RUNDIR=$tmp/run UZRAM_CONFIG_ROOT=$tmp/root
 mkdir "$UZRAM_RUNDIR"
 
 # ---- the end ----

@@ -17,7 +17,7 @@ PROGRAMS = ('uzramd', 'uzramctl', 'uzram-bench')
 WIDTH = 80
 ATTRIBUTE = re.compile(r'^\t\{ "(\w+)", 0\d+,', re.M)
 OPTION = re.compile(r'(?<![\w-])--[a-z][\w-]+')
-VERB = re.compile(r'^  ([a-z]+)\b', re.M)
+VERB = re.compile(r'^  ([a-z][a-z-]*)', re.M)
 
 
 def page(root, name):

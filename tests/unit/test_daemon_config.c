@@ -74,6 +74,15 @@ static void test_size(void **state)
 	assert_int_equal(config.size, UZ_DISKSIZE_MAX);
 	assert_int_equal(set("size", "50%"), 0);
 	assert_true(config.size >= MIB);
+	assert_int_equal(set("size", "max(2M, 1M + 64K)"), 0);
+	assert_int_equal(config.size, 2 * MIB);
+	assert_int_equal(set("zram-size", "min(ram, 64)"), 0);
+	assert_int_equal(config.size, 64 * MIB);
+	assert_int_equal(set("zram-size", "32M"), 0);
+	assert_int_equal(config.size, 32 * MIB);
+	refuses("zram-size", "0", -ERANGE);
+	refuses("zram-size", "ram /", -EINVAL);
+	refuses("size", "min(1, 2)", -ERANGE);
 	refuses("size", "0", -ERANGE);
 	refuses("size", "1048575", -ERANGE);
 	refuses("size", "17T", -ERANGE);
@@ -89,7 +98,7 @@ static void test_mem_limit(void **state)
 	assert_int_equal(set("mem_limit", "8M"), 0);
 	assert_int_equal(config.mem_limit, 8 * MIB);
 	assert_int_equal(set("zram-resident-limit", "1"), 0);
-	assert_int_equal(config.mem_limit, 1);
+	assert_int_equal(config.mem_limit, MIB);
 	assert_int_equal(set("mem_limit", "0"), 0);
 	assert_int_equal(config.mem_limit, 0);
 	refuses("mem_limit", "-8M", -EINVAL);

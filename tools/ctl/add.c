@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "ctl.h"
+#include <uzram/daemon/conf.h>
 #include <uzram/util/cleanup.h>
 
 extern char **environ;
@@ -218,17 +219,31 @@ static enum uz_exit add_try(const struct ctl_add *add, const char *name,
 	return status;
 }
 
+/* Where it is mounted, as the command line or a file says it; "": by name. */
+static void add_place(const struct ctl_add *add, const char *name,
+		      struct uz_daemon_config *config)
+{
+	uz_daemon_config_init(config);
+	/* It has just been read by the daemon, which would have failed. */
+	if (!*add->dir && uz_conf_load(config, name, NULL, NULL, NULL))
+		*config->dir = '\0';
+	if (*add->dir)
+		snprintf(config->dir, sizeof(config->dir), "%s", add->dir);
+}
+
 static enum uz_exit add_named(const struct ctl_add *add, const char *rundir,
 			      const char *name, char path[CTL_PATH_MAX],
 			      char *why, size_t size)
 {
 	enum uz_exit status = add_try(add, name, why, size);
+	struct uz_daemon_config config;
 	int n;
 
 	if (status != UZ_EXIT_OK)
 		return status;
-	if (*add->dir)
-		n = snprintf(path, CTL_PATH_MAX, "%s/block", add->dir);
+	add_place(add, name, &config);
+	if (*config.dir)
+		n = snprintf(path, CTL_PATH_MAX, "%s/block", config.dir);
 	else
 		n = snprintf(path, CTL_PATH_MAX, "%s/%s/block", rundir, name);
 	/* A daemon has been there by that name, so it fits. */

@@ -295,6 +295,7 @@ enum uz_exit ctl_verb_scrub(int argc, char **argv);
 enum uz_exit ctl_verb_swapon(int argc, char **argv);
 enum uz_exit ctl_verb_swapoff(int argc, char **argv);
 enum uz_exit ctl_verb_run(int argc, char **argv);
+enum uz_exit ctl_verb_check_config(int argc, char **argv);
 enum uz_exit ctl_verb_doctor(int argc, char **argv);
 
 /* No verb: list, add or reset, as zramctl(8) spells them. */
