@@ -28,8 +28,8 @@ static const struct ctl_verb verbs[] = {
 	  "[--output LIST|--output-all] [--noheadings] [--bytes] [--raw|--json] "
 	  "[NAME]...",
 	  "one row per device; also without any verb", ctl_verb_list },
-	{ "stat", "[--json] NAME", "what a device holds, in words and numbers",
-	  ctl_verb_stat },
+	{ "stat", "[--json] NAME | --prometheus [NAME]...",
+	  "what a device holds, in words and numbers", ctl_verb_stat },
 	{ "histogram", "[--json|--plain] NAME",
 	  "how sizes, codecs and ages of the stored pages are distributed",
 	  ctl_verb_histogram },

@@ -3,7 +3,7 @@
  * stat: what a device holds. First in words, because the columns of a table
  * mislead (disksize is not memory, the peak is not the present), then every
  * statistic with its unit. --json gives the numbers alone, under names that do
- * not change as long as "version" does not.
+ * not change as long as "version" does not; --prometheus is prometheus.c's.
  */
 #include <getopt.h>
 #include <inttypes.h>
@@ -12,8 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ctl.h"
-#include <uzram/util/cleanup.h>
+#include "report.h"
 #include <uzram/util/users.h>
 
 #define JSON_VERSION 1
@@ -117,68 +116,9 @@ static const struct {
 	{ "share", "its share of time is used up for now" },
 };
 
-/*
- * struct report - what is told about a device
- * @dev:       the device
- * @stat:      text of the attribute "stat"
- * @codec:     the codec
- * @transport: how requests get to the daemon, or ""
- * @survives:  what becomes of them when the worker dies, or ""
- * @policy:    what work unasked waits for, or ""
- * @disksize:  bytes, 0 for none
- */
-struct report {
-	struct ctl_device dev;
-	char *stat;
-	char *codec;
-	char transport[16];
-	char survives[16];
-	char policy[16];
-	uint64_t disksize;
-};
-
 static uint64_t number(const struct report *r, const char *name)
 {
-	return ctl_stat_number(r->stat, name);
-}
-
-/* The statistics that are words. */
-static void report_words(struct report *r)
-{
-	const char *line = strstr(r->stat, "\ntransport ");
-
-	if (line)
-		sscanf(line, " transport %15s", r->transport);
-	line = strstr(r->stat, "\nsurvives ");
-	if (line)
-		sscanf(line, " survives %15s", r->survives);
-	line = strstr(r->stat, "\npolicy ");
-	if (line)
-		sscanf(line, " policy %15s", r->policy);
-}
-
-static int report_read(struct report *r, const char *name, struct uz_err *err)
-{
-	uz_autofree char *disksize = NULL;
-	int rc = ctl_device_open(&r->dev, name, err);
-
-	if (!rc)
-		rc = ctl_device_read(&r->dev, "stat", &r->stat, err);
-	if (!rc)
-		report_words(r);
-	if (!rc)
-		rc = ctl_device_codec(&r->dev, &r->codec, err);
-	if (!rc)
-		rc = ctl_device_read(&r->dev, "disksize", &disksize, err);
-	if (!rc)
-		r->disksize = strtoull(disksize, NULL, 10);
-	return rc;
-}
-
-static void report_free(struct report *r)
-{
-	free(r->stat);
-	free(r->codec);
+	return report_number(r, name);
 }
 
 /* ---- in words ---- */
@@ -351,32 +291,46 @@ static int print_json(const struct report *r, struct uz_err *err)
 	return 0;
 }
 
+/* One device: in words, or as JSON. */
+static int stat_one(const char *name, bool json, struct uz_err *err)
+{
+	struct report r = { 0 };
+	struct ctl_device dev;
+	int rc = ctl_device_open(&dev, name, err);
+
+	if (!rc)
+		rc = report_read(&r, &dev, err);
+	if (!rc && json)
+		rc = print_json(&r, err);
+	else if (!rc)
+		print_report(&r);
+	report_free(&r);
+	return rc;
+}
+
 enum uz_exit ctl_verb_stat(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "json", no_argument, NULL, 'j' },
+		{ "prometheus", no_argument, NULL, 'p' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
-	struct report r = { 0 };
 	struct uz_err err;
-	bool json = false;
-	int c, rc;
+	int c, form = 0, rc;
 
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0) {
 		if (c == 'h')
 			return ctl_help("stat");
 		if (c == '?')
 			return UZ_EXIT_USAGE;
-		json = true;
+		form = c;
 	}
-	if (argc - optind != 1)
+	if (form != 'p' && argc - optind != 1)
 		return ctl_usage("stat");
-	rc = report_read(&r, argv[optind], &err);
-	if (!rc && json)
-		rc = print_json(&r, &err);
-	else if (!rc)
-		print_report(&r);
-	report_free(&r);
+	if (form == 'p')
+		rc = prometheus_print(argv + optind, argc - optind, &err);
+	else
+		rc = stat_one(argv[optind], form == 'j', &err);
 	return rc ? ctl_fail(&err) : UZ_EXIT_OK;
 }
