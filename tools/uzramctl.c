@@ -30,6 +30,8 @@ static const struct ctl_verb verbs[] = {
 	  "one row per device; also without any verb", ctl_verb_list },
 	{ "stat", "[--json] NAME | --prometheus [NAME]...",
 	  "what a device holds, in words and numbers", ctl_verb_stat },
+	{ "top", "[--delay SECONDS] [--count N] [NAME]...",
+	  "what devices are doing, again and again", ctl_verb_top },
 	{ "histogram", "[--json|--plain] NAME",
 	  "how sizes, codecs and ages of the stored pages are distributed",
 	  ctl_verb_histogram },

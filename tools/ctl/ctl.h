@@ -2,6 +2,7 @@
 #ifndef UZRAM_CTL_H
 #define UZRAM_CTL_H
 
+#include <dirent.h>
 #include <sys/types.h>
 
 #include "exit.h"
@@ -106,6 +107,13 @@ uint64_t ctl_stat_number(const char *stat, const char *name);
 /* What it has grown by; 0 where the device was reset in between. */
 uint64_t ctl_stat_growth(const char *before, const char *after,
 			 const char *name);
+
+/*
+ * What may be devices in the run directory, sorted by name: their number, each
+ * to be freed and then the list, or -errno.
+ */
+uz_must_check int ctl_device_names(struct dirent ***entries,
+				   struct uz_err *err);
 
 /* Calls @each for every device in the run directory, sorted by name. */
 uz_must_check int ctl_device_each(int (*each)(const struct ctl_device *dev,
@@ -278,6 +286,7 @@ enum uz_exit ctl_forced(const char *verb,
 enum uz_exit ctl_verb_add(int argc, char **argv);
 enum uz_exit ctl_verb_list(int argc, char **argv);
 enum uz_exit ctl_verb_stat(int argc, char **argv);
+enum uz_exit ctl_verb_top(int argc, char **argv);
 enum uz_exit ctl_verb_histogram(int argc, char **argv);
 enum uz_exit ctl_verb_get(int argc, char **argv);
 enum uz_exit ctl_verb_set(int argc, char **argv);

@@ -281,25 +281,36 @@ static int is_candidate(const struct dirent *entry)
 	return !uz_daemon_check_name(entry->d_name, NULL);
 }
 
-int ctl_device_each(int (*each)(const struct ctl_device *dev, void *arg,
-				struct uz_err *err),
-		    void *arg, struct uz_err *err)
+int ctl_device_names(struct dirent ***entries, struct uz_err *err)
 {
-	struct dirent **entries;
 	char rundir[CTL_PATH_MAX];
-	struct ctl_device dev;
-	struct uz_err why;
-	int i, n, rc;
+	int n, rc;
 
+	*entries = NULL;
 	rc = ctl_rundir(rundir, err);
 	if (rc)
 		return rc;
-	n = scandir(rundir, &entries, is_candidate, versionsort);
+	n = scandir(rundir, entries, is_candidate, versionsort);
 	if (n < 0 && errno == ENOENT)
 		return 0; /* nobody ever added a device */
 	if (n < 0)
 		return uz_err_set(err, -errno, "%s: %s", rundir,
 				  strerror(errno));
+	return n;
+}
+
+int ctl_device_each(int (*each)(const struct ctl_device *dev, void *arg,
+				struct uz_err *err),
+		    void *arg, struct uz_err *err)
+{
+	struct dirent **entries;
+	struct ctl_device dev;
+	struct uz_err why;
+	int i, n, rc = 0;
+
+	n = ctl_device_names(&entries, err);
+	if (n < 0)
+		return n;
 	for (i = 0; i < n; i++) {
 		int open_rc =
 			rc ? rc

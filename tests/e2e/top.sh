@@ -1,0 +1,74 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# uzramctl top: tables where there is no terminal, a screen where there is one,
+# which is as it was afterwards.
+
+. "${0%/*}/functions.sh"
+requires_ctl
+requires_fuse
+requires python3
+
+top()
+{
+	timeout 60 "$UZRAMCTL" top "$@"
+}
+
+# No device yet, and lines that make no sense.
+expect_equal "$(top -n 1 -d 0.1 | sed -n 2p)" 'There are no devices.' 'no device'
+expect_fail_line 3 'no device none' top none
+for delay in 0 0.01 3601 x 1x '' nan; do
+	expect_fail_line 2 'must be 0.1 to 3600' top -d "$delay"
+done
+for count in 0 -1 x 1.5 '' 99999999999999999999; do
+	expect_fail_line 2 'must be 1 or more' top -n "$count"
+done
+expect_fail_line 2 'unrecognized option' top --nosuchoption
+
+start_device one -s 16M -a lz4 -o compaction=off
+one=$dev_block
+make_text $((4 << 20)) "$tmp/text"
+dd if="$tmp/text" of="$one" bs=64K conv=notrunc status=none
+start_device two -s 4M
+
+# ---- no terminal ----
+
+# Two tables, of whole lines, with every device; read through a pipe.
+top --count 2 --delay 0.2 | cat >"$tmp/plain"
+expect_equal "$(grep -c '^NAME  *SIZE' "$tmp/plain")" 2 'tables'
+expect_equal "$(grep -c '^$' "$tmp/plain")" 2 'blank lines'
+expect_equal "$(grep -cE '^one +16M +4M +[0-9.]+M +0B +[0-9.]+ +0B +0B +0 +[0-9]+$' \
+	"$tmp/plain")" 2 'rows of one'
+expect_equal "$(grep -cE '^two +4M +0B ' "$tmp/plain")" 2 'rows of two'
+! grep -q $'\033' "$tmp/plain" || fail 'a sequence without a terminal'
+awk 'length > 80 { exit 1 }' "$tmp/plain" || fail 'more than 80 columns'
+expect_equal "$(top -n 1 -d 0.1 two | grep -cE '^(one|two) ')" 1 'only one device'
+TERM=dumb top -n 1 -d 0.1 >/dev/null
+
+# Rates are those of the time between two looks: 4 MiB are written, and what
+# is seen of them in all tables is all of it.
+top -n 8 -d 0.5 >"$tmp/rates" &
+watcher=$!
+sleep 1
+dd if="$tmp/text" of="$one" bs=64K conv=notrunc status=none
+wait $watcher
+awk '$1 == "one" { if ($8 != "0B") n++ } END { exit n < 1 || n > 2 }' \
+	"$tmp/rates" || fail "rates: $(cat "$tmp/rates")"
+
+# A daemon that is gone: its row says so, the others go on.
+top -n 6 -d 0.5 one two >"$tmp/gone" &
+watcher=$!
+sleep 1
+kill -KILL "$(cat "$tmp/two.pid")"
+wait $watcher
+grep -q '^two  *two: its daemon has died' "$tmp/gone" ||
+	fail "a dead daemon: $(cat "$tmp/gone")"
+expect_equal "$(grep -c '^one  *16M' "$tmp/gone")" 6 'rows of the living'
+unmount_dead "$UZRAM_RUNDIR/two"
+
+# ---- a terminal ----
+
+for step in quits rates resizes counts signals stops hangs_up; do
+	timeout 100 python3 "$here/top.py" $step "$UZRAMCTL" top >&2 ||
+		fail "on a terminal: $step"
+done
