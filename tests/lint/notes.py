@@ -10,7 +10,7 @@ import tree
 SPDX = 'SPDX-License-Identifier: MIT'
 FIRST = {'.c': f'// {SPDX}', '.h': f'/* {SPDX} */'}
 KINDS = {
-    '', '.1', '.5', '.7', '.8', '.build', '.c', '.conf', '.h', '.in', '.json',
+    '', '.1', '.5', '.7', '.8', '.build', '.c', '.conf', '.fish', '.h', '.in', '.json',
     '.md', '.pml', '.py', '.service', '.sh', '.svg', '.txt', '.words',
 }
 
