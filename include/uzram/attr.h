@@ -101,12 +101,14 @@ struct uz_attr_upgrade {
  * @protection: what protects this process while memory is short, one word;
  *              stays valid; NULL: not known
  * @upgrade:    for the attribute of that name; stays valid; NULL: it refuses
+ * @confinement: what this process has given up, one word; the same
  *
  * Context: before attributes are read.
  */
 void uz_attr_set_process(struct uz_attr_ctx *ctx, pid_t supervisor,
 			 unsigned int restarts, const char *protection,
-			 const struct uz_attr_upgrade *upgrade);
+			 const struct uz_attr_upgrade *upgrade,
+			 const char *confinement);
 
 /**
  * uz_attr_ctx_destroy() - forget it

@@ -24,6 +24,18 @@
  */
 
 /**
+ * enum uz_seccomp - the filter of the worker's system calls
+ * @UZ_SECCOMP_AUTO: if this build and this kernel have it
+ * @UZ_SECCOMP_ON:   serve with it or not at all
+ * @UZ_SECCOMP_OFF:  without
+ */
+enum uz_seccomp {
+	UZ_SECCOMP_AUTO,
+	UZ_SECCOMP_ON,
+	UZ_SECCOMP_OFF,
+};
+
+/**
  * struct uz_daemon_config - how a device is to be served
  * @name:          device name
  * @dir:           directory to mount on; "": RUNDIR/NAME, made if missing
@@ -38,6 +50,7 @@
  * @swap:          protect the processes: the system swaps to the device
  * @reserve:       bytes ready for stores; UZ_RESERVE_AUTO: with @swap, see
  *                 struct uz_device_mem; none without
+ * @seccomp:       whether the worker's system calls are filtered
  * @track_age:     note when each page is used, for the attribute idle
  * @transport:     see enum uz_transport
  * @buffer_budget: bytes, see struct uz_frontend_config; 0: chosen from the memory
@@ -63,6 +76,7 @@ struct uz_daemon_config {
 	bool compaction;
 	bool swap;
 	uint64_t reserve;
+	enum uz_seccomp seccomp;
 	bool track_age;
 	enum uz_transport transport;
 	uint64_t buffer_budget;
@@ -90,15 +104,15 @@ void uz_daemon_config_init(struct uz_daemon_config *config);
  * @key:    "size" (also "zram-size"), "codec" (also "algorithm",
  *          "compression-algorithm"), "mem_limit" (also
  *          "zram-resident-limit"), "zpool", "threads", "workers", "frontend",
- *          "compaction", "swap", "reserve", "track_age", "transport",
- *          "buffer_budget", "backing_dev" (also "backing",
+ *          "compaction", "swap", "reserve", "seccomp", "track_age",
+ *          "transport", "buffer_budget", "backing_dev" (also "backing",
  *          "writeback-device"), "policy", "dir", "restore"
  * @value:  its text
  * @err:    the reason; may be NULL
  *
  * Context: any thread.
  * Return:  0; -EINVAL unknown key or bad value; -ERANGE out of range;
- *          -ENOTSUP a zpool that this build has not.
+ *          -ENOTSUP a zpool, or seccomp, that this build has not.
  */
 uz_must_check int uz_daemon_config_set(struct uz_daemon_config *config,
 				       const char *key, const char *value,
@@ -113,6 +127,14 @@ uz_must_check int uz_daemon_config_set(struct uz_daemon_config *config,
  * Return:  0 or -EINVAL.
  */
 uz_must_check int uz_daemon_check_name(const char *name, struct uz_err *err);
+
+/**
+ * uz_daemon_can_filter() - can this build filter a worker's system calls?
+ *
+ * Context: any thread.
+ * Return:  true if it was made with libseccomp; the kernel may still refuse.
+ */
+bool uz_daemon_can_filter(void);
 
 /**
  * uz_daemon_rundir() - the directory that holds this user's devices

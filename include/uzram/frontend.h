@@ -83,6 +83,7 @@ struct uz_frontend_disk {
  * @protection:    what protects this process while memory is short, in words;
  *                 stays valid
  * @upgrade:       for the attribute of that name; stays valid, or NULL
+ * @confinement:   what this process has given up, in words; stays valid
  * @disk:          FUSE: let `block` be a link to this; borrowed for as long as
  *                 it serves. NULL: it is the block file
  */
@@ -96,6 +97,7 @@ struct uz_frontend_config {
 	unsigned int restarts;
 	const char *protection;
 	const struct uz_attr_upgrade *upgrade;
+	const char *confinement;
 	const struct uz_frontend_disk *disk;
 };
 
@@ -116,10 +118,12 @@ struct uz_frontend_config {
  *           over; -EUCLEAN the session's memory is damaged; other -errno
  * @wait:    sleep until the service has ended: the kernel ended the connection
  *           (unmounted by anybody), or it broke. Returns 0 or -errno
- * @stop:    ask for the end from any thread: unmount. Returns 0; -EBUSY
- *           somebody uses the mount: then it was detached (nobody can open
- *           anything there any more) and service goes on until the last user
- *           is gone
+ * @stop:    the end was asked for: give up what others wait for. From any
+ *           thread
+ * @quit:    unmount, in a process that does nothing else while another one
+ *           serves. Returns 0; -EBUSY somebody uses the mount: then it was
+ *           detached (nobody can open anything there any more) and service
+ *           goes on until the last user is gone; other -errno
  * @leave:   have every thread finish the request that it is at, and take no
  *           more. Returns when that is so, which a store to an attribute may
  *           keep from happening for long; then the process has to end, and
@@ -135,7 +139,8 @@ struct uz_frontend_ops {
 	int (*start)(const struct uz_frontend_config *config,
 		     struct uz_frontend **fe, struct uz_err *err);
 	int (*wait)(struct uz_frontend *fe);
-	int (*stop)(struct uz_frontend *fe);
+	void (*stop)(struct uz_frontend *fe);
+	int (*quit)(const struct uz_session *session);
 	void (*leave)(struct uz_frontend *fe);
 	void (*free)(struct uz_frontend *fe);
 };

@@ -192,12 +192,14 @@ void uz_attr_set_transport(struct uz_attr_ctx *ctx, const char *name,
 
 void uz_attr_set_process(struct uz_attr_ctx *ctx, pid_t supervisor,
 			 unsigned int restarts, const char *protection,
-			 const struct uz_attr_upgrade *upgrade)
+			 const struct uz_attr_upgrade *upgrade,
+			 const char *confinement)
 {
 	ctx->upgrade = upgrade;
 	ctx->supervisor = supervisor;
 	ctx->restarts = restarts;
 	ctx->protection = protection;
+	ctx->confinement = confinement;
 }
 
 void uz_attr_ctx_destroy(struct uz_attr_ctx *ctx)

@@ -34,6 +34,7 @@ struct uz__attr_place {
  * @restarts:     workers before this one
  * @protection:   what protects this process while memory is short; or NULL
  * @upgrade:      what upgrade asks; or NULL
+ * @confinement:  what this process has given up; or NULL
  * @store_lock:   one store at a time; shows never take it
  * @again:        the store that is under way may have been carried out before;
  *                under @store_lock
@@ -60,6 +61,7 @@ struct uz_attr_ctx {
 	unsigned int restarts;
 	const char *protection;
 	const struct uz_attr_upgrade *upgrade;
+	const char *confinement;
 	struct uz_lock store_lock;
 	bool again;
 	struct uz_recompressor *recompressor;

@@ -186,6 +186,8 @@ int uz__attr_stat_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
 		      (int)getpid());
 	if (ctx->protection)
 		uz_strbuf_add(out, "protection %s\n", ctx->protection);
+	if (ctx->confinement)
+		uz_strbuf_add(out, "confinement %s\n", ctx->confinement);
 	return 0;
 }
 

@@ -198,6 +198,19 @@ static int set_reserve(struct uz_daemon_config *config, const char *key,
 			   err);
 }
 
+static int set_seccomp(struct uz_daemon_config *config, const char *key,
+		       const char *value, struct uz_err *err)
+{
+	if (strcmp(value, "on") && strcmp(value, "off"))
+		return uz_err_set(err, -EINVAL, "%s '%.40s': must be on or off",
+				  key, value);
+	if (!strcmp(value, "on") && !uz_daemon_can_filter())
+		return uz_err_set(err, -ENOTSUP,
+				  "%s=on: this build has no libseccomp", key);
+	config->seccomp = strcmp(value, "on") ? UZ_SECCOMP_OFF : UZ_SECCOMP_ON;
+	return 0;
+}
+
 static int set_track_age(struct uz_daemon_config *config, const char *key,
 			 const char *value, struct uz_err *err)
 {
@@ -307,6 +320,7 @@ static const struct config_key {
 	{ "compaction", set_compaction },
 	{ "swap", set_swap },
 	{ "reserve", set_reserve },
+	{ "seccomp", set_seccomp },
 	{ "track_age", set_track_age },
 	{ "transport", set_transport },
 	{ "buffer_budget", set_buffer_budget },
@@ -329,7 +343,8 @@ int uz_daemon_config_set(struct uz_daemon_config *config, const char *key,
 	return uz_err_set(err, -EINVAL,
 			  "unknown key '%.40s'; known are size, codec, "
 			  "mem_limit, zpool, threads, workers, frontend, "
-			  "compaction, swap, reserve, track_age, transport, "
-			  "buffer_budget, backing_dev, policy, dir and restore",
+			  "compaction, swap, reserve, seccomp, track_age, "
+			  "transport, buffer_budget, backing_dev, policy, dir "
+			  "and restore",
 			  key);
 }

@@ -126,6 +126,32 @@ unsigned int uz__protect(unsigned int wanted, bool tell);
 /* "io_flusher,locked,oom,noswap", or "no". */
 void uz__protect_text(unsigned int got, char *text, size_t size);
 
+/* ---- confine.c ---- */
+
+/*
+ * The capabilities that a worker needs, a bit for each; @disk: its front end
+ * makes a disk.
+ */
+uint64_t uz__confine_needs(const struct uz_daemon_config *config, bool disk);
+
+/*
+ * Takes from this process, which has one thread, what a worker does not need,
+ * for good. What is taken then is in @text, "no_new_privs,capabilities,seccomp"
+ * or "no"; what could not be is a remark if @tell. Fails only if the filter was
+ * asked for (seccomp=on) and cannot be had.
+ */
+uz_must_check int uz__confine(const struct uz_daemon_config *config, bool disk,
+			      bool tell, char *text, size_t size,
+			      struct uz_err *err);
+
+/* ---- filter.c ---- */
+
+/*
+ * Has the kernel end this process when it makes a system call that no worker
+ * makes; implies no_new_privs. 0 or -errno: nothing has changed.
+ */
+uz_must_check int uz__filter(void);
+
 /* ---- report.c ---- */
 
 /*
@@ -135,6 +161,7 @@ void uz__protect_text(unsigned int got, char *text, size_t size);
  * @UZ__REPORT_UPGRADE: the board says what somebody has asked for
  * @UZ__REPORT_MANAGER: @text is for the service manager
  * @UZ__REPORT_FAILED:  it is about to end, by @rc, because of @text
+ * @UZ__REPORT_QUIT:    a signal has asked for the end: it may be unmounted
  */
 enum uz__report_kind {
 	UZ__REPORT_SERVES,
@@ -142,6 +169,7 @@ enum uz__report_kind {
 	UZ__REPORT_FAILED,
 	UZ__REPORT_BEGINS,
 	UZ__REPORT_UPGRADE,
+	UZ__REPORT_QUIT,
 };
 
 /* How a worker ends that has left the device to the next one. */
@@ -202,6 +230,11 @@ uz_must_check int uz__supervise(struct uz__daemon *d, struct uz_err *err);
 
 /* What a worker does; called in its own process. */
 _Noreturn void uz__serve(const struct uz__daemon *d);
+
+/* ---- quit.c ---- */
+
+/* Unmounts the device, in a process made for that. */
+_Noreturn void uz__quit(const struct uz__daemon *d);
 
 /* ---- board.c ---- */
 
@@ -319,10 +352,9 @@ void uz__upgrade_serves(struct uz__upgrade *u, struct uz__daemon *d,
 /* ---- signal.c ---- */
 
 /*
- * struct uz__signals - the thread that turns signals into fe->stop()
+ * struct uz__signals - the thread that has signals end the service
  * @ops:    the front end
  * @fe:     which of its services
- * @fs:     st_dev of its mount
  * @report: the supervisor's pipe
  * @ending: the service has ended: the next signal ends the thread
  */
@@ -330,7 +362,6 @@ struct uz__signals {
 	pthread_t thread;
 	const struct uz_frontend_ops *ops;
 	struct uz_frontend *fe;
-	dev_t fs;
 	int report;
 	_Atomic bool ending;
 };

@@ -43,6 +43,7 @@
  * @signals:   the thread that ends the service
  * @protection: what it has of swap=on, in words
  * @upgrade:   for the attribute
+ * @confinement: what it has given up, in words
  */
 struct service {
 	const struct uz__daemon *d;
@@ -51,6 +52,7 @@ struct service {
 	struct uz_frontend *fe;
 	struct uz__signals signals;
 	char protection[64];
+	char confinement[48];
 	struct uz_attr_upgrade upgrade;
 };
 
@@ -198,6 +200,7 @@ static int service_start(struct service *s, struct uz_err *err)
 		.restarts = d->restart.total,
 		.protection = s->protection,
 		.upgrade = d->ops->leave ? &s->upgrade : NULL,
+		.confinement = s->confinement,
 	};
 	int rc;
 
@@ -211,7 +214,6 @@ static int service_start(struct service *s, struct uz_err *err)
 		return rc;
 	s->signals.ops = d->ops;
 	s->signals.fe = s->fe;
-	s->signals.fs = d->fs;
 	s->signals.report = d->report;
 	rc = uz__signals_start(&s->signals);
 	if (rc)
@@ -271,6 +273,15 @@ static void service_protect(struct service *s)
 	uz__protect_text(got, s->protection, sizeof(s->protection));
 }
 
+static int service_confine(struct service *s, struct uz_err *err)
+{
+	const struct uz__daemon *d = s->d;
+
+	return uz__confine(d->config, !strcmp(d->ops->name, "ublk"),
+			   !d->restart.total, s->confinement,
+			   sizeof(s->confinement), err);
+}
+
 void uz__serve(const struct uz__daemon *d)
 {
 	struct service s = { .d = d };
@@ -279,7 +290,9 @@ void uz__serve(const struct uz__daemon *d)
 
 	service_protect(&s);
 	become_worker(d);
-	rc = service_open(&s, &err);
+	rc = service_confine(&s, &err);
+	if (!rc)
+		rc = service_open(&s, &err);
 	if (!rc)
 		rc = service_start(&s, &err);
 	if (!rc)

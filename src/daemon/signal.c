@@ -2,13 +2,11 @@
 /*
  * SIGTERM and SIGINT ask for the end of service. The supervisor hands them on to
  * the worker, where they are blocked in every thread and taken by one that does
- * nothing else, so that the front end's stop() runs in an ordinary context. By
- * SIGHUP the supervisor has the worker leave the device to another one.
- *
- * A device that is in use is detached, not torn away: the thread says who uses
- * it, and the service ends by itself with the last user.
+ * nothing else, so that the front end's stop() runs in an ordinary context. Then
+ * the worker is ready for the end, and the supervisor has the device unmounted
+ * (quit.c). By SIGHUP the supervisor has the worker leave the device to another
+ * one.
  */
-#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -19,7 +17,6 @@
 
 #include <uzram/util/cleanup.h>
 #include <uzram/util/log.h>
-#include <uzram/util/users.h>
 
 #include "daemon_priv.h"
 
@@ -62,33 +59,6 @@ void uz__signals_block(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-static void signals_say_busy(const struct uz__signals *signals)
-{
-	struct uz_users users = { 0 };
-	char text[320] = "somebody who cannot be seen from here";
-
-	if (!uz_users_find(&users, signals->fs, true) && users.count)
-		uz_users_text(&users, text, sizeof(text));
-	uz_users_free(&users);
-	uz_log(UZ_LOG_WARN,
-	       "still used by %s; detached, and serving until that ends", text);
-	uz__report(signals->report, UZ__REPORT_MANAGER, 0,
-		   "STATUS=Detached, still used by %s", text);
-}
-
-static void signals_stop(const struct uz__signals *signals)
-{
-	int rc;
-
-	uz__report(signals->report, UZ__REPORT_MANAGER, 0,
-		   "STOPPING=1\nSTATUS=Unmounting");
-	rc = signals->ops->stop(signals->fe);
-	if (rc == -EBUSY)
-		signals_say_busy(signals);
-	else if (rc)
-		uz_log(UZ_LOG_ERR, "cannot unmount: %s", strerror(-rc));
-}
-
 static void *signals_thread(void *arg)
 {
 	struct uz__signals *signals = arg;
@@ -97,7 +67,7 @@ static void *signals_thread(void *arg)
 
 	uz__signals_set(&set);
 	while (!sigwait(&set, &sig)) {
-		/* acquire: pairs with uz__signals_end(); no more stop() */
+		/* acquire: pairs with uz__signals_end(); the end */
 		if (atomic_load_explicit(&signals->ending,
 					 memory_order_acquire))
 			break;
@@ -109,7 +79,8 @@ static void *signals_thread(void *arg)
 			continue;
 		}
 		uz_log(UZ_LOG_INFO, "%s: ending", strsignal(sig));
-		signals_stop(signals);
+		signals->ops->stop(signals->fe);
+		uz__report(signals->report, UZ__REPORT_QUIT, 0, "%s", "");
 	}
 	return NULL;
 }

@@ -37,6 +37,8 @@
  * @signals: signalfd
  * @reports: of workers, the end to read
  * @worker:  the process, or 0
+ * @quit:    the one that unmounts, or 0
+ * @again:   another one is to come after it
  * @asked:   the signal that asked for the end, or 0; each worker is told
  * @served:  this worker has served since then, ms; 0: not yet
  * @next:    when to start another one, ms; while there is none
@@ -50,6 +52,8 @@ struct supervisor {
 	int signals;
 	int reports;
 	pid_t worker;
+	pid_t quit;
+	bool again;
 	int asked;
 	uint64_t served;
 	uint64_t next;
@@ -131,6 +135,32 @@ static void begin_upgrade(struct supervisor *s, bool asked)
 		uz__upgrade_left(&s->up, now);
 }
 
+/* The worker has heard the signal and is ready to be unmounted. */
+static void start_quit(struct supervisor *s)
+{
+	s->again = s->quit;
+	if (s->quit)
+		return;
+	uz__notify_manager("STOPPING=1\nSTATUS=Unmounting");
+	s->quit = fork();
+	if (!s->quit)
+		uz__quit(s->d);
+	if (s->quit > 0)
+		return;
+	uz_log(UZ_LOG_ERR, "cannot unmount: no process for that: %s",
+	       strerror(errno));
+	s->quit = 0;
+}
+
+static void reap_quit(struct supervisor *s, int how)
+{
+	if (!s->quit || waitpid(s->quit, NULL, how) <= 0)
+		return;
+	s->quit = 0;
+	if (s->again && s->worker)
+		start_quit(s);
+}
+
 static void take_reports(struct supervisor *s)
 {
 	struct uz__report report;
@@ -152,6 +182,9 @@ static void take_reports(struct supervisor *s)
 		case UZ__REPORT_FAILED:
 			s->failure = report;
 			break;
+		case UZ__REPORT_QUIT:
+			start_quit(s);
+			break;
 		}
 	}
 }
@@ -171,6 +204,11 @@ static void why_died(const struct supervisor *s, int status, char *text,
 	else if (WIFEXITED(status))
 		snprintf(text, size, "ended with status %d",
 			 WEXITSTATUS(status));
+	else if (WTERMSIG(status) == SIGSYS)
+		snprintf(text, size,
+			 "killed by signal %d (%s): the filter of system calls "
+			 "knows none such of a worker; dmesg may name it",
+			 SIGSYS, strsignal(SIGSYS));
 	else if (WCOREDUMP(status))
 		snprintf(text, size,
 			 "killed by signal %d (%s), its core is where "
@@ -302,6 +340,7 @@ static int supervise(struct supervisor *s, struct uz_err *err)
 		keep_deadline(s);
 		take_signals(s);
 		take_reports(s);
+		reap_quit(s, WNOHANG);
 		if (s->worker && waitpid(s->worker, &status, WNOHANG) > 0) {
 			rc = worker_ended(s, status, err);
 			if (rc)
@@ -367,5 +406,10 @@ int uz__supervise(struct uz__daemon *d, struct uz_err *err)
 	if (d->config->swap)
 		uz__protect(UZ__PROTECT_PROCESS, true);
 	rc = supervise(&s, err);
+	/* It has the connection open, whose last copy is to be closed. */
+	s.again = false;
+	if (s.quit)
+		kill(s.quit, SIGKILL);
+	reap_quit(&s, 0);
 	return rc > 0 ? 0 : rc;
 }

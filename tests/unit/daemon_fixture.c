@@ -174,11 +174,19 @@ static int fake_wait(struct uz_frontend *fe)
 	return fake->wait_rc;
 }
 
-static int fake_stop(struct uz_frontend *fe)
+static void fake_stop(struct uz_frontend *fe)
+{
+	assert_ptr_equal(fe, fake);
+	fake->stopped++;
+}
+
+/* In a process of its own. */
+static int fake_quit(const struct uz_session *session)
 {
 	int rc = fake->stop_rc[0];
 
-	assert_ptr_equal(fe, fake);
+	if (session->fd < 0 || session->mem < 0 || !fake->stopped)
+		abort();
 	if (rc == -EBUSY) {
 		/* In use: the user goes when it is told a second time. */
 		fake->stop_rc[0] = fake->stop_rc[1];
@@ -204,6 +212,7 @@ const struct uz_frontend_ops *uz_frontend_find(const char *name)
 		.start = fake_start,
 		.wait = fake_wait,
 		.stop = fake_stop,
+		.quit = fake_quit,
 		.leave = fake_leave,
 		.free = fake_free,
 	};
@@ -214,6 +223,7 @@ const struct uz_frontend_ops *uz_frontend_find(const char *name)
 		.start = fake_start,
 		.wait = fake_wait,
 		.stop = fake_stop,
+		.quit = fake_quit,
 		.free = fake_free,
 	};
 
@@ -243,6 +253,8 @@ int fake_run(const char *name, uint64_t size, char *heard, size_t room)
 	config.size = size;
 	config.mem_limit = 8u << 20;
 	config.ready_fd = fds[1];
+	/* The fake sends signals to its supervisor. */
+	config.seccomp = UZ_SECCOMP_OFF;
 	config.version = "1";
 	config.argv = argv;
 	if (fake->no_compaction)
@@ -308,6 +320,7 @@ static int be_worker(const char *option)
 	uz_daemon_config_init(&config);
 	strcpy(config.name, "dev");
 	config.version = "2";
+	config.seccomp = UZ_SECCOMP_OFF;
 	config.compaction = !fake->no_compaction;
 	return uz_daemon_work(&config, atoi(option), &err) != 0;
 }

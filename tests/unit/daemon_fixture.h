@@ -21,7 +21,8 @@ struct fake_frontend {
 	int signal;
 	bool ends_itself;
 	char calls[128];
-	_Atomic unsigned int stops; /* by the thread for signals */
+	_Atomic unsigned int stopped; /* by the thread for signals */
+	_Atomic unsigned int stops; /* by the process that unmounts */
 	uint64_t disksize;
 	uint64_t mem_limit;
 	unsigned int threads;

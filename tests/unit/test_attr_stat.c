@@ -88,14 +88,15 @@ static void test_stat_names_every_number(void **state)
 	for (i = 0; i < words; i++)
 		word[i] = 1000 + i;
 	uz_attr_set_transport(f->ctx, "fuse", 123, "yes");
-	uz_attr_set_process(f->ctx, 4711, 7, "locked", NULL);
+	uz_attr_set_process(f->ctx, 4711, 7, "locked", NULL, "seccomp");
 	assert_shows(f, "pid", "4711\n");
 	assert_int_equal(uz_attr_show(f->ctx, attr_named("stat"), &out), 0);
 	/* What is no number of the device comes last. */
 	line = strstr(out.data, "\nbuffer_bytes ");
 	snprintf(rest, sizeof(rest),
 		 "\nbuffer_bytes 123\ntransport fuse\nsurvives yes\n"
-		 "restarts 7\nworker_pid %d\nprotection locked\n",
+		 "restarts 7\nworker_pid %d\nprotection locked\n"
+		 "confinement seccomp\n",
 		 (int)getpid());
 	assert_string_equal(line, rest);
 	line = strstr(out.data, "\nrecompress_running ");

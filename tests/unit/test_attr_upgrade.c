@@ -43,7 +43,7 @@ static int set_up(void **state)
 	asked[0] = '\0';
 	answer = 0;
 	if (!ret)
-		uz_attr_set_process(f->ctx, 1, 0, NULL, &upgrade);
+		uz_attr_set_process(f->ctx, 1, 0, NULL, &upgrade, NULL);
 	return ret;
 }
 
@@ -80,7 +80,7 @@ static void test_refuses(void **state)
 	assert_int_equal(store(f, "upgrade", "uzramd"), -EINVAL);
 	assert_int_equal(store(f, "upgrade", "0\n"), -EINVAL);
 	assert_string_equal(asked, "");
-	uz_attr_set_process(f->ctx, 1, 0, NULL, NULL);
+	uz_attr_set_process(f->ctx, 1, 0, NULL, NULL, NULL);
 	assert_int_equal(store(f, "upgrade", "1"), -ENOTSUP);
 	expect_shown(f, "upgrade", "state none\n");
 }

@@ -60,13 +60,22 @@ static int try_open(const char *path)
 	return fd < 0 ? -errno : 0;
 }
 
+/* A small file's text, or "". */
+static void read_text(const char *path, char *text, size_t size)
+{
+	uz_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, text, size - 1);
+
+	text[n > 0 ? n : 0] = '\0';
+}
+
 /* The first character of a small file, or 0. */
 static char first_of(const char *path)
 {
-	uz_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char c;
+	char text[2];
 
-	return fd >= 0 && read(fd, &c, 1) == 1 ? c : 0;
+	read_text(path, text, sizeof(text));
+	return text[0];
 }
 
 static struct finding check_fuse(void)
@@ -167,6 +176,21 @@ static struct finding check_mkfs(void)
 		     "device; install e2fsprogs, or name another -t");
 }
 
+/* What a worker really has is in the attribute stat of its device. */
+static struct finding check_seccomp(void)
+{
+	char text[256] = "";
+
+	if (!uz_daemon_can_filter())
+		return found(WANTS, "not in this build: workers may make any "
+				    "system call");
+	read_text("/proc/sys/kernel/seccomp/actions_avail", text, sizeof(text));
+	if (!strstr(text, "kill_process"))
+		return found(WANTS, "this kernel has it not: workers may make "
+				    "any system call");
+	return found(GOOD, "workers make only the system calls they need");
+}
+
 static struct finding check_memory(void)
 {
 	char text[UZ_SIZE_TEXT];
@@ -203,6 +227,7 @@ static const struct {
 	{ "FUSE over io_uring", check_fuse_uring },
 	{ "loop devices", check_loop },
 	{ "mkfs.ext4", check_mkfs },
+	{ "seccomp", check_seccomp },
 	{ "memory", check_memory },
 	{ "locked memory", check_memlock },
 	{ "CPUs", check_cpus },

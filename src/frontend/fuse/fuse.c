@@ -5,8 +5,7 @@
  * the one before it, and serves until the kernel ends the connection, whoever
  * unmounted.
  *
- * stop() may come from any thread and more than once, so a lock is around the
- * unmounting; requests are served meanwhile and never take it.
+ * No locks: what is shared has its own.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -14,7 +13,6 @@
 #include <unistd.h>
 
 #include <uzram/util/cleanup.h>
-#include <uzram/util/lock.h>
 
 #include "fuse_frontend.h"
 #include "session_priv.h"
@@ -23,7 +21,6 @@ struct uz_frontend {
 	struct uz__fuse fuse;
 	int fd;
 	struct uz__fuse_transport transport;
-	struct uz_lock stop_lock;
 };
 
 static int fuse_mount(const struct uz_mount_config *config,
@@ -70,23 +67,27 @@ static void fuse_free(struct uz_frontend *fe)
 	if (!fe)
 		return;
 	uz__fuse_transport_join(&fe->transport);
-	/* A stop() that made the end come may not have returned yet. */
-	uz_lock_acquire(&fe->stop_lock);
-	uz_lock_release(&fe->stop_lock);
 	uz__fuse_transport_destroy(&fe->transport);
 	uz_attr_ctx_destroy(fe->fuse.attrs);
 	uz__fuse_session_unmap(&fe->fuse);
-	uz_lock_destroy(&fe->stop_lock);
 	free(fe);
 }
 
-static int fuse_stop(struct uz_frontend *fe)
+static void fuse_stop(struct uz_frontend *fe)
 {
-	uz_scoped_acquire(guard, &fe->stop_lock);
-
 	/* Who waits for a store that takes long would keep the mount in use. */
 	uz_attr_interrupt(fe->fuse.attrs, 0);
-	return uz__fuse_unmount(fe->fuse.session, fe->fd);
+}
+
+static int fuse_quit(const struct uz_session *session)
+{
+	struct uz__fuse fuse = { 0 };
+	int ret = uz__fuse_session_map(&fuse, session->mem, NULL);
+
+	if (!ret)
+		ret = uz__fuse_unmount(fuse.session, session->fd);
+	uz__fuse_session_unmap(&fuse);
+	return ret;
 }
 
 static void fuse_leave(struct uz_frontend *fe)
@@ -114,7 +115,7 @@ static int fuse_create(struct uz_frontend *fe,
 	if (!ret)
 		uz_attr_set_process(fe->fuse.attrs, config->supervisor,
 				    config->restarts, config->protection,
-				    config->upgrade);
+				    config->upgrade, config->confinement);
 	if (!ret)
 		ret = uz__fuse_transport_create(&fe->transport, &fe->fuse,
 						config);
@@ -132,7 +133,6 @@ static int fuse_start(const struct uz_frontend_config *config,
 
 	if (!fe)
 		return uz_err_set(err, -ENOMEM, "no memory");
-	uz_lock_init(&fe->stop_lock, UZ_LOCK_LEAF);
 	fe->fuse.dev = config->dev;
 	fe->fuse.uid = geteuid();
 	fe->fuse.gid = getegid();
@@ -158,5 +158,6 @@ const struct uz_frontend_ops uz__fuse_frontend = {
 	.wait = fuse_wait,
 	.stop = fuse_stop,
 	.leave = fuse_leave,
+	.quit = fuse_quit,
 	.free = fuse_free,
 };

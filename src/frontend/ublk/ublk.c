@@ -7,7 +7,7 @@
  * use then goes on until its last user has closed it, as a detached mount does.
  * Resetting is refused as long as there is a disk: its size is fixed.
  *
- * stop() may come from any thread; it only unmounts. All else is done by one.
+ * stop() may come from any thread. All else is done by one.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -60,9 +60,14 @@ static int ublk_wait(struct uz_frontend *fe)
 	return ret;
 }
 
-static int ublk_stop(struct uz_frontend *fe)
+static void ublk_stop(struct uz_frontend *fe)
 {
-	return fuse->stop(fe->attrs);
+	fuse->stop(fe->attrs);
+}
+
+static int ublk_quit(const struct uz_session *session)
+{
+	return fuse->quit(session);
 }
 
 static void ublk_free(struct uz_frontend *fe)
@@ -162,5 +167,6 @@ const struct uz_frontend_ops uz__ublk_frontend = {
 	.start = ublk_start,
 	.wait = ublk_wait,
 	.stop = ublk_stop,
+	.quit = ublk_quit,
 	.free = ublk_free,
 };
