@@ -6,6 +6,10 @@
 
 #include "fuse_priv.h"
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+
 /**
  * DOC: the memory of io_uring's entries
  *

@@ -109,15 +109,42 @@ static void answer(struct thread *t, int error)
 		answer(t, -EIO);
 }
 
-/* For successors, see thread_populate(). */
+/*
+ * The kernel gives up filling a page that is not there when the process is
+ * being killed, and then the client gets an error. So what messages have needed
+ * so far is there before a thread reads another one. It is of use as far as it
+ * goes.
+ */
+static void thread_populate(const struct thread *t, size_t len)
+{
+	size_t end = UZ__FUSE_HEAD_AT + len;
+
+	end = end < t->buf_size ? end : t->buf_size;
+	if (end > UZ_PAGE_SIZE)
+		madvise(t->buf + UZ_PAGE_SIZE, end - UZ_PAGE_SIZE,
+			MADV_POPULATE_WRITE);
+}
+
+/*
+ * All threads have seen a message of this size now, and successors will have:
+ * another one may be about to read the like while this one dies of it. Sizes
+ * come in all variants, so it is done rarely and for more.
+ */
 static void note_size(struct uz__fuse_dev *dev, size_t len)
 {
 	_Atomic uint32_t *largest = &dev->fuse->session->largest;
+	size_t size = UZ_PAGE_SIZE;
+	unsigned int i;
 
 	/* relaxed: a hint; when two threads raise it, either will do. */
-	if (len > atomic_load_explicit(largest, memory_order_relaxed))
-		atomic_store_explicit(largest, (uint32_t)len,
-				      memory_order_relaxed);
+	if (uz_likely(len <=
+		      atomic_load_explicit(largest, memory_order_relaxed)))
+		return;
+	while (size < len)
+		size *= 2;
+	atomic_store_explicit(largest, (uint32_t)size, memory_order_relaxed);
+	for (i = 0; i < dev->count; i++)
+		thread_populate(&dev->threads[i], size);
 }
 
 static void serve(struct thread *t, size_t len)
@@ -188,21 +215,6 @@ static int thread_map(struct thread *t, unsigned int index)
 	return 0;
 }
 
-/*
- * The kernel gives up filling a page that is not there when the process is
- * being killed, and then the client gets an error. So what messages have needed
- * so far is there before the first one is read.
- */
-static void thread_populate(struct thread *t)
-{
-	size_t end = atomic_load(&t->dev->fuse->session->largest), at;
-
-	uz_ahead_memory(t->buf, t->buf_size);
-	for (at = UZ_PAGE_SIZE; at < t->buf_size && at < end + UZ__FUSE_HEAD_AT;
-	     at += UZ_PAGE_SIZE)
-		*(volatile unsigned char *)(t->buf + at) = 0;
-}
-
 static int thread_create(struct uz__fuse_dev *dev)
 {
 	struct thread *t = &dev->threads[dev->count];
@@ -213,7 +225,8 @@ static int thread_create(struct uz__fuse_dev *dev)
 	ret = thread_map(t, dev->count);
 	if (ret)
 		return ret;
-	thread_populate(t);
+	uz_ahead_memory(t->buf, t->buf_size);
+	thread_populate(t, atomic_load(&dev->fuse->session->largest));
 	dev->count++;
 	t->call.fuse = dev->fuse;
 	t->call.reply.room = t->buf + UZ_PAGE_SIZE;
