@@ -263,7 +263,7 @@ static void test_other_sessions(void **state)
 	s->version++;
 	assert_int_equal(uz__fuse_session_map(&other, f->session, &err),
 			 -ENOTSUP);
-	assert_non_null(strstr(err.text, "layout 2"));
+	assert_non_null(strstr(err.text, "layout 3"));
 	s->magic--;
 	assert_int_equal(uz__fuse_session_map(&other, f->session, &err),
 			 -EUCLEAN);

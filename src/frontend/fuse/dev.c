@@ -227,6 +227,7 @@ static int thread_create(struct uz__fuse_dev *dev)
 		return ret;
 	uz_ahead_memory(t->buf, t->buf_size);
 	thread_populate(t, atomic_load(&dev->fuse->session->largest));
+	t->call.trial = uz__fuse_trial_of(dev->fuse, dev->count);
 	dev->count++;
 	t->call.fuse = dev->fuse;
 	t->call.reply.room = t->buf + UZ_PAGE_SIZE;

@@ -110,6 +110,7 @@ static int fuse_create(struct uz_frontend *fe,
 	if (ret)
 		return ret;
 	uz__fuse_session_hold(&fe->fuse);
+	uz__fuse_trial_adopt(fe->fuse.session);
 	ret = uz_attr_ctx_create(&fe->fuse.attrs, config->dev, config->threads,
 				 fuse_resized, fe);
 	if (!ret)

@@ -27,6 +27,7 @@
  *   tree.c, block.c, attrfile.c, init.c
  *                         what the files are and do
  *   session.c             what the next process has to know
+ *   trial.c               requests of which processes die
  *
  * Only a transport touches the descriptor, and only it knows where messages
  * come from; both serve the same operations.
@@ -135,6 +136,7 @@ struct uz__fuse {
  * @io:    this thread's
  * @msg:   the request
  * @reply: the answer
+ * @trial: where this thread notes what it is at work on, or NULL; see trial.c
  *
  * A transport has one for each request that it can have under way.
  */
@@ -143,6 +145,7 @@ struct uz__fuse_call {
 	struct uz_io *io;
 	struct uz__fuse_msg msg;
 	struct uz__fuse_reply reply;
+	struct uz__fuse_trial *trial;
 };
 
 /* ---- wire.c ---- */
@@ -204,6 +207,19 @@ uz_must_check int uz__fuse_handle(struct uz__fuse_call *call);
 		(reply)->data = &(reply)->out.member;       \
 		(reply)->len = sizeof((reply)->out.member); \
 	} while (0)
+
+/* ---- trial.c; the rest is in session_priv.h ---- */
+
+/**
+ * uz__fuse_trial_of() - where a thread notes what it is at work on
+ * @fuse:  what it serves
+ * @index: of the thread, over all transports; below UZ__FUSE_HEADS
+ *
+ * Context: any thread.
+ * Return:  for struct uz__fuse_call; NULL where there is no session.
+ */
+struct uz__fuse_trial *uz__fuse_trial_of(const struct uz__fuse *fuse,
+					 unsigned int index);
 
 /* ---- init.c ---- */
 

@@ -12,7 +12,7 @@
  */
 #include <errno.h>
 
-#include "fuse_priv.h"
+#include "session_priv.h"
 
 typedef int (*op_fn)(struct uz__fuse_call *call);
 
@@ -135,11 +135,16 @@ static const op_fn ops[] = {
 int uz__fuse_handle(struct uz__fuse_call *call)
 {
 	const uint32_t opcode = call->msg.hdr.opcode;
+	int ret;
 
 	call->reply.none = false;
 	call->reply.data = NULL;
 	call->reply.len = 0;
 	if (opcode >= sizeof(ops) / sizeof(ops[0]) || !ops[opcode])
 		return -ENOSYS;
-	return ops[opcode](call);
+	ret = uz__fuse_trial_begin(call);
+	if (uz_likely(!ret))
+		ret = ops[opcode](call);
+	uz__fuse_trial_end(call);
+	return ret;
 }

@@ -5,13 +5,32 @@
 #include "uring_priv.h"
 
 #define UZ__FUSE_SESSION_MAGIC	 UINT64_C(0x6573756672347a75) /* "uz4rfuse" */
-#define UZ__FUSE_SESSION_VERSION 1
+#define UZ__FUSE_SESSION_VERSION 2
 
 /* Open files that are known one by one; more are only counted. */
 #define UZ__FUSE_OPENS 4096
 
-/* Most threads on /dev/fuse. */
+/* Most threads on /dev/fuse; and most that serve requests at all. */
 #define UZ__FUSE_HEADS 80
+
+/* Twice as many as can be under way. */
+#define UZ__FUSE_SUSPECTS 160
+
+/*
+ * With so many deaths a request is given up. The supervisor gives the device up
+ * after eight in a row that come quickly.
+ */
+#define UZ__FUSE_TRIALS 5
+
+/**
+ * struct uz__fuse_trial - a request that may be the end of its worker
+ * @unique: its number; 0: none
+ * @count:  workers that have begun to carry it out
+ */
+struct uz__fuse_trial {
+	_Atomic uint64_t unique;
+	uint32_t count;
+};
 
 /**
  * struct uz__fuse_session - what a worker knows of those before it
@@ -27,6 +46,8 @@
  * @dir:       where it is mounted, without symbolic links
  * @untracked: opens of the block file beyond those in @opens
  * @opens:     handles of the block file; 0: none
+ * @trials:    what each thread is at work on
+ * @suspects:  what threads of dead workers were at work on
  * @heads:     one for each thread on /dev/fuse: where messages begin, at
  *             UZ__FUSE_HEAD_AT
  *
@@ -47,6 +68,8 @@ struct uz__fuse_session {
 	char dir[4096];
 	_Atomic uint64_t untracked;
 	_Atomic uint64_t opens[UZ__FUSE_OPENS];
+	struct uz__fuse_trial trials[UZ__FUSE_HEADS];
+	struct uz__fuse_trial suspects[UZ__FUSE_SUSPECTS];
 	_Alignas(UZ_PAGE_SIZE) unsigned char heads[UZ__FUSE_HEADS][UZ_PAGE_SIZE];
 };
 
@@ -128,5 +151,32 @@ uint64_t uz__fuse_session_open(const struct uz__fuse *fuse, uint64_t unique);
  * Context: any thread.
  */
 void uz__fuse_session_close(const struct uz__fuse *fuse, uint64_t handle);
+
+/* ---- trial.c ---- */
+
+/**
+ * uz__fuse_trial_adopt() - suspect what dead workers were at work on
+ * @s: their session
+ *
+ * Context: one thread, before any request is served.
+ */
+void uz__fuse_trial_adopt(struct uz__fuse_session *s);
+
+/**
+ * uz__fuse_trial_begin() - a request is about to be carried out
+ * @call: with it; nothing is noted if its @trial is NULL
+ *
+ * Context: the thread of @call.
+ * Return:  0; -EIO too many workers died with it: it is to fail.
+ */
+uz_must_check int uz__fuse_trial_begin(struct uz__fuse_call *call);
+
+/**
+ * uz__fuse_trial_end() - it was carried out, or failed
+ * @call: as it was begun
+ *
+ * Context: the thread of @call.
+ */
+void uz__fuse_trial_end(struct uz__fuse_call *call);
 
 #endif

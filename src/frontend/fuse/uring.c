@@ -147,6 +147,8 @@ static int make_worker(struct uz__fuse_uring *u, struct uz__fuse_worker *w,
 	w->index = (unsigned int)(w - u->workers);
 	w->last = &w->first;
 	w->call.fuse = u->fuse;
+	/* The first one is that of the thread on /dev/fuse. */
+	w->call.trial = uz__fuse_trial_of(u->fuse, 1 + w->index);
 	ret = uz__ring_create(&w->ring, fd, entries_of(&u->plan) + MESSAGES);
 	if (!ret)
 		ret = uz_io_create(u->fuse->dev, &w->call.io);
