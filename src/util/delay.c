@@ -15,6 +15,7 @@
  * nothing but plain numbers is passed on. Without debug_checks this file is
  * empty.
  */
+#include <uzram/util/crash.h>
 #include <uzram/util/delay.h>
 
 #ifdef UZ_DEBUG_CHECKS
@@ -34,7 +35,7 @@
 	(1u << UZ_DELAY_PINNED | 1u << UZ_DELAY_UNPIN | 1u << UZ_DELAY_SEEN | \
 	 1u << UZ_DELAY_COPIED | 1u << UZ_DELAY_WRITTEN)
 
-atomic_bool uz_delay_on;
+atomic_uint uz_delay_on;
 
 static _Atomic uint64_t seed;
 static atomic_uint starts, threads;
@@ -68,9 +69,15 @@ void uz_delay_now(enum uz_delay_point point)
 {
 	unsigned int start =
 		atomic_load_explicit(&starts, memory_order_relaxed);
+	unsigned int on =
+		atomic_load_explicit(&uz_delay_on, memory_order_relaxed);
 	int saved = errno;
 	uint64_t r;
 
+	if (on & UZ__DELAY_CRASH)
+		uz_crash_now(point);
+	if (!(on & UZ__DELAY_SLOW))
+		return;
 	if (start != started)
 		begin(start);
 	r = next_random();
@@ -94,12 +101,14 @@ void uz_delay_start(uint64_t number)
 	atomic_store_explicit(&seed, number, memory_order_relaxed);
 	atomic_store_explicit(&threads, 0, memory_order_relaxed);
 	atomic_fetch_add_explicit(&starts, 1, memory_order_relaxed);
-	atomic_store_explicit(&uz_delay_on, true, memory_order_relaxed);
+	atomic_fetch_or_explicit(&uz_delay_on, UZ__DELAY_SLOW,
+				 memory_order_relaxed);
 }
 
 void uz_delay_stop(void)
 {
-	atomic_store_explicit(&uz_delay_on, false, memory_order_relaxed);
+	atomic_fetch_and_explicit(&uz_delay_on, ~UZ__DELAY_SLOW,
+				  memory_order_relaxed);
 }
 
 uint64_t uz_delay_count(enum uz_delay_point point)

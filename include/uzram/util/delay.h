@@ -3,11 +3,12 @@
 #define UZRAM_UTIL_DELAY_H
 
 #include <stdatomic.h>
+#include <string.h>
 
 #include <uzram/types.h>
 
 /**
- * DOC: delays where threads meet
+ * DOC: the steps of the protocols, and delays where threads meet
  *
  * A protocol without locks is wrong when some thread is slow at the one place
  * where nobody thought it would be. A build with debug checks can be slow at
@@ -17,11 +18,12 @@
  * In other builds nothing of this exists.
  *
  * Delays are switched on by a test, or by UZ_DELAY=SEED in the environment of
- * any program of the build, the daemon included.
+ * any program of the build, the daemon included. The same steps are where a
+ * process may be made to die (uzram/util/crash.h).
  */
 
 /**
- * enum uz_delay_point - the steps at which a thread may be slow
+ * enum uz_delay_point - the steps at which a thread may be slow, or die
  * @UZ_DELAY_LOADED:    a slot was read, what it names is not pinned yet
  * @UZ_DELAY_EPOCH:     the count for a pin is chosen, not raised yet
  * @UZ_DELAY_PINNED:    pinned, the slot not read again yet
@@ -37,6 +39,24 @@
  * @UZ_DELAY_WRITTEN:   a page's copy on the backing store is durable, its slot
  *                      does not say so yet
  * @UZ_DELAY_RECODED:   a page was encoded anew, and has no place yet
+ * @UZ_DELAY_PUBLISHED: a store has exchanged its slot, nothing is counted yet
+ * @UZ_DELAY_FOLDED:    a dead thread's share of the counters was added, not
+ *                      cleared yet
+ * @UZ_DELAY_ADOPTED:   a slot was taken over from a dead process
+ * @UZ_DELAY_SETTLED:   an adopted zspage has given pages back, and may lack
+ *                      others
+ * @UZ_DELAY_SERVES:    the supervisor was told that this worker serves
+ * @UZ_DELAY_RECEIVED:  a request was received, nothing is done yet
+ * @UZ_DELAY_CARRIED:   a request was carried out, not answered yet
+ * @UZ_DELAY_MARKED:    what came of an entry's request is noted and marked, not
+ *                      laid out for the kernel yet
+ * @UZ_DELAY_OPENED:    an open file is counted, not noted for successors yet
+ * @UZ_DELAY_GREETED:   FUSE_INIT is answered, successors cannot know yet
+ * @UZ_DELAY_RESENT:    the kernel was asked to give requests out again
+ * @UZ_DELAY_MAPPED:    the entries' memory of a dead process is mapped
+ * @UZ_DELAY_FOUND:     it was seen what a dead process has left in an entry
+ * @UZ_DELAY_REGISTERED: what was left in an entry is prepared for the kernel
+ * @UZ_DELAY_POISONED:  a write's data begin with UZ_DELAY_POISON
  * @UZ_DELAY_POINTS:    how many there are
  */
 enum uz_delay_point {
@@ -54,14 +74,35 @@ enum uz_delay_point {
 	UZ_DELAY_SWAPPED,
 	UZ_DELAY_WRITTEN,
 	UZ_DELAY_RECODED,
+	UZ_DELAY_PUBLISHED,
+	UZ_DELAY_FOLDED,
+	UZ_DELAY_ADOPTED,
+	UZ_DELAY_SETTLED,
+	UZ_DELAY_SERVES,
+	UZ_DELAY_RECEIVED,
+	UZ_DELAY_CARRIED,
+	UZ_DELAY_MARKED,
+	UZ_DELAY_OPENED,
+	UZ_DELAY_GREETED,
+	UZ_DELAY_RESENT,
+	UZ_DELAY_MAPPED,
+	UZ_DELAY_FOUND,
+	UZ_DELAY_REGISTERED,
+	UZ_DELAY_POISONED,
 	UZ_DELAY_POINTS,
 };
 
+/* What a test writes to have a request that is different from all others. */
+#define UZ_DELAY_POISON "uzpoison"
+
 #ifdef UZ_DEBUG_CHECKS
-extern atomic_bool uz_delay_on; /* private to uz_delay() */
+/* Private to uz_delay(): what is on, delays or deaths. */
+extern atomic_uint uz_delay_on;
+#define UZ__DELAY_SLOW	1u
+#define UZ__DELAY_CRASH 2u
 
 /**
- * uz_delay_now() - what uz_delay() does while delays are on
+ * uz_delay_now() - what uz_delay() does while anything is on
  * @point: the step
  *
  * Context: any thread; may sleep.
@@ -69,7 +110,7 @@ extern atomic_bool uz_delay_on; /* private to uz_delay() */
 void uz_delay_now(enum uz_delay_point point);
 
 /**
- * uz_delay() - this thread may be slow here
+ * uz_delay() - this thread may be slow here, or the process die
  * @point: the step
  *
  * Context: any thread, any lock held; may sleep. Keeps errno.
@@ -80,6 +121,14 @@ static inline void uz_delay(enum uz_delay_point point)
 	if (uz_unlikely(
 		    atomic_load_explicit(&uz_delay_on, memory_order_relaxed)))
 		uz_delay_now(point);
+}
+
+/* A step of requests that a test marked. */
+static inline void uz_delay_poison(const void *data, size_t len)
+{
+	if (len >= sizeof(UZ_DELAY_POISON) - 1 &&
+	    !memcmp(data, UZ_DELAY_POISON, sizeof(UZ_DELAY_POISON) - 1))
+		uz_delay(UZ_DELAY_POISONED);
 }
 
 /**
@@ -110,6 +159,12 @@ uint64_t uz_delay_count(enum uz_delay_point point);
 static inline void uz_delay(enum uz_delay_point point)
 {
 	(void)point;
+}
+
+static inline void uz_delay_poison(const void *data, size_t len)
+{
+	(void)data;
+	(void)len;
 }
 
 static inline void uz_delay_start(uint64_t seed)
