@@ -21,6 +21,7 @@
 #include <uzram/device.h>
 #include <uzram/util/ahead.h>
 #include <uzram/util/cpus.h>
+#include <uzram/util/delay.h>
 #include <uzram/util/log.h>
 #include <uzram/util/size.h>
 #include <uzram/worker.h>
@@ -222,6 +223,18 @@ static int service_start(struct service *s, struct uz_err *err)
 	return 0;
 }
 
+/* Where nothing is too expensive to look at: is the device what it says? */
+static int service_check(struct service *s, struct uz_err *err)
+{
+#ifdef UZ_DEBUG_CHECKS
+	return uz_device_check(s->dev, err);
+#else
+	(void)s;
+	(void)err;
+	return 0;
+#endif
+}
+
 static int service_wait(struct service *s, struct uz_err *err)
 {
 	int rc;
@@ -229,6 +242,7 @@ static int service_wait(struct service *s, struct uz_err *err)
 	uz_ahead_program();
 	uz__report(s->d->report, UZ__REPORT_SERVES, 0, "%s",
 		   s->d->config->version);
+	uz_delay(UZ_DELAY_SERVES);
 	rc = s->d->ops->wait(s->fe);
 	uz__signals_end(&s->signals);
 	uz__report(s->d->report, UZ__REPORT_MANAGER, 0, "STOPPING=1");
@@ -237,6 +251,8 @@ static int service_wait(struct service *s, struct uz_err *err)
 			   strerror(-rc));
 	s->d->ops->free(s->fe);
 	uz_compactor_stop(s->compactor);
+	if (!rc)
+		rc = service_check(s, err);
 	uz_device_close(s->dev);
 	return rc;
 }

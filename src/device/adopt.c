@@ -23,6 +23,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <uzram/util/delay.h>
 #include <uzram/util/log.h>
 
 #include "device_priv.h"
@@ -107,6 +108,7 @@ static int adopt_table(struct uz_device *dev, struct uz_err *err)
 		ret = w ? adopt_slot(dev, i, w, err) : 0;
 		if (ret)
 			return ret;
+		uz_delay(UZ_DELAY_ADOPTED);
 		i++;
 	}
 	ret = uz_pool_adopt_end(dev->pool);

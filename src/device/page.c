@@ -22,6 +22,8 @@
 #include <sched.h>
 #include <string.h>
 
+#include <uzram/util/delay.h>
+
 #include "device_priv.h"
 
 /* How often what was taken beyond the limit is looked for in vain. */
@@ -263,6 +265,7 @@ int uz_page_store(struct uz_io *io, uint64_t index, const void *buf)
 
 		uz__snapshot_keep(io, index);
 		old = uz_table_exchange(io->dev->table, index, slot);
+		uz_delay(UZ_DELAY_PUBLISHED);
 		uz__stat_slot(io->cnt, slot, 1);
 		page_release(io, index, old, slot);
 		uz__page_used(io, index);

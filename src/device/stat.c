@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "crew.h"
+#include <uzram/util/delay.h>
 #include <uzram/util/resident.h>
 
 static void share_add(_Atomic uint64_t *counter, uint64_t n)
@@ -122,6 +123,7 @@ static void share_zero(struct uz__counters *cnt)
 void uz__stat_fold(struct uz_device *dev, struct uz__counters *cnt)
 {
 	sum_add(&dev->ctl->counters[0], cnt);
+	uz_delay(UZ_DELAY_FOLDED);
 	share_zero(cnt);
 }
 

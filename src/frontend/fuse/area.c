@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include <uzram/util/ahead.h>
+#include <uzram/util/delay.h>
 
 #include "area_priv.h"
 
@@ -204,6 +205,7 @@ int uz__fuse_area_adopt(struct uz__fuse_area *area, int fd, uint64_t offset)
 		return -EEXIST;
 	}
 	use(&a, base);
+	uz_delay(UZ_DELAY_MAPPED);
 	*area = a;
 	return 0;
 }

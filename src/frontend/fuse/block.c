@@ -12,6 +12,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <uzram/util/delay.h>
+
 #include "session_priv.h"
 
 /* Bytes of [@offset, @offset + @len) that lie within @size. */
@@ -91,6 +93,7 @@ int uz__fuse_block_write(struct uz__fuse_call *call)
 	uz__fuse_answer(reply, write);
 	if (!rq.length)
 		return in->size ? -ENOSPC : 0;
+	uz_delay_poison(rq.buf, rq.length);
 	return submit(call->io, &rq);
 }
 

@@ -32,6 +32,7 @@
 #include <unistd.h>
 
 #include <uzram/util/ahead.h>
+#include <uzram/util/delay.h>
 #include <uzram/util/lock.h>
 #include <uzram/util/log.h>
 
@@ -152,11 +153,13 @@ static void serve(struct thread *t, size_t len)
 	int ret = uz__fuse_decode(&t->call.msg, t->buf + UZ__FUSE_HEAD_AT, len);
 
 	note_size(t->dev, len);
+	uz_delay(UZ_DELAY_RECEIVED);
 	if (ret == -EBADMSG)
 		return;
 	t->call.reply.none = false;
 	if (!ret)
 		ret = uz__fuse_handle(&t->call);
+	uz_delay(UZ_DELAY_CARRIED);
 	if (!t->call.reply.none)
 		answer(t, ret);
 }
@@ -347,6 +350,7 @@ int uz__fuse_dev_adopt(struct uz__fuse_dev *dev, int fd, struct uz_err *err)
 		ret = ask_again(fd);
 	else
 		fail_taken(dev);
+	uz_delay(UZ_DELAY_RESENT);
 	/* Unmounted meanwhile: the threads will see it. */
 	if (ret && ret != -ENODEV)
 		return uz_err_set(err, ret,

@@ -46,6 +46,8 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include <uzram/util/delay.h>
+
 #include "uring_priv.h"
 
 /* Of a page read (decompressed) and written (compressed). */
@@ -95,6 +97,7 @@ static void conclude(const struct uz__fuse_entry *entry)
 	atomic_store_explicit(&entry->outcome->answered_id, entry->commit_id,
 			      memory_order_release);
 	atomic_signal_fence(memory_order_seq_cst);
+	uz_delay(UZ_DELAY_MARKED);
 	lay_out(entry);
 }
 
@@ -121,6 +124,7 @@ void uz__fuse_entry_serve(struct uz__fuse_entry *entry,
 	reply->data = NULL;
 	reply->len = 0;
 	entry->commit_id = entry->hdr->ent.commit_id;
+	uz_delay(UZ_DELAY_RECEIVED);
 	ret = decode(entry, &call->msg);
 	if (entry->left == UZ__FUSE_LEFT_REQUEST)
 		call->msg.hdr.unique |= FUSE_UNIQUE_RESEND;
@@ -133,6 +137,7 @@ void uz__fuse_entry_serve(struct uz__fuse_entry *entry,
 	outcome->small = reply->len && reply->data != entry->payload;
 	if (outcome->small)
 		memcpy(outcome->data, reply->data, reply->len);
+	uz_delay(UZ_DELAY_CARRIED);
 	conclude(entry);
 }
 

@@ -19,6 +19,7 @@
 
 #include <uzram/util/ahead.h>
 #include <uzram/util/cleanup.h>
+#include <uzram/util/delay.h>
 #include <uzram/util/shm.h>
 
 #include "session_priv.h"
@@ -136,6 +137,7 @@ uint64_t uz__fuse_session_open(const struct uz__fuse *fuse, uint64_t unique)
 	if (unique != handle && opens_swap(s, handle, handle))
 		return handle;
 	uz_device_hold(fuse->dev);
+	uz_delay(UZ_DELAY_OPENED);
 	if (opens_swap(s, 0, handle))
 		return handle;
 	atomic_fetch_add(&s->untracked, 1);

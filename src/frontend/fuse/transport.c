@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <uzram/util/delay.h>
 #include <uzram/util/log.h>
 #include <uzram/util/size.h>
 
@@ -193,6 +194,7 @@ static int greet(struct uz__fuse_transport *t, int fd, struct uz_err *err)
 	tell(t);
 	uz__fuse_dev_accept(t->dev);
 	ret = t->uring ? start_uring(t, err) : start_classic(t, err);
+	uz_delay(UZ_DELAY_GREETED);
 	if (!ret)
 		uz__fuse_session_keep(t->fuse,
 				      t->uring ? UZ_TRANSPORT_IO_URING

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <time.h>
 
+#include <uzram/util/delay.h>
 #include <uzram/util/log.h>
 
 #include "uring_priv.h"
@@ -112,8 +113,10 @@ static void make_entry(struct uz__fuse_uring *u, unsigned int i,
 	};
 	entry->iov[0] = (struct iovec){ entry->hdr, sizeof(*entry->hdr) };
 	entry->iov[1] = (struct iovec){ entry->payload, entry->cap };
-	if (u->area->adopted && uz__fuse_area_touched(u->area, i))
+	if (u->area->adopted && uz__fuse_area_touched(u->area, i)) {
 		entry->left = uz__fuse_entry_adopt(entry);
+		uz_delay(UZ_DELAY_FOUND);
+	}
 }
 
 static int make_entries(struct uz__fuse_uring *u, const struct cpus *cpus)

@@ -25,6 +25,7 @@
 #include <time.h>
 
 #include <uzram/util/ahead.h>
+#include <uzram/util/delay.h>
 #include <uzram/util/log.h>
 
 #include "uring_priv.h"
@@ -320,6 +321,7 @@ static void adopt_entries(struct uz__fuse_worker *w)
 			receive(w, entry);
 			break;
 		}
+		uz_delay(UZ_DELAY_REGISTERED);
 	}
 }
 

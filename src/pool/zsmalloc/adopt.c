@@ -10,6 +10,7 @@
 #include <errno.h>
 
 #include <uzram/util/ahead.h>
+#include <uzram/util/delay.h>
 
 #include "zsmalloc_priv.h"
 
@@ -105,6 +106,7 @@ static int settle_pages(struct uz__zs *pool, struct uz__class *c,
 	if (ret)
 		return ret;
 	uz__zspage_hold(c, z, z->held & span, UZ__NOT_AHEAD);
+	uz_delay(UZ_DELAY_SETTLED);
 	ret = uz__zspage_populate(pool, z, missing);
 	if (ret)
 		return ret;
