@@ -3,12 +3,19 @@
  * Killed at any instruction, adopted, nothing lost.
  *
  * A child adopts the device's memory, and several of its threads store,
- * overwrite, partly overwrite and drop pages, while another one moves them
- * together, until it is killed (SIGKILL) at a random moment. The parent then adopts the same memory and looks: every
- * half page reads as the version last acknowledged, or as the one that was
- * under way; the device's check passes (so no object is without a slot, and
- * the pool's bytes are what the table accounts for); the arena's blocks are
- * what mem_used_total says. The next child goes on with the same memory.
+ * overwrite, partly overwrite and drop pages, while others move and recompress
+ * them, until it is killed (SIGKILL) at a random moment. The parent then adopts
+ * the same memory and looks: every half page reads as the version last
+ * acknowledged, or as the one that was under way; the device's check passes (so
+ * no object is without a slot, and the pool's bytes are what the table accounts
+ * for); the arena's blocks are what mem_used_total says. The next child goes on
+ * with the same memory.
+ *
+ * "stress_adopt inside", in a build with debug checks: the child dies of a
+ * fault in the code itself, at a step of a store, load, free, move,
+ * recompression or of adoption that is chosen at random. Often another child
+ * comes before the parent has looked, and may die while it adopts what was left
+ * by one that died while it adopted.
  *
  * Each page belongs to one thread. What was asked for and what was
  * acknowledged is in a journal that both processes share. UZ_ROUNDS says how
@@ -22,12 +29,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <uzram/device.h>
+#include <uzram/util/crash.h>
 
 #define THREADS 3
 #define PAGES	1500
@@ -47,9 +56,40 @@ struct journal {
 	_Atomic uint64_t moved; /* by the last child */
 };
 
+/*
+ * struct step - where a child dies of itself
+ * @name:   in words of uzram/util/crash.h
+ * @rare:   one visit in so many is the last one, at most, so that it comes soon
+ *          and not always at the first
+ * @chosen: so often
+ * @deaths: there
+ */
+struct step {
+	const char *name;
+	unsigned int rare;
+	unsigned int chosen;
+	unsigned int deaths;
+};
+
+static struct step steps[] = {
+	{ "loaded", 500, 0, 0 },    { "epoch", 500, 0, 0 },
+	{ "pinned", 500, 0, 0 },    { "unpin", 500, 0, 0 },
+	{ "taken", 500, 0, 0 },	    { "filled", 500, 0, 0 },
+	{ "exchanged", 500, 0, 0 }, { "looked", 500, 0, 0 },
+	{ "flip", 2, 0, 0 },	    { "seen", 100, 0, 0 },
+	{ "copied", 100, 0, 0 },    { "swapped", 100, 0, 0 },
+	{ "recoded", 100, 0, 0 },   { "published", 500, 0, 0 },
+	{ "folded", 10, 0, 0 },	    { "adopted", 800, 0, 0 },
+	{ "settled", 50, 0, 0 },
+};
+
+#define STEPS (sizeof(steps) / sizeof(steps[0]))
+
 static struct journal *journal;
 static struct uz_device_mem mem;
 static uint64_t seed;
+static bool inside;
+static bool recodes; /* there is a second codec */
 
 static uint64_t mix(uint64_t x)
 {
@@ -165,6 +205,27 @@ static void *compact(void *arg)
 	return NULL;
 }
 
+static void *recompress(void *arg)
+{
+	struct uz_recompression done = { 0 };
+	struct uz_recompress how = { 0 };
+	struct uz_io *io;
+	uint64_t index;
+	int more;
+
+	if (uz_io_create(arg, &io) || uz_recompress_begin(arg, &how, NULL))
+		die("recompression", "refused");
+	for (;; usleep(50)) {
+		index = 0;
+		do
+			more = uz_recompress(io, &how, &index, 16, &done);
+		while (more > 0);
+		if (more)
+			die("recompression", strerror(-more));
+	}
+	return NULL;
+}
+
 static struct uz_device *adopt(void)
 {
 	struct uz_device *dev;
@@ -173,51 +234,6 @@ static struct uz_device *adopt(void)
 	if (uz_device_open(&dev, "stress", &mem, &err))
 		die("adoption", err.text);
 	return dev;
-}
-
-static _Noreturn void child(uint64_t round)
-{
-	struct worker w[THREADS];
-	pthread_t t;
-	unsigned int i;
-	struct uz_device *dev = adopt();
-
-	for (i = 0; i < THREADS; i++) {
-		w[i] = (struct worker){ dev, i, round };
-		if (pthread_create(&t, NULL, work, &w[i]))
-			die("pthread_create", "failed");
-	}
-	if (pthread_create(&t, NULL, compact, dev))
-		die("pthread_create", "failed");
-	for (;;)
-		pause();
-}
-
-static void kill_a_child(uint64_t round)
-{
-	struct timespec nap = {
-		.tv_nsec = (long)(mix(seed ^ round << 20) % 15000000),
-	};
-	int status;
-	pid_t pid;
-
-	atomic_store(&journal->started, 0);
-	atomic_store(&journal->moved, 0);
-	pid = fork();
-	if (pid < 0)
-		die("fork", "failed");
-	if (!pid)
-		child(round);
-	while (atomic_load(&journal->started) < THREADS) {
-		if (waitpid(pid, &status, WNOHANG) == pid)
-			die("child", "ended by itself");
-		usleep(200);
-	}
-	nanosleep(&nap, NULL);
-	kill(pid, SIGKILL);
-	if (waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status) ||
-	    WTERMSIG(status) != SIGKILL)
-		die("child", "ended by itself");
 }
 
 static bool half_is(const unsigned char *got, unsigned int page, unsigned int h,
@@ -248,26 +264,144 @@ static void settle(const unsigned char *got, unsigned int page, unsigned int h)
 	atomic_store(&j->asked, acked);
 }
 
-static void look(void)
+static void settle_all(struct uz_io *io)
 {
-	struct uz_device *dev = adopt();
-	struct uz_device_stat stat;
 	unsigned char got[UZ_PAGE_SIZE];
-	struct uz_err err = { 0 };
-	struct uz_io *io;
-	struct stat st;
 	unsigned int page;
 
-	if (uz_device_check(dev, &err))
-		die("check", err.text);
-	if (uz_io_create(dev, &io))
-		die("uz_io_create", "failed");
 	for (page = 0; page < PAGES; page++) {
 		if (uz_page_load(io, page, got))
 			die("load", "failed");
 		settle(got, page, 0);
 		settle(got + HALF, page, 1);
 	}
+}
+
+#ifdef UZ_DEBUG_CHECKS
+/* Any other fault than the one that is wanted. */
+static void fault(int number, siginfo_t *info, void *context)
+{
+	(void)context;
+	if ((uintptr_t)info->si_addr != UZ_CRASH_ADDRESS)
+		_exit(1);
+	signal(number, SIG_DFL); /* and once more */
+}
+
+/* From here on this process dies at one step. */
+static void arm(const struct step *step, uint64_t round)
+{
+	const struct sigaction action = {
+		.sa_sigaction = fault,
+		.sa_flags = SA_SIGINFO,
+	};
+	const struct rlimit no_core = { 0 };
+	uint64_t x = mix(seed ^ round << 24);
+	char plan[64];
+
+	setrlimit(RLIMIT_CORE, &no_core);
+	sigaction(SIGSEGV, &action, NULL);
+	snprintf(plan, sizeof(plan), "%llu:%s/%llu", (unsigned long long)x,
+		 step->name, (unsigned long long)(x % step->rare + 1));
+	if (uz_crash_start(plan))
+		die(plan, "is no plan");
+}
+#else
+static void arm(const struct step *step, uint64_t round)
+{
+	(void)round;
+	die(step->name, "needs a build with debug checks");
+}
+#endif
+
+static void start_thread(void *(*run)(void *arg), void *arg)
+{
+	pthread_t t;
+
+	if (pthread_create(&t, NULL, run, arg))
+		die("pthread_create", "failed");
+}
+
+/* @step: where it is to die by itself, or NULL. */
+static _Noreturn void child(const struct step *step, uint64_t round)
+{
+	struct worker w[THREADS];
+	struct uz_device *dev;
+	struct uz_io *io;
+	unsigned int i;
+
+	if (step)
+		arm(step, round);
+	dev = adopt();
+	if (uz_io_create(dev, &io))
+		die("uz_io_create", "failed");
+	settle_all(io);
+	for (i = 0; i < THREADS; i++) {
+		w[i] = (struct worker){ dev, i, round };
+		start_thread(work, &w[i]);
+	}
+	start_thread(compact, dev);
+	if (recodes)
+		start_thread(recompress, dev);
+	for (;;)
+		pause();
+}
+
+/* Has it died at its step? Must not have ended otherwise. */
+static bool has_died(pid_t pid, const struct step *step)
+{
+	int status;
+
+	if (waitpid(pid, &status, WNOHANG) != pid)
+		return false;
+	if (!step || !WIFSIGNALED(status) || WTERMSIG(status) != SIGSEGV)
+		die("child", "ended by itself");
+	return true;
+}
+
+static void kill_a_child(struct step *step, uint64_t round)
+{
+	/* Not every step is met soon, on every allocator. */
+	const uint64_t most = step ? 300000 : mix(seed ^ round << 20) % 15000;
+	uint64_t us = 0;
+	int status;
+	pid_t pid;
+
+	atomic_store(&journal->started, 0);
+	atomic_store(&journal->moved, 0);
+	pid = fork();
+	if (pid < 0)
+		die("fork", "failed");
+	if (!pid)
+		child(step, round);
+	while (us < most) {
+		if (has_died(pid, step)) {
+			step->deaths++;
+			return;
+		}
+		usleep(200);
+		if (atomic_load(&journal->started) == THREADS)
+			us += 200;
+	}
+	kill(pid, SIGKILL);
+	if (waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status) ||
+	    (WTERMSIG(status) != SIGKILL &&
+	     (!step || WTERMSIG(status) != SIGSEGV)))
+		die("child", "ended by itself");
+}
+
+static void look(void)
+{
+	struct uz_device *dev = adopt();
+	struct uz_device_stat stat;
+	struct uz_err err = { 0 };
+	struct uz_io *io;
+	struct stat st;
+
+	if (uz_device_check(dev, &err))
+		die("check", err.text);
+	if (uz_io_create(dev, &io))
+		die("uz_io_create", "failed");
+	settle_all(io);
 	uz_device_stat(dev, &stat);
 	if (fstat(mem.arena_fd, &st) ||
 	    (uint64_t)st.st_blocks * 512 != stat.mem_used_total)
@@ -288,18 +422,40 @@ static void begin(void)
 	dev = adopt();
 	if (zpool && uz_device_set_zpool(dev, zpool, NULL))
 		die(zpool, "is no allocator");
+	recodes = !uz_device_set_secondary(dev, 1, "zstd", NULL);
 	if (uz_device_set_disksize(dev, SIZE, NULL))
 		die("disksize", "refused");
 	uz_device_close(dev);
 	memset(journal, 0, sizeof(*journal));
 }
 
-int main(void)
+/* The parent has not to look at what every child has left. */
+static bool skips_look(uint64_t round)
+{
+	return inside && mix(seed ^ round << 28) % 2;
+}
+
+static void report(bool all)
+{
+	const struct step *step;
+
+	for (step = steps; inside && step < steps + STEPS; step++)
+		printf("%s: %u of %u died\n", step->name, step->deaths,
+		       step->chosen);
+	for (step = steps; inside && step < steps + STEPS; step++)
+		if (all && !step->deaths &&
+		    (recodes || strcmp(step->name, "recoded")))
+			die(step->name, "nobody died there");
+}
+
+int main(int argc, char **argv)
 {
 	const char *env = getenv("UZ_SEED"), *rounds = getenv("UZ_ROUNDS");
 	uint64_t i, n = rounds ? strtoull(rounds, NULL, 0) : 200;
 	uint64_t operations = 0, moved = 0;
+	struct step *step = NULL;
 
+	inside = argc > 1 && !strcmp(argv[1], "inside");
 	seed = env ? strtoull(env, NULL, 0)
 		   : (uint64_t)time(NULL) ^ (uint64_t)getpid() << 20;
 	printf("seed %llu\n", (unsigned long long)seed);
@@ -310,9 +466,14 @@ int main(void)
 		die("journal", "no memory");
 	begin();
 	for (i = 1; i <= n; i++) {
-		kill_a_child(i);
+		if (inside) {
+			step = &steps[mix(seed + i) % STEPS];
+			step->chosen++;
+		}
+		kill_a_child(step, i);
 		moved += atomic_load(&journal->moved);
-		look();
+		if (!skips_look(i))
+			look();
 		if (i % 50 == 0) { /* and sometimes from nothing again */
 			operations += atomic_load(&journal->operations);
 			uz_device_mem_close(&mem);
@@ -320,8 +481,10 @@ int main(void)
 		}
 	}
 	operations += atomic_load(&journal->operations);
-	printf("%llu kills, %llu operations, %llu objects moved, nothing lost\n",
+	printf("%llu deaths, %llu operations, %llu objects moved, nothing lost\n",
 	       (unsigned long long)n, (unsigned long long)operations,
 	       (unsigned long long)moved);
+	/* Others have not all of the steps, and few rounds may miss some. */
+	report(n >= 200 && !getenv("UZ_ZPOOL"));
 	return 0;
 }
