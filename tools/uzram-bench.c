@@ -5,7 +5,8 @@
  * One verb, one file below bench/: "engine" measures the layers under the
  * front end in this process against the bare codec, "device" measures block
  * files and devices against each other through direct I/O, "pool" what the pool
- * promises: density, memory given back, sleepers, latency.
+ * promises: density, memory given back, sleepers, latency; "pause" kills
+ * workers of devices, and measures what a client notices of it.
  */
 #include <string.h>
 
@@ -17,11 +18,13 @@ static void usage(FILE *out)
 	fputs("usage: uzram-bench engine [OPTION]...\n"
 	      "       uzram-bench device [-t TARGET]... [OPTION]...\n"
 	      "       uzram-bench pool [--part NAME]... [OPTION]...\n"
+	      "       uzram-bench pause [-t TARGET]... [OPTION]...\n"
 	      "       uzram-bench --help | --version\n"
 	      "\n"
 	      "  engine  the device in this process against the bare codec\n"
 	      "  device  block files and devices against each other\n"
 	      "  pool    what the pool takes, gives back and costs\n"
+	      "  pause   what a client waits when a worker is killed\n"
 	      "\n"
 	      "uzram-bench VERB --help tells its options; see also "
 	      "uzram-bench(1).\n",
@@ -40,6 +43,8 @@ int main(int argc, char **argv)
 		return device_main(argc - 1, argv + 1);
 	if (!strcmp(argv[1], "pool"))
 		return pool_main(argc - 1, argv + 1);
+	if (!strcmp(argv[1], "pause"))
+		return pause_main(argc - 1, argv + 1);
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
 		usage(stdout);
 		return EXIT_DONE;
@@ -49,8 +54,8 @@ int main(int argc, char **argv)
 		return EXIT_DONE;
 	}
 	fprintf(stderr,
-		"uzram-bench: \"%s\": is not one of its verbs; engine, device "
-		"and pool are\n",
+		"uzram-bench: \"%s\": is not one of its verbs; engine, device, "
+		"pool and pause are\n",
 		argv[1]);
 	return EXIT_USAGE;
 }

@@ -64,6 +64,8 @@ void machine_read(struct machine *m);
 /* Two lines without the last line feed. */
 void machine_text(const struct machine *m, char *text, size_t size);
 json_t *machine_json(const struct machine *m);
+/* Bytes of memory that the system could still give; 0: it does not tell. */
+uint64_t machine_available(void);
 
 /* ---- corpus.c: the data that is stored ---- */
 
@@ -81,6 +83,10 @@ struct corpus {
 
 /* @path: a file, or a directory whose files are taken in order of name. */
 int corpus_load(struct corpus *c, const char *path, size_t max,
+		struct uz_err *err);
+/* Of pages that @fill makes; @size: whole pages, CORPUS_WRAP or more. */
+int corpus_make(struct corpus *c, const char *name, size_t size,
+		void (*fill)(uint8_t *page, uint64_t index),
 		struct uz_err *err);
 void corpus_free(struct corpus *c);
 
@@ -250,6 +256,7 @@ void undo_all(void);
 int engine_main(int argc, char **argv);
 int device_main(int argc, char **argv);
 int pool_main(int argc, char **argv);
+int pause_main(int argc, char **argv);
 
 /* Exit status, as in the man page. */
 enum {

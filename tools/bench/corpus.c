@@ -81,6 +81,36 @@ void corpus_free(struct corpus *c)
 	memset(c, 0, sizeof(*c));
 }
 
+static int map_data(struct corpus *c, const char *name, size_t max,
+		    struct uz_err *err)
+{
+	c->data = mmap(NULL, max + CORPUS_WRAP, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (c->data == MAP_FAILED) {
+		c->data = NULL;
+		return uz_err_set(err, -ENOMEM, "corpus %s: no memory", name);
+	}
+	c->mapped = max + CORPUS_WRAP;
+	set_name(c, name);
+	return 0;
+}
+
+int corpus_make(struct corpus *c, const char *name, size_t size,
+		void (*fill)(uint8_t *page, uint64_t index), struct uz_err *err)
+{
+	int ret;
+
+	memset(c, 0, sizeof(*c));
+	ret = map_data(c, name, size, err);
+	if (ret)
+		return ret;
+	c->size = size;
+	for (uint64_t i = 0; i < corpus_pages(c); i++)
+		fill(c->data + i * UZ_PAGE_SIZE, i);
+	memcpy(c->data + size, c->data, CORPUS_WRAP);
+	return 0;
+}
+
 int corpus_load(struct corpus *c, const char *path, size_t max,
 		struct uz_err *err)
 {
@@ -92,14 +122,9 @@ int corpus_load(struct corpus *c, const char *path, size_t max,
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return uz_err_set(err, -errno, "corpus %s: %m", path);
 	max &= ~(size_t)(UZ_PAGE_SIZE - 1);
-	c->data = mmap(NULL, max + CORPUS_WRAP, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (c->data == MAP_FAILED) {
-		c->data = NULL;
-		return uz_err_set(err, -ENOMEM, "corpus %s: no memory", path);
-	}
-	c->mapped = max + CORPUS_WRAP;
-	set_name(c, path);
+	ret = map_data(c, path, max, err);
+	if (ret)
+		return ret;
 	ret = S_ISDIR(st.st_mode) ? read_dir(c, fd, max)
 				  : read_file(c, fd, max);
 	if (ret < 0) {

@@ -73,6 +73,7 @@ void scratch_read(const char *path, char *text, size_t size);
 struct load {
 	const char *path;
 	const struct corpus *corpus;
+	uint64_t from; /* where load_fill() begins, whole blocks */
 	uint64_t size; /* bytes from the start that are used */
 	size_t block; /* bytes a request */
 	unsigned int reads; /* percent of the requests; the others write */
@@ -94,7 +95,7 @@ struct load_result {
 /* The latencies of the requests are added to @hist. */
 int load_run(const struct load *l, struct load_result *result,
 	     struct hist *hist, struct uz_err *err);
-/* Write all of it once, in order. */
+/* Write all of it once, in order, from @from on. */
 int load_fill(const struct load *l, struct uz_err *err);
 
 /* What load.c and ring.c share: one thread of a load. */

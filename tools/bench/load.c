@@ -191,12 +191,16 @@ int load_run(const struct load *l, struct load_result *result,
 
 int load_fill(const struct load *l, struct uz_err *err)
 {
-	struct load_job j = { .l = l, .end = l->size / l->block };
+	struct load_job j = {
+		.l = l,
+		.next = l->from / l->block,
+		.end = l->size / l->block,
+	};
 	uz_autoclose int fd = open(l->path, O_RDWR | O_DIRECT | O_CLOEXEC);
 	int ret = fd < 0 ? -errno : 0;
 
 	j.fd = fd;
-	for (uint64_t i = 0; i < j.end && !ret; i++) {
+	for (uint64_t i = j.next; i < j.end && !ret; i++) {
 		const struct load_request r = load_next(&j, 0);
 
 		ret = transfer(&j, &r);

@@ -72,3 +72,18 @@ json_t *machine_json(const struct machine *m)
 			 "kernel", m->kernel, "date", m->date, "commit",
 			 m->commit);
 }
+
+uint64_t machine_available(void)
+{
+	FILE *f = fopen("/proc/meminfo", "re");
+	unsigned long long kib = 0;
+	char line[256];
+
+	if (!f)
+		return 0;
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
+			break;
+	fclose(f);
+	return kib << 10;
+}

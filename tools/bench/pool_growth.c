@@ -36,27 +36,11 @@ static const struct table_column columns[] = {
 	{ "density", "density", "", 1, 4 },
 };
 
-/* Bytes that the system could still give; 0: it does not tell. */
-static uint64_t available(void)
-{
-	FILE *f = fopen("/proc/meminfo", "re");
-	unsigned long long kib = 0;
-	char line[256];
-
-	if (!f)
-		return 0;
-	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
-			break;
-	fclose(f);
-	return kib << 10;
-}
-
 int pool_growth_fits(const struct pool_run *run, struct uz_err *err)
 {
 	char size[UZ_SIZE_TEXT], need[UZ_SIZE_TEXT], has[UZ_SIZE_TEXT];
 	double pages = (double)(run->o->large >> UZ_PAGE_SHIFT), bytes;
-	uint64_t free = available(), want;
+	uint64_t free = machine_available(), want;
 	int ret = pool_mix_size(run, &bytes, err);
 
 	if (ret)
