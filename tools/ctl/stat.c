@@ -71,12 +71,12 @@ static const struct {
 	{ "promoted_pages", "pages", "taken back into memory when read" },
 	{ "backing_read_errors", "pages", "could not be read from it" },
 	{ "backing_lost", "stores", "could not be opened again" },
-	{ "writeback_running", "writebacks", "are going on" },
+	{ "writeback_running", "times", "writeback is under way" },
 	{ "writeback_total", "pages", "that the last writeback is about" },
 	{ "writeback_done", "pages", "that it has written" },
 	{ "writeback_changed", "pages", "that were used at that moment" },
 	{ "writeback_failed", "pages", "that it could not write" },
-	{ "recompress_running", "recompressions", "are going on" },
+	{ "recompress_running", "times", "recompression is under way" },
 	{ "recompress_total", "pages", "that the last recompression is about" },
 	{ "recompress_tried", "pages", "that it has tried" },
 	{ "recompress_kept", "pages", "that it could not make smaller" },
@@ -246,7 +246,7 @@ static void print_report(const struct report *r)
 			puts(survivals[i].text);
 	puts("");
 	for (i = 0; i < sizeof(statistics) / sizeof(*statistics); i++)
-		printf("%-17s %16" PRIu64 " %-8s  %s\n", statistics[i].name,
+		printf("%-19s %14" PRIu64 " %-10s %s\n", statistics[i].name,
 		       number(r, statistics[i].name), statistics[i].unit,
 		       statistics[i].what);
 }
