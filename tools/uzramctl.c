@@ -32,7 +32,7 @@ static const struct ctl_verb verbs[] = {
 	  "what a device holds, in words and numbers", ctl_verb_stat },
 	{ "top", "[--delay SECONDS] [--count N] [NAME]...",
 	  "what devices are doing, again and again", ctl_verb_top },
-	{ "histogram", "[--json|--plain] NAME",
+	{ "histogram", "[--json|--plain|--svg] NAME",
 	  "how sizes, codecs and ages of the stored pages are distributed",
 	  ctl_verb_histogram },
 	{ "get", "NAME ATTRIBUTE", "print an attribute", ctl_verb_get },

@@ -7,7 +7,7 @@
 . "${0%/*}/functions.sh"
 requires_ctl
 requires_fuse
-requires jq script
+requires jq script python3
 
 histogram()
 {
@@ -75,6 +75,25 @@ grep -q $'\xe2\x96\x88' "$tmp/blocks" || fail "blocks: $(cat "$tmp/blocks")"
 # But for the bars they say the same; of ages, each what it was then.
 expect_same <(sed '/ago /d; s/  ##*$//; s/ *$//' "$tmp/ascii") \
 	<(LC_ALL=C sed '/ago /d; s/[^ -~]*$//; s/ *$//' "$tmp/blocks")
+
+# A picture: one bar for each row, as many as the columns have.
+histogram --svg d >"$tmp/svg"
+python3 - "$tmp/svg" <<-'END' >"$tmp/picture" || fail 'no picture'
+	import sys, xml.etree.ElementTree as tree
+	name = '{http://www.w3.org/2000/svg}'
+	root = tree.parse(sys.argv[1]).getroot()
+	height = float(root.get('height'))
+	for text in root.iter(name + 'text'):
+	    assert 0 < float(text.get('y')) < height
+	    print(text.text)
+	for bar in list(root.iter(name + 'rect'))[1:]:
+	    assert float(bar.get('x')) + float(bar.get('width')) <= 500
+	    print('bar')
+END
+# 17 of sizes, 6 of kinds, 1 codec, 8 of ages
+expect_equal "$(grep -cx bar "$tmp/picture")" 32 'bars of the picture'
+grep -qx 'd: 112 pages (448 KiB)' "$tmp/picture" || fail 'no title'
+grep -qx '32 (29 %)' "$tmp/picture" || fail 'no numbers'
 
 # No line is wider than the terminal.
 for columns in 66 100 300; do

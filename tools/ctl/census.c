@@ -187,3 +187,58 @@ void census_free(struct census *c)
 	free(c->classes);
 	c->classes = NULL;
 }
+
+/* ---- as people want to see it ---- */
+
+static size_t row_of(uint64_t size)
+{
+	uint64_t row = (size - 1) / CENSUS_ROW_BYTES;
+
+	return row < CENSUS_ROWS ? (size_t)row : CENSUS_ROWS - 1;
+}
+
+void census_sizes(const struct census *c, struct census_row rows[CENSUS_ROWS])
+{
+	size_t i;
+
+	memset(rows, 0, CENSUS_ROWS * sizeof(*rows));
+	for (i = 0; i < CENSUS_ROWS - 1; i++)
+		snprintf(rows[i].range, sizeof(rows[i].range), "%4zu to %4zu",
+			 i * CENSUS_ROW_BYTES + 1, (i + 1) * CENSUS_ROW_BYTES);
+	snprintf(rows[i].range, sizeof(rows[i].range), "more than %u",
+		 UZ_PAGE_SIZE);
+	for (i = 0; i < c->nr_classes; i++) {
+		struct census_row *row = &rows[row_of(c->classes[i].size)];
+
+		row->objects += c->classes[i].objects;
+		row->memory += c->classes[i].memory;
+		row->freeable += c->classes[i].freeable;
+	}
+}
+
+static void age_text(uint64_t seconds, char *text, size_t size)
+{
+	if (seconds < 120)
+		snprintf(text, size, "%" PRIu64 " s", seconds);
+	else if (seconds < 7200)
+		snprintf(text, size, "%" PRIu64 " min", seconds / 60);
+	else
+		snprintf(text, size, "%" PRIu64 " h", seconds / 3600);
+}
+
+struct census_age_name census_age_name(int group)
+{
+	struct census_age_name name;
+	char from[32], to[32];
+
+	age_text(census_ages[group], to, sizeof(to));
+	age_text(census_ages[group ? group - 1 : 0], from, sizeof(from));
+	if (!group)
+		snprintf(name.text, sizeof(name.text), "up to %s ago", to);
+	else if (group < CENSUS_AGES - 1)
+		snprintf(name.text, sizeof(name.text), "%s to %s ago", from,
+			 to);
+	else
+		snprintf(name.text, sizeof(name.text), "before that");
+	return name;
+}

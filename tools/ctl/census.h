@@ -71,9 +71,42 @@ struct census {
 	size_t nr_codecs;
 };
 
+/* Ranges of sizes: of so many bytes each, and what takes more than a page. */
+#define CENSUS_ROW_BYTES 256u
+#define CENSUS_ROWS	 (UZ_PAGE_SIZE / CENSUS_ROW_BYTES + 1)
+
+/*
+ * struct census_row - the classes of a range of sizes
+ * @range:    of bytes, as text
+ * @objects:  in them
+ * @memory:   bytes that they hold
+ * @freeable: bytes of these that no object needs
+ */
+struct census_row {
+	char range[32];
+	uint64_t objects;
+	uint64_t memory;
+	uint64_t freeable;
+};
+
+struct census_age_name {
+	char text[72];
+};
+
 /* Reads them; to be freed also after a failure. */
 uz_must_check int census_take(struct census *c, const struct ctl_device *dev,
 			      struct uz_err *err);
 void census_free(struct census *c);
+
+/* Sums of the classes. */
+void census_sizes(const struct census *c, struct census_row rows[CENSUS_ROWS]);
+
+/* "10 s to 60 s ago" */
+struct census_age_name census_age_name(int group);
+
+/* ---- picture.c ---- */
+
+/* Prints all of it as an SVG document. */
+void census_picture(const struct census *c, const char *name);
 
 #endif

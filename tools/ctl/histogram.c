@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * histogram: how the pages of a device are distributed over sizes, kinds,
- * codecs and ages, as bars or as JSON. Sizes are those of zsmalloc's size classes;
- * other allocators have none.
+ * codecs and ages, as bars, as a picture (picture.c) or as JSON. Sizes are those
+ * of zsmalloc's size classes; other allocators have none.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -18,26 +18,10 @@
 
 #define JSON_VERSION 1
 
-/* Rows of sizes: of so many bytes each, and one for what is above a page. */
-#define ROW_BYTES 256u
-#define ROWS	  (UZ_PAGE_SIZE / ROW_BYTES + 1)
-
 /* Columns in front of the bars, and how long the longest bar is. */
 #define TEXT_COLUMNS 57u
 #define BAR_LEAST    8u
 #define BAR_COLUMNS  60u
-
-/*
- * struct row - the classes of a range of sizes
- * @objects:  in them
- * @memory:   bytes that they hold
- * @freeable: bytes of these that no object needs
- */
-struct row {
-	uint64_t objects;
-	uint64_t memory;
-	uint64_t freeable;
-};
 
 /*
  * struct drawing - how it is drawn
@@ -72,36 +56,15 @@ static void draw_pages(const struct drawing *d, const char *name,
 
 /* ---- sizes ---- */
 
-static size_t row_of(uint64_t size)
-{
-	uint64_t row = (size - 1) / ROW_BYTES;
-
-	return row < ROWS ? (size_t)row : ROWS - 1;
-}
-
-static void sum_rows(const struct census *c, struct row rows[ROWS])
-{
-	size_t i;
-
-	memset(rows, 0, ROWS * sizeof(*rows));
-	for (i = 0; i < c->nr_classes; i++) {
-		struct row *row = &rows[row_of(c->classes[i].size)];
-
-		row->objects += c->classes[i].objects;
-		row->memory += c->classes[i].memory;
-		row->freeable += c->classes[i].freeable;
-	}
-}
-
 static void draw_sizes(const struct drawing *d, const struct census *c)
 {
-	char range[32], memory[UZ_SIZE_TEXT], unused[UZ_SIZE_TEXT];
-	struct row rows[ROWS];
+	char memory[UZ_SIZE_TEXT], unused[UZ_SIZE_TEXT];
+	struct census_row rows[CENSUS_ROWS];
 	uint64_t most = 0, all = 0;
 	size_t i;
 
-	sum_rows(c, rows);
-	for (i = 0; i < ROWS; i++) {
+	census_sizes(c, rows);
+	for (i = 0; i < CENSUS_ROWS; i++) {
 		all += rows[i].objects;
 		if (rows[i].objects > most)
 			most = rows[i].objects;
@@ -113,18 +76,12 @@ static void draw_sizes(const struct drawing *d, const struct census *c)
 		return;
 	}
 	puts("\nBytes in memory             pages         memory  unused");
-	for (i = 0; i < ROWS; i++) {
-		if (i < ROWS - 1)
-			snprintf(range, sizeof(range), "%4zu to %4zu",
-				 i * ROW_BYTES + 1, (i + 1) * ROW_BYTES);
-		else if (rows[i].objects)
-			snprintf(range, sizeof(range), "more than %u",
-				 UZ_PAGE_SIZE);
-		else
+	for (i = 0; i < CENSUS_ROWS; i++) {
+		if (i == CENSUS_ROWS - 1 && !rows[i].objects)
 			break;
 		uz_size_format(rows[i].memory, memory);
 		uz_size_format(rows[i].freeable, unused);
-		printf("%-19s %13" PRIu64 " %3.0f %% %7s %7s", range,
+		printf("%-19s %13" PRIu64 " %3.0f %% %7s %7s", rows[i].range,
 		       rows[i].objects, 100 * share(rows[i].objects, all),
 		       memory, unused);
 		draw_bar(d, share(rows[i].objects, most));
@@ -165,34 +122,17 @@ static void draw_codecs(const struct drawing *d, const struct census *c)
 	}
 }
 
-static void age_text(uint64_t seconds, char *text, size_t size)
-{
-	if (seconds < 120)
-		snprintf(text, size, "%" PRIu64 " s", seconds);
-	else if (seconds < 7200)
-		snprintf(text, size, "%" PRIu64 " min", seconds / 60);
-	else
-		snprintf(text, size, "%" PRIu64 " h", seconds / 3600);
-}
-
 static void draw_ages(const struct drawing *d, const struct census *c)
 {
-	char from[32] = "", to[32] = "", name[72];
+	struct census_age_name name;
 	int i;
 
 	if (!c->aged)
 		return;
 	puts("\nLast used                    pages");
 	for (i = 0; i < CENSUS_AGES; i++) {
-		snprintf(from, sizeof(from), "%s", to);
-		age_text(census_ages[i], to, sizeof(to));
-		if (!i)
-			snprintf(name, sizeof(name), "up to %s ago", to);
-		else if (i < CENSUS_AGES - 1)
-			snprintf(name, sizeof(name), "%s to %s ago", from, to);
-		else
-			snprintf(name, sizeof(name), "before that");
-		draw_pages(d, name, c->ages[i], c->aged, "");
+		name = census_age_name(i);
+		draw_pages(d, name.text, c->ages[i], c->aged, "");
 	}
 }
 
@@ -304,6 +244,7 @@ enum uz_exit ctl_verb_histogram(int argc, char **argv)
 	static const struct option options[] = {
 		{ "json", no_argument, NULL, 'j' },
 		{ "plain", no_argument, NULL, 'p' },
+		{ "svg", no_argument, NULL, 's' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
@@ -326,6 +267,8 @@ enum uz_exit ctl_verb_histogram(int argc, char **argv)
 		rc = census_take(&census, &dev, &err);
 	if (!rc && form == 'j')
 		rc = print_json(&dev, &census, &err);
+	else if (!rc && form == 's')
+		census_picture(&census, dev.name);
 	else if (!rc)
 		draw(&dev, &census, form == 'p');
 	census_free(&census);
