@@ -78,8 +78,8 @@ bytes=$(stat -c %s "$tmp/data")
 expect_equal "$(jq .statistics.orig_data_size "$tmp/stat.json")" \
 	$(((bytes + 4095) / 4096 * 4096)) 'orig_data_size'
 # Nothing that the daemon counts is missing from the report.
-cut -d' ' -f1 "$UZRAM_RUNDIR/uz1/stat" | grep -vxE 'transport|survives|protection|policy' |
-	sort >"$tmp/counted"
+# What is a word there has a place of its own.
+sed -n 's/^\([a-z_]*\) [0-9]*$/\1/p' "$UZRAM_RUNDIR/uz1/stat" | sort >"$tmp/counted"
 jq -r '.statistics | keys[]' "$tmp/stat.json" | sort >"$tmp/reported"
 expect_same "$tmp/counted" "$tmp/reported"
 # Through a file: 'grep -q' ends at its line, and the pipe breaks.
