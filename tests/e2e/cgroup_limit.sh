@@ -11,40 +11,13 @@ requires_root
 
 limit=$((96 << 20))
 
-# make_cgroup: sets cgroup; version 2 where it has the memory controller.
-make_cgroup()
-{
-	local base
-
-	base=$(awk '$9 == "cgroup2" || $8 == "cgroup2" || $10 == "cgroup2" {
-		print $5; exit }' /proc/self/mountinfo)
-	if [ -n "$base" ] && grep -qw memory "$base/cgroup.controllers"; then
-		cgroup=$base/uzram-e2e-$$
-		echo +memory >"$base/cgroup.subtree_control" 2>/dev/null || true
-		mkdir "$cgroup" 2>/dev/null || missing cgroup 'no new cgroup'
-		on_exit rmdir "$cgroup"
-		echo $limit >"$cgroup/memory.max" ||
-			missing cgroup 'no memory controller here'
-		events=$cgroup/memory.events
-		return
-	fi
-	base=$(awk '/ - cgroup .*[ ,]memory/ { print $5; exit }' \
-		/proc/self/mountinfo)
-	[ -n "$base" ] || missing cgroup 'no memory controller'
-	cgroup=$base/uzram-e2e-$$
-	mkdir "$cgroup" 2>/dev/null || missing cgroup 'no new cgroup'
-	on_exit rmdir "$cgroup"
-	echo $limit >"$cgroup/memory.limit_in_bytes"
-	events=$cgroup/memory.oom_control
-}
-
 # killed: how many processes the kernel has killed in there.
 killed()
 {
-	awk '$1 == "oom_kill" { print $2 }' "$events"
+	awk '$1 == "oom_kill" { print $2 }' "$cgroup_events"
 }
 
-make_cgroup
+make_cgroup $limit
 cat >"$tmp/limited" <<END
 #!/bin/sh
 echo \$\$ >'$cgroup/cgroup.procs' || exit 1

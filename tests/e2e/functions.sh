@@ -295,6 +295,44 @@ unmount_fs()
 	! is_mounted "$1" || timeout 60 umount "$1"
 }
 
+# ---- cgroups ----
+
+# make_cgroup BYTES: a memory cgroup with this limit, of version 2 where that has
+# the memory controller. Sets cgroup, cgroup_limit (a file), and cgroup_events
+# (a file that counts oom_kill).
+make_cgroup()
+{
+	local base
+
+	base=$(awk '$9 == "cgroup2" || $8 == "cgroup2" || $10 == "cgroup2" {
+		print $5; exit }' /proc/self/mountinfo)
+	if [ -n "$base" ] && grep -qw memory "$base/cgroup.controllers"; then
+		cgroup=$base/uzram-e2e-$$
+		echo +memory >"$base/cgroup.subtree_control" 2>/dev/null || true
+		cgroup_limit=$cgroup/memory.max
+		cgroup_events=$cgroup/memory.events
+	else
+		base=$(awk '/ - cgroup .*[ ,]memory/ { print $5; exit }' \
+			/proc/self/mountinfo)
+		[ -n "$base" ] || missing cgroup 'no memory controller'
+		cgroup=$base/uzram-e2e-$$
+		cgroup_limit=$cgroup/memory.limit_in_bytes
+		# shellcheck disable=SC2034 # used by tests
+		cgroup_events=$cgroup/memory.oom_control
+	fi
+	mkdir "$cgroup" 2>/dev/null || missing cgroup 'no new cgroup'
+	on_exit rmdir "$cgroup"
+	echo "$1" >"$cgroup_limit" ||
+		missing cgroup 'no memory controller here'
+}
+
+# in_cgroup COMMAND...: run it in there, as this very process.
+in_cgroup()
+{
+	echo "$BASHPID" >"$cgroup/cgroup.procs"
+	exec "$@"
+}
+
 # ---- what is expected ----
 
 # expect_equal GOT WANTED WHAT...
