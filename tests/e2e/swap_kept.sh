@@ -52,6 +52,12 @@ assert len(inodes) == 4, inodes
 print(swapped, there)
 END_OF_PROGRAM
 
+# all_gone PID: and with it each thread, so that it has nothing mapped any more.
+all_gone()
+{
+	pid_gone "$1" && [ "$(ls "/proc/$1/task" 2>/dev/null)" = "$1" ]
+}
+
 # between_workers: the moment when one is dead and no other there yet, made
 # long. Sets swapped and there.
 between_workers()
@@ -61,7 +67,7 @@ between_workers()
 	worker=$(worker_pid)
 	kill -STOP "$dev_pid"
 	kill -KILL "$worker"
-	wait_until 10 pid_gone "$worker" || fail 'the worker lives on'
+	wait_until 10 all_gone "$worker" || fail 'the worker lives on'
 	timeout 60 python3 "$tmp/pageout.py" "$dev_pid" >"$tmp/out"
 	read -r swapped there <"$tmp/out"
 	kill -CONT "$dev_pid"
@@ -69,9 +75,12 @@ between_workers()
 	[ "$there" -ge $((16 << 10)) ] || fail "only $there KiB are there"
 }
 
+# Others may have come to use it, and have no room for what they put there.
 end_swap()
 {
-	! grep -q "^$1 " /proc/swaps || timeout 60 swapoff "$1"
+	! grep -q "^$1 " /proc/swaps ||
+		wait_until 60 timeout 60 swapoff "$1" 2>"$tmp/swapoff" ||
+		cat "$tmp/swapoff"
 }
 
 make_noise $((16 << 20)) "$tmp/noise"
