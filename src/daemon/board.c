@@ -84,6 +84,12 @@ void uz__board_forget(struct uz__board *b)
 		atomic_store(&b->state, UZ__BOARD_IDLE);
 }
 
+void uz__board_restart(struct uz__board *b)
+{
+	b->path[0] = '\0';
+	atomic_store(&b->state, UZ__BOARD_IDLE);
+}
+
 /* Two texts in turn, so that nobody reads the one that is being written. */
 static char *text_of(struct uz__board *b, uint64_t ended)
 {

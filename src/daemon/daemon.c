@@ -14,6 +14,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <uzram/util/cleanup.h>
 #include <uzram/util/log.h>
 
 #include "daemon_priv.h"
@@ -58,11 +59,30 @@ static int daemon_mount(struct uz__daemon *d, struct uz_err *err)
 	return rc ? rc : daemon_number(d, err);
 }
 
+static int daemon_begin(struct uz__daemon *d, struct uz_err *err)
+{
+	int rc = uz__place_claim(&d->place, d->config, err);
+
+	return rc ? rc : daemon_mount(d, err);
+}
+
+/* The service manager has it all once more. */
+static void daemon_park(struct uz__daemon *d)
+{
+	close(uz_steal_fd(&d->session.fd));
+	close(uz_steal_fd(&d->session.mem));
+	close(uz_steal_fd(&d->place.fd));
+}
+
 static void daemon_end(struct uz__daemon *d)
 {
+	/* First: the connection ends when nobody has it any more. */
+	uz__store_end(d);
 	uz__board_close(d);
 	if (d->program >= 0)
 		close(d->program);
+	if (d->parked)
+		daemon_park(d);
 	if (d->session.fd >= 0)
 		d->ops->unmount(&d->session);
 	uz_device_mem_close(&d->mem);
@@ -76,8 +96,10 @@ int uz_daemon_run(const struct uz_daemon_config *config, struct uz_err *err)
 		.pid = getpid(),
 		.mem = { .ctl_fd = -1, .table_fd = -1, .arena_fd = -1 },
 		.session = { .fd = -1, .mem = -1 },
+		.place = { .parent = -1, .fd = -1 },
 		.board_fd = -1,
 		.program = -1,
+		.keep = { .program = -1, .self = -1, .handover = -1 },
 	};
 	struct uz_err reason = { 0 };
 	int rc;
@@ -86,10 +108,10 @@ int uz_daemon_run(const struct uz_daemon_config *config, struct uz_err *err)
 	rc = uz_daemon_check_name(config->name, &reason);
 	if (rc)
 		goto out;
-	rc = uz__place_claim(&d.place, config, &reason);
+	rc = uz__store_take(&d, &reason);
 	if (!rc)
-		rc = daemon_mount(&d, &reason);
-	if (!rc)
+		rc = daemon_begin(&d, &reason);
+	if (rc >= 0)
 		rc = uz__supervise(&d, &reason);
 	daemon_end(&d);
 out:

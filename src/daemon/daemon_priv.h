@@ -81,6 +81,12 @@ void uz__conf_files_free(struct uz__conf_files *files);
 /* Tells the service manager (NOTIFY_SOCKET), if there is one. */
 void uz__notify_manager(const char *fmt, ...) uz_printf(1, 2);
 
+/* It is to keep a copy of @fd by that name; false: it was not told. */
+bool uz__notify_keep(const char *name, int fd);
+
+/* Sleeps until it has come to what it was told, but not for ever. */
+void uz__notify_barrier(void);
+
 /* Tells the starter by @fd, one line, and closes it; -1: nobody asked. */
 void uz__notify_starter(int fd, const char *line);
 
@@ -185,6 +191,25 @@ struct uz__report {
 void uz__report(int fd, enum uz__report_kind kind, int rc, const char *fmt, ...)
 	uz_printf(4, 5);
 
+/* ---- death.c ---- */
+
+/*
+ * struct uz__death - what is known of a worker's end before it comes
+ * @failure: what it has said itself; @failure.rc is 0 if that is nothing
+ * @cores:   where the kernel puts cores
+ */
+struct uz__death {
+	struct uz__report failure;
+	char cores[128];
+};
+
+/* Before the first worker: where do cores go? */
+void uz__death_prepare(struct uz__death *death);
+
+/* @status: as waitpid(2) tells it. */
+void uz__death_text(const struct uz__death *death, int status, char *text,
+		    size_t size);
+
 /* ---- supervisor.c, serve.c ---- */
 
 /*
@@ -202,7 +227,11 @@ void uz__report(int fd, enum uz__report_kind kind, int rc, const char *fmt, ...)
  * @board:   what both know of upgrades, or NULL; and its memfd
  * @program: of which workers are made; -1: this one
  * @program_path: where this one lies, or ""
- * @served:  a worker has served, and who waited for that was told
+ * @serving: version of the worker that serves, or served last
+ * @served:  a worker has served
+ * @parked:  the supervisor ends, the device does not
+ * @keep:    what the service manager keeps: the program that it has, this one,
+ *           the handover, each -1 if there is none; and whether it has all
  */
 struct uz__daemon {
 	const struct uz_daemon_config *config;
@@ -219,7 +248,15 @@ struct uz__daemon {
 	int board_fd;
 	int program;
 	char program_path[4096];
+	char serving[64];
 	bool served;
+	bool parked;
+	struct {
+		int program;
+		int self;
+		int handover;
+		bool all;
+	} keep;
 };
 
 /*
@@ -233,8 +270,24 @@ _Noreturn void uz__serve(const struct uz__daemon *d);
 
 /* ---- quit.c ---- */
 
-/* Unmounts the device, in a process made for that. */
-_Noreturn void uz__quit(const struct uz__daemon *d);
+/*
+ * struct uz__quit - the process that unmounts the device
+ * @pid:   or 0
+ * @again: another one is to come after it
+ */
+struct uz__quit {
+	pid_t pid;
+	bool again;
+};
+
+/* The worker has heard the signal and is ready to be unmounted. */
+void uz__quit_start(struct uz__quit *quit, const struct uz__daemon *d);
+
+/* Has it ended? @d: there is a worker, for another one if that is wanted. */
+void uz__quit_reap(struct uz__quit *quit, const struct uz__daemon *d);
+
+/* The service has ended: none is left. */
+void uz__quit_end(struct uz__quit *quit);
 
 /* ---- board.c ---- */
 
@@ -285,6 +338,9 @@ uz_must_check int uz__board_ask(struct uz__board *b, const char *path,
  */
 uz_must_check bool uz__board_take(struct uz__board *b, bool asked);
 
+/* There is another supervisor; whatever the one before it was at is over. */
+void uz__board_restart(struct uz__board *b);
+
 /* The worker has died: what it was asked and has not told is lost. */
 void uz__board_forget(struct uz__board *b);
 
@@ -296,6 +352,13 @@ void uz__board_show(struct uz__board *b, const char *version,
 		    struct uz_strbuf *out);
 
 /* ---- handover.c ---- */
+
+/* What a successor has to know but descriptors, to the memfd @fd. */
+uz_must_check int uz__handover_write(const struct uz__daemon *d, int fd);
+
+/* The opposite. -EINVAL: it is none; -ENOTSUP: of another version. */
+uz_must_check int uz__handover_read(struct uz__daemon *d, int fd,
+				    struct uz_err *err);
 
 /* Becomes another program; in a child of the supervisor. */
 _Noreturn void uz__handover_exec(const struct uz__daemon *d, int program);
@@ -309,7 +372,7 @@ _Noreturn void uz__handover_exec(const struct uz__daemon *d, int program);
  * @begun:    when, ms
  * @deadline: of this stage, ms; 0: none
  * @limit:    how long that was, ms
- * @version:  of the worker that serves, or served last
+ * @restart:  the supervisor, too, is another program than the one before
  * @why:      it is rolled back
  */
 struct uz__upgrade {
@@ -323,9 +386,12 @@ struct uz__upgrade {
 	uint64_t begun;
 	uint64_t deadline;
 	unsigned int limit;
-	char version[64];
+	bool restart;
 	char why[408];
 };
+
+/* Before the first worker: finds out where this program lies. */
+void uz__upgrade_prepare(struct uz__daemon *d);
 
 /*
  * @asked: a worker was, by uz__board_ask(). True: the worker is to leave, then
@@ -334,6 +400,16 @@ struct uz__upgrade {
 uz_must_check bool uz__upgrade_begin(struct uz__upgrade *u,
 				     struct uz__daemon *d, bool asked,
 				     uint64_t now);
+
+/*
+ * This supervisor has been handed a device that another one had served by
+ * @d->program: the worker that comes is of this program.
+ */
+void uz__upgrade_restart(struct uz__upgrade *u, struct uz__daemon *d,
+			 uint64_t now);
+
+/* The worker is to leave, and no other one follows. */
+void uz__upgrade_park(struct uz__upgrade *u, uint64_t now);
 
 /* There is no worker any more. */
 void uz__upgrade_left(struct uz__upgrade *u, uint64_t now);
@@ -348,6 +424,24 @@ void uz__upgrade_failed(struct uz__upgrade *u, const struct uz__daemon *d,
 /* A worker of that version serves; upgrade or not. */
 void uz__upgrade_serves(struct uz__upgrade *u, struct uz__daemon *d,
 			const char *version, uint64_t now);
+
+/* ---- store.c ---- */
+
+/*
+ * Takes what a service manager has kept from the last supervisor. 1: @d is the
+ * device that it served; 0: there is nothing; -errno: it is nothing that this
+ * program can use, and was left there.
+ */
+uz_must_check int uz__store_take(struct uz__daemon *d, struct uz_err *err);
+
+/* Before the first worker: opens what is to be kept. */
+void uz__store_begin(struct uz__daemon *d);
+
+/* A worker serves: from now on, or still, there is something to be kept. */
+void uz__store_keep(struct uz__daemon *d);
+
+/* Nothing is to be kept any more, unless @d->parked; returns when that is so. */
+void uz__store_end(struct uz__daemon *d);
 
 /* ---- signal.c ---- */
 

@@ -3,7 +3,7 @@
  * A worker that is another program than the supervisor: it is executed with
  * the supervisor's own arguments and one more, the descriptor of a memfd that
  * says what a fork would have had: which descriptors are what, and a few
- * numbers. The memfd's version is that of this protocol, struct uz__report and
+ * numbers. A supervisor that takes over from one that died reads the same. The memfd's version is that of this protocol, struct uz__report and
  * struct uz__board included; memory of device and session have versions of
  * their own. A program that does not know one of them says so and ends.
  *
@@ -36,6 +36,12 @@ enum {
 	FD_COUNT,
 };
 
+/*
+ * struct handover - what the memfd holds
+ * @fds:     by number; of no meaning where descriptors have names (store.c)
+ * @made:    the place is the supervisor's to remove
+ * @serving: version of the worker that serves, for people
+ */
 struct handover {
 	uint64_t magic;
 	uint32_t version;
@@ -46,6 +52,8 @@ struct handover {
 	uint32_t vain;
 	uint32_t protected;
 	uint64_t fs;
+	uint32_t made;
+	char serving[64];
 	char frontend[16];
 	char place[4096];
 };
@@ -55,8 +63,7 @@ static int keep_open(int fd, bool open)
 	return fcntl(fd, F_SETFD, open ? 0 : FD_CLOEXEC) ? -errno : 0;
 }
 
-/* A memfd that says it all; -errno. */
-static int handover_write(const struct uz__daemon *d)
+int uz__handover_write(const struct uz__daemon *d, int fd)
 {
 	struct handover h = {
 		.magic = MAGIC,
@@ -70,16 +77,29 @@ static int handover_write(const struct uz__daemon *d)
 		.vain = d->restart.vain,
 		.protected = d->protected,
 		.fs = d->fs,
+		.made = d->place.made,
 	};
-	uz_autoclose int fd = uz_shm_memfd("uzram-handover");
-	int i, ret = fd < 0 ? fd : keep_open(fd, true);
 
+	snprintf(h.serving, sizeof(h.serving), "%s", d->serving);
 	snprintf(h.frontend, sizeof(h.frontend), "%s", d->ops->name);
 	snprintf(h.place, sizeof(h.place), "%s", d->place.path);
-	for (i = 0; i < FD_COUNT && !ret; i++)
-		ret = keep_open(h.fds[i], true);
-	if (!ret && pwrite(fd, &h, sizeof(h), 0) != (ssize_t)sizeof(h))
-		ret = -EIO;
+	return pwrite(fd, &h, sizeof(h), 0) == (ssize_t)sizeof(h) ? 0 : -EIO;
+}
+
+/* A memfd that says it all and, like what it names, stays open; -errno. */
+static int handover_make(const struct uz__daemon *d)
+{
+	const int fds[] = { d->mem.ctl_fd, d->mem.table_fd, d->mem.arena_fd,
+			    d->session.fd, d->session.mem,  d->report,
+			    d->board_fd };
+	uz_autoclose int fd = uz_shm_memfd("uzram-handover");
+	int ret = fd < 0 ? fd : uz__handover_write(d, fd);
+	size_t i;
+
+	for (i = 0; i < sizeof(fds) / sizeof(*fds) && !ret; i++)
+		ret = keep_open(fds[i], true);
+	if (!ret)
+		ret = keep_open(fd, true);
 	return ret ? ret : uz_steal_fd(&fd);
 }
 
@@ -95,7 +115,7 @@ static int handover_execute(const struct uz__daemon *d, int program)
 	args = calloc((size_t)n + 2, sizeof(*args));
 	if (!args)
 		return -ENOMEM;
-	fd = handover_write(d);
+	fd = handover_make(d);
 	if (fd < 0)
 		return fd;
 	/* Before all others: who does not know it touches nothing. */
@@ -119,7 +139,6 @@ void uz__handover_exec(const struct uz__daemon *d, int program)
 static int handover_read(int fd, struct handover *h, struct uz_err *err)
 {
 	ssize_t n = pread(fd, h, sizeof(*h), 0);
-	int i;
 
 	if (n < (ssize_t)offsetof(struct handover, fds) || h->magic != MAGIC)
 		return uz_err_set(err, -EINVAL,
@@ -131,14 +150,49 @@ static int handover_read(int fd, struct handover *h, struct uz_err *err)
 				  "the supervisor hands over by version %u, "
 				  "this program knows %u",
 				  h->version, VERSION);
+	h->serving[sizeof(h->serving) - 1] = '\0';
+	h->frontend[sizeof(h->frontend) - 1] = '\0';
+	h->place[sizeof(h->place) - 1] = '\0';
+	return 0;
+}
+
+static int handover_take_fds(const struct handover *h, struct uz_err *err)
+{
+	int i;
+
 	for (i = 0; i < FD_COUNT; i++)
 		if (keep_open(h->fds[i], false))
 			return uz_err_set(err, -EBADF,
 					  "descriptor %d was not handed over",
 					  (int)h->fds[i]);
-	h->frontend[sizeof(h->frontend) - 1] = '\0';
-	h->place[sizeof(h->place) - 1] = '\0';
 	return 0;
+}
+
+/* All but descriptors and processes. */
+static int handover_apply(struct uz__daemon *d, const struct handover *h,
+			  struct uz_err *err)
+{
+	d->fs = h->fs;
+	d->restart.total = h->restarts;
+	d->protected = h->protected;
+	d->served = true;
+	d->place.made = h->made;
+	strcpy(d->serving, h->serving);
+	strcpy(d->place.path, h->place);
+	d->ops = uz_frontend_find(h->frontend);
+	if (!d->ops)
+		return uz_err_set(err, -ENOTSUP,
+				  "front end '%s' is not in this build",
+				  h->frontend);
+	return 0;
+}
+
+int uz__handover_read(struct uz__daemon *d, int fd, struct uz_err *err)
+{
+	struct handover h = { 0 };
+	int ret = handover_read(fd, &h, err);
+
+	return ret ? ret : handover_apply(d, &h, err);
 }
 
 int uz_daemon_work(const struct uz_daemon_config *config, int fd,
@@ -148,6 +202,8 @@ int uz_daemon_work(const struct uz_daemon_config *config, int fd,
 	struct handover h = { 0 };
 	int ret = handover_read(fd, &h, err);
 
+	if (!ret)
+		ret = handover_take_fds(&h, err);
 	if (ret)
 		return ret;
 	close(fd);
@@ -160,20 +216,11 @@ int uz_daemon_work(const struct uz_daemon_config *config, int fd,
 	d.session.mem = h.fds[FD_SESSION];
 	d.report = h.fds[FD_REPORT];
 	d.board_fd = h.fds[FD_BOARD];
-	d.fs = h.fs;
-	d.restart.total = h.restarts;
 	d.restart.vain = h.vain;
-	d.protected = h.protected;
-	d.served = true;
 	d.program = -1;
 	d.place.parent = d.place.fd = -1;
-	snprintf(d.place.path, sizeof(d.place.path), "%s", h.place);
 	uz__report(d.report, UZ__REPORT_BEGINS, 0, "%s", config->version);
-	d.ops = uz_frontend_find(h.frontend);
-	if (!d.ops)
-		ret = uz_err_set(err, -ENOTSUP,
-				 "front end '%s' is not in this build",
-				 h.frontend);
+	ret = handover_apply(&d, &h, err);
 	if (!ret && uz__board_map(&d))
 		ret = uz_err_set(err, -ENOMEM, "no memory");
 	if (!ret)

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <uzram/util/log.h>
@@ -34,7 +35,8 @@ static void say_busy(const struct uz__daemon *d)
 		   "STATUS=Detached, still used by %s", text);
 }
 
-void uz__quit(const struct uz__daemon *d)
+/* Unmounts the device, in a process made for that. */
+static _Noreturn void unmount(const struct uz__daemon *d)
 {
 	int rc;
 
@@ -48,4 +50,42 @@ void uz__quit(const struct uz__daemon *d)
 	else if (rc)
 		uz_log(UZ_LOG_ERR, "cannot unmount: %s", strerror(-rc));
 	_exit(0);
+}
+
+void uz__quit_start(struct uz__quit *quit, const struct uz__daemon *d)
+{
+	quit->again = quit->pid;
+	if (quit->pid)
+		return;
+	uz__notify_manager("STOPPING=1\nSTATUS=Unmounting");
+	quit->pid = fork();
+	if (!quit->pid)
+		unmount(d);
+	if (quit->pid > 0)
+		return;
+	uz_log(UZ_LOG_ERR, "cannot unmount: no process for that: %s",
+	       strerror(errno));
+	quit->pid = 0;
+}
+
+static bool reap(struct uz__quit *quit, int how)
+{
+	if (!quit->pid || waitpid(quit->pid, NULL, how) <= 0)
+		return false;
+	quit->pid = 0;
+	return true;
+}
+
+void uz__quit_reap(struct uz__quit *quit, const struct uz__daemon *d)
+{
+	if (reap(quit, WNOHANG) && quit->again && d)
+		uz__quit_start(quit, d);
+}
+
+void uz__quit_end(struct uz__quit *quit)
+{
+	/* It has the connection open, whose last copy is to be closed. */
+	if (quit->pid)
+		kill(quit->pid, SIGKILL);
+	reap(quit, 0);
 }

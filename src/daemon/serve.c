@@ -13,6 +13,7 @@
  * that the device is still there.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -257,6 +258,22 @@ static int service_wait(struct service *s, struct uz_err *err)
 	return rc;
 }
 
+/*
+ * Until the worker of a supervisor that was killed is gone: it dies as well,
+ * but nobody can wait for it. The lock is the process's own and is taken from
+ * it when its last thread has ended; nobody here opens or closes that memfd
+ * again, which would give it up.
+ */
+static int service_own(const struct uz__daemon *d, struct uz_err *err)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	if (fcntl(d->mem.ctl_fd, F_SETLKW, &lock))
+		return uz_err_set(err, -errno, "cannot lock the memory: %s",
+				  strerror(errno));
+	return 0;
+}
+
 /* What the supervisor alone may hold. */
 static void become_worker(const struct uz__daemon *d)
 {
@@ -306,7 +323,9 @@ void uz__serve(const struct uz__daemon *d)
 
 	service_protect(&s);
 	become_worker(d);
-	rc = service_confine(&s, &err);
+	rc = service_own(d, &err);
+	if (!rc)
+		rc = service_confine(&s, &err);
 	if (!rc)
 		rc = service_open(&s, &err);
 	if (!rc)

@@ -54,6 +54,7 @@ void uz__signals_block(void)
 	sigset_t set;
 
 	uz__signals_set(&set);
+	sigaddset(&set, SIGUSR1); /* to the supervisor alone */
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	/* A starter or a terminal that went away is no reason to die. */
 	signal(SIGPIPE, SIG_IGN);

@@ -37,14 +37,13 @@
  * @signals: signalfd
  * @reports: of workers, the end to read
  * @worker:  the process, or 0
- * @quit:    the one that unmounts, or 0
- * @again:   another one is to come after it
+ * @quit:    the one that unmounts
  * @asked:   the signal that asked for the end, or 0; each worker is told
  * @served:  this worker has served since then, ms; 0: not yet
  * @next:    when to start another one, ms; while there is none
- * @failure: of this worker; @failure.rc is 0 if it has said nothing
- * @cores:   where the kernel puts cores
+ * @death:   what is known of this worker's end before it comes
  * @terminal: it was started from one
+ * @ready:   who waited for the device to serve was told
  * @up:      the upgrade that is under way
  */
 struct supervisor {
@@ -52,14 +51,13 @@ struct supervisor {
 	int signals;
 	int reports;
 	pid_t worker;
-	pid_t quit;
-	bool again;
+	struct uz__quit quit;
 	int asked;
 	uint64_t served;
 	uint64_t next;
-	struct uz__report failure;
-	char cores[128];
+	struct uz__death death;
 	bool terminal;
+	bool ready;
 	struct uz__upgrade up;
 };
 
@@ -85,17 +83,17 @@ static _Noreturn void become_worker(const struct supervisor *s)
 	uz__serve(s->d);
 }
 
-/* After a failure, which s->failure tells, it is as one that died. */
+/* After a failure, which s->death.failure tells, it is as one that died. */
 static int start_worker(struct supervisor *s)
 {
 	s->served = 0;
-	s->failure.rc = 0;
+	s->death.failure.rc = 0;
 	s->worker = fork();
 	if (!s->worker)
 		become_worker(s);
 	if (s->worker < 0) {
-		s->failure.rc = -errno;
-		snprintf(s->failure.text, sizeof(s->failure.text),
+		s->death.failure.rc = -errno;
+		snprintf(s->death.failure.text, sizeof(s->death.failure.text),
 			 "cannot start a worker: %s", strerror(errno));
 		return -1;
 	}
@@ -111,12 +109,14 @@ static void worker_serves(struct supervisor *s, const char *version)
 
 	s->served = now_ms();
 	uz__upgrade_serves(&s->up, d, version, s->served);
-	if (d->served) {
+	d->served = true;
+	uz__store_keep(d);
+	if (s->ready) {
 		uz__notify_manager("STATUS=Serving %s, restarted %u times",
 				   d->place.path, d->restart.total);
 		return;
 	}
-	d->served = true;
+	s->ready = true;
 	uz__place_settled(&d->place);
 	uz_log(UZ_LOG_INFO, "serving %s", d->place.path);
 	uz__notify_manager("READY=1\nSTATUS=Serving %s", d->place.path);
@@ -133,32 +133,6 @@ static void begin_upgrade(struct supervisor *s, bool asked)
 		kill(s->worker, SIGHUP);
 	else
 		uz__upgrade_left(&s->up, now);
-}
-
-/* The worker has heard the signal and is ready to be unmounted. */
-static void start_quit(struct supervisor *s)
-{
-	s->again = s->quit;
-	if (s->quit)
-		return;
-	uz__notify_manager("STOPPING=1\nSTATUS=Unmounting");
-	s->quit = fork();
-	if (!s->quit)
-		uz__quit(s->d);
-	if (s->quit > 0)
-		return;
-	uz_log(UZ_LOG_ERR, "cannot unmount: no process for that: %s",
-	       strerror(errno));
-	s->quit = 0;
-}
-
-static void reap_quit(struct supervisor *s, int how)
-{
-	if (!s->quit || waitpid(s->quit, NULL, how) <= 0)
-		return;
-	s->quit = 0;
-	if (s->again && s->worker)
-		start_quit(s);
 }
 
 static void take_reports(struct supervisor *s)
@@ -180,10 +154,10 @@ static void take_reports(struct supervisor *s)
 			uz__notify_manager("%s", report.text);
 			break;
 		case UZ__REPORT_FAILED:
-			s->failure = report;
+			s->death.failure = report;
 			break;
 		case UZ__REPORT_QUIT:
-			start_quit(s);
+			uz__quit_start(&s->quit, s->d);
 			break;
 		}
 	}
@@ -192,32 +166,8 @@ static void take_reports(struct supervisor *s)
 /* A failure that the next worker would meet as well. */
 static bool is_final(const struct supervisor *s)
 {
-	return !s->d->served || s->served || s->failure.rc == -EUCLEAN ||
-	       s->failure.rc == -ENOTSUP;
-}
-
-static void why_died(const struct supervisor *s, int status, char *text,
-		     size_t size)
-{
-	if (s->failure.rc)
-		snprintf(text, size, "%.200s", s->failure.text);
-	else if (WIFEXITED(status))
-		snprintf(text, size, "ended with status %d",
-			 WEXITSTATUS(status));
-	else if (WTERMSIG(status) == SIGSYS)
-		snprintf(text, size,
-			 "killed by signal %d (%s): the filter of system calls "
-			 "knows none such of a worker; dmesg may name it",
-			 SIGSYS, strsignal(SIGSYS));
-	else if (WCOREDUMP(status))
-		snprintf(text, size,
-			 "killed by signal %d (%s), its core is where "
-			 "kernel.core_pattern says: %s",
-			 WTERMSIG(status), strsignal(WTERMSIG(status)),
-			 s->cores);
-	else
-		snprintf(text, size, "killed by signal %d (%s)",
-			 WTERMSIG(status), strsignal(WTERMSIG(status)));
+	return !s->d->served || s->served || s->death.failure.rc == -EUCLEAN ||
+	       s->death.failure.rc == -ENOTSUP;
 }
 
 /* It was to leave, or did not come up: another one begins at once. */
@@ -226,11 +176,13 @@ static void upgrade_goes_on(struct supervisor *s, int status)
 	char why[UZ_ERR_TEXT];
 
 	s->next = now_ms();
+	uz__death_text(&s->death, status, why, sizeof(why));
 	if (s->up.stage == UZ__UPGRADE_LEAVING) {
+		if (status != W_EXITCODE(UZ__STATUS_LEFT, 0))
+			uz_log(UZ_LOG_NOTICE, "worker did not leave: %s", why);
 		uz__upgrade_left(&s->up, s->next);
 		return;
 	}
-	why_died(s, status, why, sizeof(why));
 	uz__upgrade_failed(&s->up, s->d, why);
 }
 
@@ -249,6 +201,9 @@ static int worker_ended(struct supervisor *s, int status, struct uz_err *err)
 
 	s->worker = 0;
 	take_reports(s);
+	if (s->d->parked && !orderly)
+		return 1;
+	s->d->parked = false;
 	uz__board_forget(s->d->board);
 	now = now_ms(); /* after what the last report set */
 	if ((stage == UZ__UPGRADE_LEAVING && !orderly) ||
@@ -258,9 +213,10 @@ static int worker_ended(struct supervisor *s, int status, struct uz_err *err)
 	}
 	if (orderly)
 		return 1;
-	if (s->failure.rc && is_final(s))
-		return uz_err_set(err, s->failure.rc, "%s", s->failure.text);
-	why_died(s, status, why, sizeof(why));
+	if (s->death.failure.rc && is_final(s))
+		return uz_err_set(err, s->death.failure.rc, "%s",
+				  s->death.failure.text);
+	uz__death_text(&s->death, status, why, sizeof(why));
 	if (!s->d->served)
 		return uz_err_set(err, -EIO, "worker did not come up: %s", why);
 	pause = uz__restart_pause(&s->d->restart,
@@ -276,6 +232,18 @@ static int worker_ended(struct supervisor *s, int status, struct uz_err *err)
 	return 0;
 }
 
+/* The service manager keeps the device, for the supervisor that follows. */
+static void park(struct supervisor *s)
+{
+	s->d->parked = true;
+	if (s->up.stage == UZ__UPGRADE_NONE && s->worker) {
+		uz__upgrade_park(&s->up, now_ms());
+		kill(s->worker, SIGHUP);
+	} else if (s->worker) {
+		kill(s->worker, SIGKILL);
+	}
+}
+
 static void take_signals(struct supervisor *s)
 {
 	struct signalfd_siginfo info;
@@ -287,6 +255,10 @@ static void take_signals(struct supervisor *s)
 		    !uz__signals_hung_up(&info, s->terminal)) {
 			take_reports(s); /* who serves may be asked to leave */
 			begin_upgrade(s, false);
+			continue;
+		}
+		if (info.ssi_signo == SIGUSR1 && s->d->keep.all && !s->asked) {
+			park(s);
 			continue;
 		}
 		s->asked = SIGTERM;
@@ -302,8 +274,8 @@ static void keep_deadline(struct supervisor *s)
 		return;
 	s->up.deadline = 0;
 	if (s->up.stage == UZ__UPGRADE_COMING) {
-		s->failure.rc = -ETIMEDOUT;
-		snprintf(s->failure.text, sizeof(s->failure.text),
+		s->death.failure.rc = -ETIMEDOUT;
+		snprintf(s->death.failure.text, sizeof(s->death.failure.text),
 			 "does not serve after %u s", s->up.limit / 1000);
 	}
 	kill(s->worker, SIGKILL);
@@ -327,7 +299,7 @@ static int supervise(struct supervisor *s, struct uz_err *err)
 	};
 	int status, rc;
 
-	for (;;) {
+	while (s->worker || !s->d->parked) {
 		uint64_t now = now_ms();
 
 		if (!s->worker && now >= s->next && start_worker(s)) {
@@ -340,13 +312,14 @@ static int supervise(struct supervisor *s, struct uz_err *err)
 		keep_deadline(s);
 		take_signals(s);
 		take_reports(s);
-		reap_quit(s, WNOHANG);
+		uz__quit_reap(&s->quit, s->worker ? s->d : NULL);
 		if (s->worker && waitpid(s->worker, &status, WNOHANG) > 0) {
 			rc = worker_ended(s, status, err);
 			if (rc)
 				return rc;
 		}
 	}
+	return 1;
 }
 
 static int open_signals(void)
@@ -356,26 +329,10 @@ static int open_signals(void)
 
 	uz__signals_set(&set);
 	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return fd < 0 ? -errno : fd;
-}
-
-static void read_core_pattern(char *text, size_t size)
-{
-	uz_autoclose int fd =
-		open("/proc/sys/kernel/core_pattern", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? 0 : read(fd, text, size - 1);
-
-	text[n > 0 ? n : 0] = '\0';
-	text[strcspn(text, "\n")] = '\0';
-}
-
-static void find_program(char *path, size_t size)
-{
-	ssize_t n = readlink("/proc/self/exe", path, size - 1);
-
-	path[n > 0 ? n : 0] = '\0';
 }
 
 int uz__supervise(struct uz__daemon *d, struct uz_err *err)
@@ -397,19 +354,18 @@ int uz__supervise(struct uz__daemon *d, struct uz_err *err)
 	s.reports = reports = fds[0];
 	d->report = report = fds[1];
 	fcntl(reports, F_SETFL, O_NONBLOCK);
-	rc = uz__board_create(d);
+	rc = d->board_fd < 0 ? uz__board_create(d) : uz__board_map(d);
 	if (rc)
 		return uz_err_set(err, rc, "cannot talk to a worker: %s",
 				  strerror(-rc));
-	read_core_pattern(s.cores, sizeof(s.cores));
-	find_program(d->program_path, sizeof(d->program_path));
+	uz__death_prepare(&s.death);
+	uz__upgrade_prepare(d);
 	if (d->config->swap)
 		uz__protect(UZ__PROTECT_PROCESS, true);
+	uz__store_begin(d);
+	if (d->served)
+		uz__upgrade_restart(&s.up, d, now_ms());
 	rc = supervise(&s, err);
-	/* It has the connection open, whose last copy is to be closed. */
-	s.again = false;
-	if (s.quit)
-		kill(s.quit, SIGKILL);
-	reap_quit(&s, 0);
+	uz__quit_end(&s.quit);
 	return rc > 0 ? 0 : rc;
 }

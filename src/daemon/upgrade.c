@@ -40,6 +40,14 @@ static const char *program_path(const struct uz__daemon *d)
 	return d->board->path[0] ? d->board->path : d->program_path;
 }
 
+void uz__upgrade_prepare(struct uz__daemon *d)
+{
+	ssize_t n = readlink("/proc/self/exe", d->program_path,
+			     sizeof(d->program_path) - 1);
+
+	d->program_path[n > 0 ? n : 0] = '\0';
+}
+
 static int open_program(const char *path, struct uz_err *err)
 {
 	uz_autoclose int fd = -1;
@@ -88,7 +96,7 @@ bool uz__upgrade_begin(struct uz__upgrade *u, struct uz__daemon *d, bool asked,
 	fd = open_program(program_path(d), &why);
 	if (fd < 0) {
 		snprintf(text, sizeof(text), "not upgraded, %s serves on: %s",
-			 u->version, why.text);
+			 d->serving, why.text);
 		ended(u, d, false, text);
 		return false;
 	}
@@ -97,6 +105,23 @@ bool uz__upgrade_begin(struct uz__upgrade *u, struct uz__daemon *d, bool asked,
 	u->begun = now;
 	u->deadline = now + LEAVE_MS;
 	return true;
+}
+
+void uz__upgrade_restart(struct uz__upgrade *u, struct uz__daemon *d,
+			 uint64_t now)
+{
+	uz__board_restart(d->board);
+	u->restart = true;
+	u->stage = UZ__UPGRADE_COMING;
+	u->begun = now;
+	u->deadline = now + SERVE_MS;
+	u->limit = SERVE_MS;
+}
+
+void uz__upgrade_park(struct uz__upgrade *u, uint64_t now)
+{
+	u->stage = UZ__UPGRADE_LEAVING;
+	u->deadline = now + LEAVE_MS;
 }
 
 void uz__upgrade_left(struct uz__upgrade *u, uint64_t now)
@@ -117,11 +142,34 @@ void uz__upgrade_begins(struct uz__upgrade *u, uint64_t now)
 void uz__upgrade_failed(struct uz__upgrade *u, const struct uz__daemon *d,
 			const char *why)
 {
-	close(uz_steal_fd(&u->program));
+	if (u->program >= 0)
+		close(uz_steal_fd(&u->program));
 	snprintf(u->why, sizeof(u->why), "%.150s: %.250s", program_path(d),
 		 why);
 	u->stage = UZ__UPGRADE_BACK;
 	u->deadline = 0;
+}
+
+/* The new program serves. */
+static void upgraded(struct uz__upgrade *u, struct uz__daemon *d,
+		     const char *version, unsigned long long pause)
+{
+	char text[512];
+
+	if (d->program >= 0)
+		close(d->program);
+	d->program = uz_steal_fd(&u->program);
+	snprintf(text, sizeof(text),
+		 "upgraded from %.40s to %.40s, pause %llu ms", d->serving,
+		 version, pause);
+	if (!u->restart || strcmp(d->serving, version) != 0) {
+		ended(u, d, true, text);
+	} else {
+		/* A supervisor that was restarted is nothing to be counted. */
+		u->stage = UZ__UPGRADE_NONE;
+		u->deadline = 0;
+	}
+	u->restart = false;
 }
 
 void uz__upgrade_serves(struct uz__upgrade *u, struct uz__daemon *d,
@@ -131,18 +179,12 @@ void uz__upgrade_serves(struct uz__upgrade *u, struct uz__daemon *d,
 	char text[512];
 
 	if (u->stage == UZ__UPGRADE_COMING) {
-		if (d->program >= 0)
-			close(d->program);
-		d->program = uz_steal_fd(&u->program);
-		snprintf(text, sizeof(text),
-			 "upgraded from %.40s to %.40s, pause %llu ms",
-			 u->version, version, pause);
-		ended(u, d, true, text);
+		upgraded(u, d, version, pause);
 	} else if (u->stage == UZ__UPGRADE_BACK) {
 		snprintf(text, sizeof(text),
 			 "rolled back to %.40s, pause %llu ms: %.400s", version,
 			 pause, u->why);
 		ended(u, d, false, text);
 	}
-	snprintf(u->version, sizeof(u->version), "%s", version);
+	snprintf(d->serving, sizeof(d->serving), "%s", version);
 }

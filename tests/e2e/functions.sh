@@ -419,3 +419,41 @@ make_noise()
 {
 	head -c "$1" /dev/urandom >"$2"
 }
+
+# ---- load ----
+
+# start_load: two jobs on the first 128 MiB of $dev_block that check what they
+# read, and go on until stop_load.
+start_load()
+{
+	fio --name=load --filename="$dev_block" --ioengine=libaio \
+		--bssplit=512/5:2k/5:4k/40:64k/40:1m/10 --rw=randwrite \
+		--size=48m --offset_increment=64m --numjobs=2 --iodepth=32 \
+		--direct=1 --buffer_compress_percentage=60 \
+		--buffer_compress_chunk=4k --refill_buffers \
+		--verify=crc32c --verify_fatal=1 --verify_state_save=0 \
+		--allow_file_create=0 --loops=100000 --minimal \
+		>"$tmp/fio.log" 2>&1 &
+	load_pid=$!
+	on_exit end_load
+}
+
+end_load()
+{
+	kill "$load_pid" 2>/dev/null || true
+}
+
+load_runs()
+{
+	! pid_gone "$load_pid" || fail "fio: $(tail "$tmp/fio.log")"
+}
+
+# stop_load: it has seen no error.
+stop_load()
+{
+	load_runs
+	kill -INT "$load_pid"
+	wait "$load_pid" 2>/dev/null || true
+	! grep -qi 'verify.*failed\|error' "$tmp/fio.log" ||
+		fail "fio: $(cat "$tmp/fio.log")"
+}

@@ -60,31 +60,6 @@ refused()
 	expect_equal "$(upgrade_value version)" "$serving" version
 }
 
-# A load that checks what it reads; it goes on until it is told to stop.
-start_load()
-{
-	fio --name=load --filename="$dev_block" --ioengine=libaio \
-		--bssplit=512/5:2k/5:4k/40:64k/40:1m/10 --rw=randwrite \
-		--size=48m --offset_increment=64m --numjobs=2 --iodepth=32 \
-		--direct=1 --buffer_compress_percentage=60 \
-		--buffer_compress_chunk=4k --refill_buffers \
-		--verify=crc32c --verify_fatal=1 --verify_state_save=0 \
-		--allow_file_create=0 --loops=100000 --minimal \
-		>"$tmp/fio.log" 2>&1 &
-	load_pid=$!
-	on_exit end_load
-}
-
-end_load()
-{
-	kill "$load_pid" 2>/dev/null || true
-}
-
-load_runs()
-{
-	! pid_gone "$load_pid" || fail "fio: $(tail "$tmp/fio.log")"
-}
-
 no_errors()
 {
 	expect_equal "$(awk '{ print $1, $2, $3 }' "$dev_dir/io_stat")" '0 0 0' \
@@ -138,12 +113,11 @@ for serving in "$now" "$next"; do
 	[ "$serving" = "$next" ] || upgrade_to "$tmp/next" "$now" "$next"
 done
 refused "$programs/hangs" 'does not serve after 5 s'
-load_runs
-kill -INT "$load_pid"
-wait "$load_pid" 2>/dev/null || true
-! grep -qi 'verify.*failed\|error' "$tmp/fio.log" ||
-	fail "fio: $(cat "$tmp/fio.log")"
+stop_load
 no_errors
+# It may be too slow on a busy machine; it must not die of what it does.
+! grep 'worker did not leave: ' "$tmp/file.log" | grep -v 'signal 9 ' ||
+	fail 'a worker that was to leave died'
 
 # ---- what is upgraded to stays, whatever becomes of its file ----
 

@@ -6,6 +6,8 @@ import ast
 import tree
 
 FILE = 600
+# What holds a device has to be easy to see through.
+FEWER = {'src/daemon/supervisor.c': 400}
 FUNCTION = 80
 README = 200
 
@@ -31,8 +33,9 @@ def check(root):
     sources = tree.files(root, '*.c', '*.h', '*.py')
     for path in [*sources, *tree.scripts(root)]:
         lines = tree.lines(path)
-        if len(lines) > FILE:
-            yield path, 1, f'{len(lines)} lines, more than {FILE}: split it'
+        most = FEWER.get(path.relative_to(root).as_posix(), FILE)
+        if len(lines) > most:
+            yield path, 1, f'{len(lines)} lines, more than {most}: split it'
         if path.suffix == '.py':
             functions = python_functions('\n'.join(lines))
         else:

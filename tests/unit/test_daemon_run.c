@@ -50,7 +50,7 @@ static void test_without_compaction(void **state)
 
 static void test_signals(void **state)
 {
-	static const int signals[] = { SIGTERM, SIGINT };
+	static const int signals[] = { SIGTERM, SIGINT, SIGUSR1 };
 	char heard[256];
 	size_t i;
 

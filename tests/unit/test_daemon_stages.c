@@ -4,6 +4,7 @@
  * take, what is said of it, and what is refused from the start.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -117,6 +118,45 @@ static void test_rolled_back(void **state)
 		    "does not serve after 5 s\n");
 }
 
+/* A supervisor that follows another one, which had served by a program. */
+static void test_restarted(void **state)
+{
+	struct world *w = *state;
+
+	strcpy(w->d.serving, "1");
+	w->d.program = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	/* Whatever the other one was at. */
+	assert_int_equal(uz__board_ask(w->d.board, "/a", false, NULL), 0);
+	uz__upgrade_restart(&w->u, &w->d, 1000);
+	assert_int_equal(w->u.stage, UZ__UPGRADE_COMING);
+	assert_int_equal(w->u.deadline, 61000);
+	assert_int_equal(w->u.program, -1);
+	uz__upgrade_serves(&w->u, &w->d, "1", 1500);
+	assert_int_equal(w->u.stage, UZ__UPGRADE_NONE);
+	assert_int_equal(w->u.deadline, 0);
+	assert_int_equal(w->d.program, -1);
+	expect_last(w, 0, 0, "");
+	/* From then on it is as ever. */
+	assert_true(uz__upgrade_begin(&w->u, &w->d, false, 2000));
+	uz__upgrade_left(&w->u, 2000);
+	uz__upgrade_serves(&w->u, &w->d, "1", 2100);
+	expect_last(w, 1, 0, "\nlast upgraded from 1 to 1, pause 100 ms\n");
+	/* Of another version, and of one that does not come up. */
+	uz__upgrade_restart(&w->u, &w->d, 3000);
+	uz__upgrade_serves(&w->u, &w->d, "2", 3300);
+	expect_last(w, 2, 0, "\nlast upgraded from 1 to 2, pause 300 ms\n");
+	uz__upgrade_restart(&w->u, &w->d, 4000);
+	uz__upgrade_failed(&w->u, &w->d, "no");
+	uz__upgrade_serves(&w->u, &w->d, "2", 4400);
+	expect_last(w, 2, 1,
+		    "\nlast rolled back to 2, pause 400 ms: /proc/self/exe: "
+		    "no\n");
+	/* To leave, for good. */
+	uz__upgrade_park(&w->u, 5000);
+	assert_int_equal(w->u.stage, UZ__UPGRADE_LEAVING);
+	assert_int_equal(w->u.deadline, 6000);
+}
+
 static void test_refused(void **state)
 {
 	struct world *w = *state;
@@ -149,6 +189,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_upgraded, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_rolled_back, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_restarted, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_refused, set_up,
 						tear_down),
