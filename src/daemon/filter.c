@@ -223,14 +223,15 @@ static int add_careful(scmp_filter_ctx ctx)
 		  SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD) },
 		/* abort() and pthread_kill(); is a process still there? */
 		{ SCMP_ACT_ALLOW, SCMP_SYS(tgkill),
-		  SCMP_A0(SCMP_CMP_EQ, self) },
-		{ SCMP_ACT_ALLOW, SCMP_SYS(kill), SCMP_A0(SCMP_CMP_EQ, self) },
-		{ SCMP_ACT_ALLOW, SCMP_SYS(kill), SCMP_A1(SCMP_CMP_EQ, 0) },
+		  SCMP_A0(SCMP_CMP_EQ, self, 0) },
+		{ SCMP_ACT_ALLOW, SCMP_SYS(kill),
+		  SCMP_A0(SCMP_CMP_EQ, self, 0) },
+		{ SCMP_ACT_ALLOW, SCMP_SYS(kill), SCMP_A1(SCMP_CMP_EQ, 0, 0) },
 		/* Sizes of block devices; is it a terminal? */
 		{ SCMP_ACT_ALLOW, SCMP_SYS(ioctl),
 		  SCMP_A1(SCMP_CMP_MASKED_EQ, 0xff00, BLKGETSIZE & 0xff00) },
 		{ SCMP_ACT_ALLOW, SCMP_SYS(ioctl),
-		  SCMP_A1(SCMP_CMP_EQ, TCGETS) },
+		  SCMP_A1(SCMP_CMP_EQ, TCGETS, 0) },
 	};
 	size_t i;
 	int ret;
