@@ -125,7 +125,9 @@ said()
 
 make_cgroup $limit
 python3 "$source_root/tools/corpus" -s 16M -o "$tmp/corpus" heap >/dev/null
-start_device swap -s 512M -o swap=on
+# Room for what the system swaps out of others, too: full, it would be the end
+# of the client.
+start_device swap -s 4G -o swap=on
 grep -q '^protection .*noswap' "$dev_dir/stat" ||
 	missing fuse 'no tmpfs without swap in this kernel'
 grep -q '^survives yes' "$dev_dir/stat" ||
