@@ -61,8 +61,9 @@ struct uz_backing_info {
  * as a store meanwhile (flock).
  *
  * Context: any thread; sleeps.
- * Return:  0; -EINVAL not absolute, neither file nor block device, or smaller
- *          than a block; -EBUSY somebody has it; -ENOMEM; -errno of open(2).
+ * Return:  0; -EINVAL not absolute, or smaller than a block; -EISDIR a
+ *          directory; -ENOTBLK neither that, nor a file or block device;
+ *          -EBUSY somebody has it; -ENOMEM; -errno of open(2).
  */
 uz_must_check int uz_backing_open(struct uz_backing **backing, const char *path,
 				  struct uz_err *err);

@@ -118,7 +118,7 @@ const char *uz_device_name(const struct uz_device *dev);
 /**
  * uz_device_set_disksize() - give the device its size and make it ready
  * @dev:  the device
- * @size: bytes, rounded up to a page; UZ_DISKSIZE_MIN ... UZ_DISKSIZE_MAX
+ * @size: bytes, rounded up to a page; 1 ... UZ_DISKSIZE_MAX
  * @err:  the reason; may be NULL
  *
  * Context: any thread; takes the configuration lock.

@@ -33,8 +33,8 @@
 #define UZ_PAGE_SHIFT 12
 #define UZ_PAGE_SIZE  (1u << UZ_PAGE_SHIFT)
 
-/* disksize: 1 MiB ... 16 TiB, so that a page index fits 32 bits. */
-#define UZ_DISKSIZE_MIN (UINT64_C(1) << 20)
+/* disksize: a page ... 16 TiB, so that a page index fits 32 bits. */
+#define UZ_DISKSIZE_MIN ((uint64_t)UZ_PAGE_SIZE)
 #define UZ_DISKSIZE_MAX (UINT64_C(1) << 44)
 
 /* Longest device name, without the terminating zero. */

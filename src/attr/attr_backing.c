@@ -74,10 +74,9 @@ static int setting_store(struct uz_attr_ctx *ctx, const char *text,
 	uint64_t n;
 	int ret = uz__attr_number(text, &n);
 
-	if (!ret && (n < min || n > max))
-		ret = n > max ? -ERANGE : -EINVAL;
-	if (ret)
-		return uz_err_set(err, ret,
+	/* The kernel has no other error for these. */
+	if (ret || n < min || n > max)
+		return uz_err_set(err, -EINVAL,
 				  "not a number from %" PRIu64 " to %" PRIu64,
 				  min, max);
 	uz_device_set_backing_setting(ctx->dev, which, n);
@@ -93,11 +92,10 @@ int uz__attr_limited_store(struct uz_attr_ctx *ctx, const char *text,
 			   size_t len, struct uz_err *err)
 {
 	uint64_t n;
-	int ret = uz__attr_number(text, &n);
 
 	(void)len;
-	if (ret)
-		return uz_err_set(err, ret, "write 0 or 1");
+	if (uz__attr_number(text, &n))
+		return uz_err_set(err, -EINVAL, "write 0 or 1");
 	/* As in the kernel, any other number is 1. */
 	uz_device_set_backing_setting(ctx->dev, UZ_BACKING_LIMITED, n != 0);
 	return 0;

@@ -43,7 +43,7 @@ static int file_open(const char *path, struct uz_err *err)
 	if (stat(path, &st))
 		return uz_err_set(err, -errno, "%s: %s", path, strerror(errno));
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-		return uz_err_set(err, -EINVAL,
+		return uz_err_set(err, S_ISDIR(st.st_mode) ? -EISDIR : -ENOTBLK,
 				  "%s: a backing store is a file or a block "
 				  "device",
 				  path);

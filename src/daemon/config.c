@@ -86,7 +86,7 @@ static int config_size(const char *key, const char *value, uint64_t min,
 static int set_size(struct uz_daemon_config *config, const char *key,
 		    const char *value, struct uz_err *err)
 {
-	return config_size(key, value, UZ_DISKSIZE_MIN, "1 MiB to 16 TiB",
+	return config_size(key, value, UZ_DISKSIZE_MIN, "4 KiB to 16 TiB",
 			   &config->size, err);
 }
 

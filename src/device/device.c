@@ -256,10 +256,10 @@ int uz_device_set_disksize(struct uz_device *dev, uint64_t size,
 			err, -EBUSY,
 			"cannot set disksize of %s: it is set already; reset the device first",
 			dev->name);
-	if (size < UZ_DISKSIZE_MIN || size > UZ_DISKSIZE_MAX)
+	if (!size || size > UZ_DISKSIZE_MAX)
 		return uz_err_set(
 			err, -EINVAL,
-			"cannot set disksize of %s to %llu bytes: it must be between 1 MiB and 16 TiB",
+			"cannot set disksize of %s to %llu bytes: it must be more than 0, and at most 16 TiB",
 			dev->name, (unsigned long long)size);
 	size = (size + UZ_PAGE_SIZE - 1) & ~(uint64_t)(UZ_PAGE_SIZE - 1);
 	uz_pool_config_default(&config, size);

@@ -199,6 +199,10 @@ static void fill_state(const struct uz_device *dev, uint64_t index, uz_slot_t w,
 		       struct uz_page_state *s)
 {
 	bool flags = can_be_idle(w);
+	/* What lies on the store keeps its sort, as kernel zram tells it. */
+	uz_slot_t sort = uz_slot_kind(w) == UZ_SLOT_BACKED
+				 ? uz_slot_from_backing(w, 0)
+				 : w;
 
 	*s = (struct uz_page_state){
 		.index = index,
@@ -206,10 +210,10 @@ static void fill_state(const struct uz_device *dev, uint64_t index, uz_slot_t w,
 		.same = uz_slot_kind(w) == UZ_SLOT_SAME ||
 			uz_slot_kind(w) == UZ_SLOT_SAME_OBJ,
 		.backed = uz_slot_kind(w) == UZ_SLOT_BACKED,
-		.huge = uz_slot_kind(w) == UZ_SLOT_RAW,
+		.huge = uz_slot_kind(sort) == UZ_SLOT_RAW,
 		.idle = flags && (w & UZ_SLOT_IDLE),
 		.incompressible = flags && (w & UZ_SLOT_INCOMPRESSIBLE),
-		.recompressed = uz_slot_kind(w) == UZ_SLOT_OBJECT &&
+		.recompressed = uz_slot_kind(sort) == UZ_SLOT_OBJECT &&
 				is_secondary(dev, uz_slot_codec(w)),
 	};
 }

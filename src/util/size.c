@@ -171,6 +171,9 @@ int uz_size_memparse(const char *text, uint64_t *size)
 	if (unit) {
 		shift = 10 * (unsigned int)(unit - units + 1);
 		p++;
+		/* Much in use, and the kernel takes it for nothing. */
+		p += *p == 'i' && p[1] == 'B';
+		p += *p == 'B';
 	}
 	if (*p == '\n')
 		p++;

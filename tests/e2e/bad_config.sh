@@ -44,7 +44,7 @@ refused 2 "'many' is not a size" -s many dev
 refused 2 "'' is not a size" -s '' dev
 refused 2 "'64X' is not a size" -s 64X dev
 refused 2 "'64M64' is not a size" -s 64M64 dev
-refused 2 "'4K' is out of range" -s 4K dev
+refused 2 "'4095' is out of range" -s 4095 dev
 refused 2 "'17T' is out of range" -s 17T dev
 refused 2 "'99999999999999999999' is out of range" -s 99999999999999999999 dev
 refused 2 "mem_limit 'some' is not a size" -o mem_limit=some dev

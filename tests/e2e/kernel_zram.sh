@@ -9,24 +9,12 @@
 # change of codec with a size (EBUSY there, for new stores here).
 
 . "${0%/*}/functions.sh"
-requires_fuse
-requires_zram
+. "$here/zram_pair.sh"
 
-id=$(cat /sys/class/zram-control/hot_add) || missing zram 'cannot add a zram'
-zram_block=/dev/zram$id
-zram_dir=/sys/block/zram$id
-on_exit remove_zram
-wait_until 5 test -b "$zram_block" || missing zram "no $zram_block"
-remove_zram()
-{
-	echo 1 >"$zram_dir/reset"
-	echo "$id" >/sys/class/zram-control/hot_remove
-}
-
-grep -qw lz4 "$zram_dir/comp_algorithm" || missing zram 'no lz4 in the kernel'
-start_device ours
-echo lz4 >"$zram_dir/comp_algorithm"
-echo lz4 >"$dev_dir/comp_algorithm"
+# shellcheck disable=SC2119 # none
+pair_begin
+zram_dir=$pair_theirs
+zram_block=$pair_block
 
 # reason COMMAND...: "done", or the errno's text out of its last message.
 reason()

@@ -38,7 +38,7 @@ int uz_device_set_disksize(struct uz_device *dev, uint64_t size,
 {
 	if (dev->size)
 		return uz_err_set(err, -EBUSY, "it has a size");
-	if (size < UZ_DISKSIZE_MIN || size > UZ_DISKSIZE_MAX)
+	if (!size || size > UZ_DISKSIZE_MAX)
 		return uz_err_set(err, -EINVAL, "out of range");
 	size = (size + UZ_PAGE_SIZE - 1) / UZ_PAGE_SIZE * UZ_PAGE_SIZE;
 	dev->data = calloc(1, size);

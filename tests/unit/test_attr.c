@@ -127,7 +127,7 @@ static void test_resized_is_called_when_it_was(void **state)
 {
 	struct fixture *f = *state;
 
-	assert_int_equal(store(f, "disksize", "100"), -EINVAL);
+	assert_int_equal(store(f, "disksize", "0"), -EINVAL);
 	assert_int_equal(store(f, "mem_limit", "4096"), 0);
 	assert_int_equal(f->resized, 0);
 	assert_int_equal(store(f, "disksize", "1048576"), 0);

@@ -49,6 +49,8 @@ static void test_settings(void **state)
 	assert_shows(f, "writeback_limit_enable", "0\n");
 	assert_int_equal(store(f, "writeback_limit", "400\n"), 0);
 	assert_int_equal(store(f, "writeback_limit", "4k"), -EINVAL);
+	assert_int_equal(store(f, "writeback_limit", "99999999999999999999"),
+			 -EINVAL);
 	assert_shows(f, "writeback_limit", "400\n");
 	assert_int_equal(store(f, "writeback_limit_enable", "5\n"), 0);
 	assert_shows(f, "writeback_limit_enable", "1\n");
@@ -56,10 +58,10 @@ static void test_settings(void **state)
 	assert_int_equal(store(f, "writeback_batch_size", "64"), 0);
 	assert_int_equal(store(f, "writeback_batch_size", "0"), -EINVAL);
 	assert_int_equal(store(f, "writeback_batch_size", "4294967296"),
-			 -ERANGE);
+			 -EINVAL);
 	assert_shows(f, "writeback_batch_size", "64\n");
 	assert_int_equal(store(f, "writeback_promote", "1"), 0);
-	assert_int_equal(store(f, "writeback_promote", "2"), -ERANGE);
+	assert_int_equal(store(f, "writeback_promote", "2"), -EINVAL);
 	assert_shows(f, "writeback_promote", "1\n");
 	assert_shows(f, "compressed_writeback", "1\n");
 	assert_int_equal(store(f, "compressed_writeback", "0\n"), 0);

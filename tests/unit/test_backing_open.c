@@ -50,8 +50,8 @@ static void test_refused(void **state)
 	(void)state;
 	refuses("relative", -EINVAL, "whole path");
 	refuses("/nowhere/at/all", -ENOENT, "No such file");
-	refuses("/tmp", -EINVAL, "a file or a block device");
-	refuses("/dev/null", -EINVAL, "a file or a block device");
+	refuses("/tmp", -EISDIR, "a file or a block device");
+	refuses("/dev/null", -ENOTBLK, "a file or a block device");
 	assert_int_equal(truncate(path, UZ_BLOCK_SIZE - 1), 0);
 	refuses(path, -EINVAL, "too small");
 }

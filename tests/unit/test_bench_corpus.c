@@ -39,7 +39,7 @@ static int setup(void **state)
 	assert_non_null(mkdtemp(d->path));
 	snprintf(d->file[0], sizeof(d->file[0]), "%s/a", d->path);
 	snprintf(d->file[1], sizeof(d->file[1]), "%s/b", d->path);
-	write_file(d->file[0], UZ_DISKSIZE_MIN - 1, 'a');
+	write_file(d->file[0], CORPUS_MIN - 1, 'a');
 	write_file(d->file[1], UZ_PAGE_SIZE + 1, 'b');
 	*state = d;
 	return 0;
@@ -62,10 +62,10 @@ static void test_directory(void **state)
 	struct corpus c;
 
 	assert_int_equal(corpus_load(&c, d->path, 64 << 20, NULL), 0);
-	assert_int_equal(c.size, UZ_DISKSIZE_MIN + UZ_PAGE_SIZE);
+	assert_int_equal(c.size, CORPUS_MIN + UZ_PAGE_SIZE);
 	assert_int_equal(c.data[0], 'a');
-	assert_int_equal(c.data[UZ_DISKSIZE_MIN - 2], 'a');
-	assert_int_equal(c.data[UZ_DISKSIZE_MIN - 1], 'b');
+	assert_int_equal(c.data[CORPUS_MIN - 2], 'a');
+	assert_int_equal(c.data[CORPUS_MIN - 1], 'b');
 	/* A block that begins at the last page goes on at the start. */
 	assert_int_equal(c.data[c.size - 1], 'b');
 	assert_int_equal(c.data[c.size], 'a');
@@ -80,9 +80,8 @@ static void test_limit(void **state)
 	struct dir *d = *state;
 	struct corpus c;
 
-	assert_int_equal(corpus_load(&c, d->path, UZ_DISKSIZE_MIN + 5, NULL),
-			 0);
-	assert_int_equal(c.size, UZ_DISKSIZE_MIN);
+	assert_int_equal(corpus_load(&c, d->path, CORPUS_MIN + 5, NULL), 0);
+	assert_int_equal(c.size, CORPUS_MIN);
 	corpus_free(&c);
 }
 

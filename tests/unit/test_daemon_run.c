@@ -113,7 +113,9 @@ static void test_refused(void **state)
 	(void)state;
 	assert_int_equal(fake_run("a/b", 0, heard, sizeof(heard)), -EINVAL);
 	assert_non_null(strstr(heard, "name 'a/b'"));
-	assert_int_equal(fake_run("dev", 4096, heard, sizeof(heard)), -EINVAL);
+	assert_int_equal(
+		fake_run("dev", UZ_DISKSIZE_MAX + 1, heard, sizeof(heard)),
+		-EINVAL);
 	assert_false(fake_left_behind("dev"));
 
 	snprintf(path, sizeof(path), "%s/dev", fake_rundir);

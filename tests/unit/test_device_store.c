@@ -64,7 +64,7 @@ static void test_life(void **state)
 	assert_int_equal(uz_writeback_create(&wb, f.dev, &err), -ENODEV);
 	/* A store may come late. */
 	store_all();
-	assert_int_equal(uz_device_set_backing(f.dev, "/tmp", &err), -EINVAL);
+	assert_int_equal(uz_device_set_backing(f.dev, "/tmp", &err), -EISDIR);
 	assert_int_equal(uz_device_set_backing(f.dev, store_path, &err), 0);
 	assert_int_equal(write_back(&f, 0, &done), 0);
 	expect_all();

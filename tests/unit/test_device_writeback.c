@@ -119,6 +119,28 @@ static void test_packs(void **state)
 	assert_int_equal(done.pages, 0);
 }
 
+/* A page on the store is told as what it was in memory. */
+static void test_states(void **state)
+{
+	struct uz_page_state before[PAGES], after[PAGES];
+	struct uz_writeback_done done;
+	uint64_t index = 0, i;
+
+	(void)state;
+	assert_int_equal(uz_device_page_states(f.dev, &index, before, PAGES),
+			 PAGES);
+	assert_int_equal(write_back(&f, 0, &done), 0);
+	index = 0;
+	assert_int_equal(uz_device_page_states(f.dev, &index, after, PAGES),
+			 PAGES);
+	for (i = 0; i < PAGES; i++) {
+		assert_int_equal(after[i].backed, !before[i].same);
+		assert_int_equal(after[i].huge, before[i].huge);
+		assert_int_equal(after[i].same, before[i].same);
+	}
+	assert_true(after[0].huge && after[0].backed);
+}
+
 static void test_kinds(void **state)
 {
 	struct uz_writeback_done done;
@@ -446,6 +468,7 @@ int main(void)
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_packs),
+		TEST(test_states),
 		TEST(test_kinds),
 		TEST(test_changes),
 		TEST(test_overwritten_meanwhile),

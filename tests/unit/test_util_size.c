@@ -164,9 +164,9 @@ static void test_parse_refuses(void **state)
 static void test_memparse(void **state)
 {
 	static const char *const wrong[] = {
-		"",   "\n",  "-1",     "+1",   " 1",   "1 ",
-		"K",  "1KB", "1KiB",   "1KK",  "1.5K", "08",
-		"0x", "0xg", "1K\n\n", "1\nK", "ram",  "5%",
+		"",    "\n",	 "-1",	 "+1",	" 1",	"1 ", "K",
+		"1B",  "1KiBs",	 "1KK",	 "1Ki", "1.5K", "08", "0x",
+		"0xg", "1K\n\n", "1\nK", "ram", "5%",
 	};
 	static const char *const too_much[] = {
 		"16E",
@@ -181,6 +181,8 @@ static void test_memparse(void **state)
 	takes(uz_size_memparse, "1k", KIB);
 	takes(uz_size_memparse, "512M\n", 512 * MIB);
 	takes(uz_size_memparse, "1G", GIB);
+	takes(uz_size_memparse, "2MB\n", 2 * MIB);
+	takes(uz_size_memparse, "3kiB", 3 * KIB);
 	takes(uz_size_memparse, "1t", 1024 * GIB);
 	takes(uz_size_memparse, "1P", 1024 * 1024 * GIB);
 	takes(uz_size_memparse, "15E", 15 * EIB);

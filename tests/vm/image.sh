@@ -8,8 +8,8 @@
 # shellcheck disable=SC2154 # run.sh and kernel.sh set tmp, vm_modules and more
 
 # What the tests call. The rest of a system is busybox's.
-vm_commands='awk bash blkdiscard blkid blockdev cat chmod cmp cp cut dd du find
-fio flock fsck.ext4 fstrim grep head kill ln losetup ls mkdir mkfifo mkfs.ext4
+vm_commands='awk bash blkdiscard blkid blockdev cat chmod cmp cp cut dd du
+fallocate find fio flock fsck.ext4 fstrim grep head kill ln losetup ls mkdir mkfifo mkfs.ext4
 findmnt jq mkfs.xfs mkswap mktemp mount mountpoint mv ps readlink realpath rm rmdir sed seq
 sfdisk sha1sum sleep sort stat swapoff swapon sync tail tar taskset timeout touch
 tr truncate umount wc xargs xfs_io xfs_repair'

@@ -74,6 +74,9 @@ uint64_t machine_available(void);
  */
 #define CORPUS_WRAP (1u << 20)
 
+/* Fewer bytes than this are no corpus. */
+#define CORPUS_MIN (1u << 20)
+
 struct corpus {
 	char name[64];
 	uint8_t *data; /* page-aligned, size + CORPUS_WRAP bytes */

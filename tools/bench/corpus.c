@@ -132,7 +132,7 @@ int corpus_load(struct corpus *c, const char *path, size_t max,
 		goto fail;
 	}
 	c->size &= ~(size_t)(UZ_PAGE_SIZE - 1);
-	if (c->size < UZ_DISKSIZE_MIN) {
+	if (c->size < CORPUS_MIN) {
 		ret = uz_err_set(err, -EINVAL,
 				 "corpus %s: holds less than 1 MiB; give a "
 				 "larger file, tools/corpus makes some",

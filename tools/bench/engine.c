@@ -60,7 +60,7 @@ static int take_option(struct options *o, int c, struct uz_err *err)
 				      &o->rounds, err);
 	case 's':
 		if (uz_size_parse(optarg, uz_size_ram(), &o->size) ||
-		    o->size < UZ_DISKSIZE_MIN)
+		    o->size < CORPUS_MIN)
 			return uz_err_set(err, -EINVAL,
 					  "size \"%s\": is not a size of 1M "
 					  "or more",

@@ -45,10 +45,10 @@ uz_must_check int uz_size_compute(const char *text, uint64_t ram, uint64_t unit,
 /**
  * uz_size_memparse() - a size as the kernel's attributes take it
  * @text: decimal, 0x hexadecimal or 0 octal number, with one of K M G T P E
- *        after it (either case), and one line feed at most
+ *        after it (either case), then B or iB, and one line feed at most
  * @size: bytes, on success
  *
- * As strict as kernel zram is lenient: what follows the suffix is an error.
+ * As strict as kernel zram is lenient: what else follows is an error.
  *
  * Context: any thread; allocates nothing.
  * Return:  0; -EINVAL or -ERANGE as uz_size_parse(); then @size is untouched.
