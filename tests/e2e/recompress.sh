@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # Recompression on real data, with requests beside it: memory shrinks, data
-# stay, statistics can be read, and a signal to the writer, a reset and the end
-# of the daemon end it. Over /dev/fuse: over io_uring one thread carries out all
-# stores to attributes, so another one waits until the recompression is done.
+# stay, statistics can be read and other attributes written, and a signal to the
+# writer, a reset and the end of the daemon end it.
 
 . "$(dirname "$0")/functions.sh" || exit 1
 
@@ -40,7 +39,7 @@ fill()
 		status=none
 }
 
-start_device re -s 256M -a lz4 -o transport=fuse
+start_device re -s 256M -a lz4
 grep -q zstd "$dev_dir/comp_algorithm" || missing zstd 'no zstd in this build'
 
 # ---- the attributes ----
@@ -144,6 +143,8 @@ running()
 wait_until 10 running || fail 'it does not say that it is running'
 [ -n "$(cat "$dev_dir/mm_stat")" ] || fail 'mm_stat is empty meanwhile'
 echo 0 >"$dev_dir/mem_limit"
+refused 'write' idle soon
+running || fail 'other attributes had to wait for its end'
 
 # ---- and its ends ----
 

@@ -13,7 +13,7 @@
 #include "fake_ring.h"
 
 #define QUEUES	 64
-#define RINGS	 (QUEUES + 2)
+#define RINGS	 (QUEUES + 2 + UZ__FUSE_CLERKS)
 #define MANY	 4096
 #define PREPARED 256
 
@@ -45,6 +45,8 @@ struct uz__ring {
 struct request {
 	struct fuse_in_header hdr;
 	unsigned char arg[64];
+	unsigned char payload[64];
+	uint32_t payload_len;
 };
 
 struct place {
@@ -84,6 +86,11 @@ static bool fault(unsigned int *counter)
 	return *counter && (*counter)--;
 }
 
+static bool fault_after(unsigned int *before, unsigned int *counter)
+{
+	return !fault(before) && fault(counter);
+}
+
 static void post(struct uz__ring *ring, enum uz__ring_kind kind,
 		 struct uz__fuse_entry *entry, int res)
 {
@@ -101,7 +108,7 @@ static void give(unsigned int queue, struct fuse_uring_req_header *hdr,
 {
 	memcpy(hdr->op_in, rq->arg, sizeof(rq->arg));
 	hdr->ent.commit_id = rq->hdr.unique;
-	hdr->ent.payload_sz = 0;
+	hdr->ent.payload_sz = rq->payload_len;
 	memcpy(hdr->in_out, &rq->hdr, sizeof(rq->hdr));
 	kernel->queue[queue].given[kernel->queue[queue].nr_given++] =
 		rq->hdr.unique;
@@ -123,6 +130,7 @@ static bool take_back(unsigned int queue, uint64_t unique)
 
 static void deliver(struct place at, const struct request *rq)
 {
+	memcpy(at.entry->payload, rq->payload, rq->payload_len);
 	give(at.entry->qid, at.entry->hdr, rq);
 	post(at.ring, UZ__RING_REQUEST, at.entry, 0);
 }
@@ -214,7 +222,8 @@ static void do_prepared(struct uz__ring *ring, const struct prepared *p)
 			post(ring, UZ__RING_BACK, NULL, -EOVERFLOW);
 		else if (p->kind == UZ__RING_STOP && fault(&fake_faults.stops))
 			post(ring, UZ__RING_BACK, NULL, -EOVERFLOW);
-		else if (p->entry && fault(&fake_faults.sends))
+		else if (p->entry && fault_after(&fake_faults.sends_after,
+						 &fake_faults.sends))
 			post(ring, UZ__RING_BACK, p->entry, -EOVERFLOW);
 		else
 			post(p->to, p->kind, p->entry, 0);
@@ -301,7 +310,7 @@ int uz__ring_send(struct uz__ring *ring, struct uz__ring *to,
 	bool full;
 
 	pthread_mutex_lock(&lock);
-	full = entry && fault(&fake_faults.full);
+	full = entry && fault_after(&fake_faults.full_after, &fake_faults.full);
 	pthread_mutex_unlock(&lock);
 	if (full)
 		return -EBUSY;
@@ -396,6 +405,19 @@ void fake_kernel_disconnect(void)
 	pthread_mutex_unlock(&lock);
 }
 
+static void request(unsigned int queue, const struct request *rq)
+{
+	pthread_mutex_lock(&lock);
+	if (kernel->queue[queue].nr_free)
+		deliver(kernel->queue[queue]
+				.free[--kernel->queue[queue].nr_free],
+			rq);
+	else
+		kernel->queue[queue].waiting[kernel->queue[queue].nr_waiting++] =
+			*rq;
+	pthread_mutex_unlock(&lock);
+}
+
 void fake_kernel_request(unsigned int queue, uint64_t unique, uint32_t opcode,
 			 uint64_t nodeid, const void *arg, size_t arg_len)
 {
@@ -404,15 +426,23 @@ void fake_kernel_request(unsigned int queue, uint64_t unique, uint32_t opcode,
 	};
 
 	memcpy(rq.arg, arg, arg_len);
-	pthread_mutex_lock(&lock);
-	if (kernel->queue[queue].nr_free)
-		deliver(kernel->queue[queue]
-				.free[--kernel->queue[queue].nr_free],
-			&rq);
-	else
-		kernel->queue[queue].waiting[kernel->queue[queue].nr_waiting++] =
-			rq;
-	pthread_mutex_unlock(&lock);
+	request(queue, &rq);
+}
+
+void fake_kernel_write(unsigned int queue, uint64_t unique, uint64_t nodeid,
+		       const char *text)
+{
+	const struct fuse_write_in in = { .size = (uint32_t)strlen(text) };
+	struct request rq = {
+		.hdr = { .opcode = FUSE_WRITE,
+			 .unique = unique,
+			 .nodeid = nodeid },
+		.payload_len = in.size,
+	};
+
+	memcpy(rq.arg, &in, sizeof(in));
+	memcpy(rq.payload, text, in.size);
+	request(queue, &rq);
 }
 
 void fake_kernel_orphan(unsigned int queue, struct fuse_uring_req_header *hdr,

@@ -35,9 +35,11 @@ struct fake_faults {
 	/* So many commits are refused, and why. */
 	unsigned int commits;
 	int commit_error;
-	/* So many requests of one worker to another come back. */
+	/* So many requests of one worker to another come back, after others. */
+	unsigned int sends_after;
 	unsigned int sends;
-	/* There is no room for so many. */
+	/* There is no room for so many, after others. */
+	unsigned int full_after;
 	unsigned int full;
 	/* So many orders to end come back. */
 	unsigned int stops;
@@ -60,7 +62,10 @@ void fake_kernel_disconnect(void);
 /* Puts a request into a queue; it waits there if no entry is free. */
 void fake_kernel_request(unsigned int queue, uint64_t unique, uint32_t opcode,
 			 uint64_t nodeid, const void *arg, size_t arg_len);
-/* The same, given to a process that has died since; @hdr is its entry. */
+/* A write of some bytes to a file at offset 0. */
+void fake_kernel_write(unsigned int queue, uint64_t unique, uint64_t nodeid,
+		       const char *text);
+/* A request that was given to a process that has died; @hdr is its entry. */
 void fake_kernel_orphan(unsigned int queue, struct fuse_uring_req_header *hdr,
 			uint64_t unique, uint32_t opcode, uint64_t nodeid,
 			const void *arg, size_t arg_len);

@@ -22,7 +22,7 @@
 #include "fuse_fixture.h"
 
 #define CPUS  3
-#define RINGS (CPUS + 1)
+#define RINGS (CPUS + 1 + UZ__FUSE_CLERKS)
 #define DEPTH 4
 
 struct world {

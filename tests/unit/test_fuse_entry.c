@@ -235,7 +235,7 @@ static void test_cost(void **state)
 
 	assert_int_equal(
 		cost(f, FUSE_WRITE, UZ__FUSE_FIRST_ATTR, &rw, sizeof(rw)),
-		UZ__FUSE_COST_SLOW);
+		UZ__FUSE_COST_STORE);
 	assert_int_equal(
 		cost(f, FUSE_FALLOCATE, UZ__FUSE_BLOCK, &punch, sizeof(punch)),
 		1);

@@ -5,142 +5,13 @@
  * that go home, what is slow, refused answers, the end.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
-#include <uzram/util/shm.h>
-
-#include "fake_ring.h"
-#include "fuse_fixture.h"
-
-#define CPUS	3
-#define THREADS CPUS
-/* The workers that have queues, and the one for what is slow. */
-#define RINGS (THREADS + 1)
-#define DEPTH 16
-
-struct world {
-	struct fixture *f;
-	struct uz__fuse_uring *uring;
-	int mem;
-	struct uz__fuse_area area;
-	unsigned int asked;
-};
-
-/* The machine has as many CPUs as the test wants. */
-int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set);
-int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
-{
-	int cpu;
-
-	(void)pid;
-	memset(set, 0, size);
-	for (cpu = 0; cpu < CPUS; cpu++)
-		CPU_SET(cpu, set);
-	return 0;
-}
-
-static int world_setup(void **state)
-{
-	struct world *w = calloc(1, sizeof(*w));
-	void *f;
-
-	if (!w || fixture_setup(&f))
-		return -1;
-	w->f = f;
-	w->mem = uz_shm_memfd("test");
-	if (w->mem < 0)
-		return -1;
-	*state = w;
-	fake_kernel_begin(CPUS);
-	return 0;
-}
-
-static int world_teardown(void **state)
-{
-	struct world *w = *state;
-	void *f = w->f;
-
-	uz__fuse_uring_destroy(w->uring);
-	uz__fuse_area_end(&w->area);
-	close(w->mem);
-	free(w);
-	return fixture_teardown(&f);
-}
-
-static int create(struct world *w, unsigned int queues)
-{
-	const struct uz__fuse_plan plan = {
-		.queues = queues,
-		.depth = DEPTH,
-		.payload = FUSE_MIN_READ_BUFFER,
-	};
-
-	uz__fuse_area_end(&w->area);
-	assert_int_equal(uz__fuse_area_create(&w->area, w->mem, 0, &plan), 0);
-	return uz__fuse_uring_create(&w->uring, &w->f->fuse, &w->area, THREADS,
-				     -1);
-}
-
-static void go(struct world *w)
-{
-	assert_int_equal(create(w, CPUS), 0);
-	assert_int_equal(uz__fuse_uring_go(w->uring), 0);
-	fake_kernel_quiet(RINGS);
-}
-
-/* With another kernel. */
-static void world_again(struct world *w)
-{
-	uz__fuse_uring_destroy(w->uring);
-	w->uring = NULL;
-	w->asked = 0;
-	fake_kernel_begin(CPUS);
-	go(w);
-}
-
-static const struct uz__ring *ring_of(struct world *w, unsigned int worker)
-{
-	return w->uring->workers[worker].ring;
-}
-
-/* A read beyond the end: as dear as it is long, and without any effect. */
-static void ask_long(struct world *w, unsigned int queue, uint32_t size)
-{
-	const struct fuse_read_in in = { .offset = DISKSIZE, .size = size };
-
-	fake_kernel_request(queue, ++w->asked, FUSE_READ, UZ__FUSE_BLOCK, &in,
-			    sizeof(in));
-}
-
-static void ask_store(struct world *w, unsigned int queue)
-{
-	const struct fuse_write_in in = { .size = 0 };
-
-	fake_kernel_request(queue, ++w->asked, FUSE_WRITE, UZ__FUSE_FIRST_ATTR,
-			    &in, sizeof(in));
-}
-
-/* Each request has been answered once. */
-static const struct fake_answer *answered(struct world *w)
-{
-	const struct fake_answer *answers = fake_kernel_answers(w->asked);
-	unsigned char seen[4096] = { 0 };
-	unsigned int i;
-
-	assert_true(w->asked < sizeof(seen));
-	for (i = 0; i < w->asked; i++) {
-		assert_in_range(answers[i].unique, 1, w->asked);
-		assert_int_equal(seen[answers[i].unique]++, 0);
-	}
-	return answers;
-}
+#include "uring_fixture.h"
 
 static void test_single_requests(void **state)
 {
@@ -533,9 +404,6 @@ static void test_never_used(void **state)
 {
 	assert_int_equal(create(*state, CPUS), 0);
 }
-
-#define world_test(name) \
-	cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
 int main(void)
 {

@@ -206,9 +206,9 @@ unsigned int uz__fuse_entry_cost(const struct uz__fuse_entry *entry)
 	case FUSE_READ:
 		return pages(rw.size) * COST_READ;
 	case FUSE_WRITE:
-		/* A store to an attribute may wait for a close. */
+		/* A store to an attribute may wait for a close, or work. */
 		if (in.nodeid != UZ__FUSE_BLOCK)
-			return UZ__FUSE_COST_SLOW;
+			return UZ__FUSE_COST_STORE;
 		return pages(rw.size) * COST_WRITE;
 	case FUSE_FALLOCATE:
 		memcpy(&fallocate, hdr->op_in, sizeof(fallocate));

@@ -24,11 +24,12 @@
 #define PARAMETER "/sys/module/fuse/parameters/enable_uring"
 
 /*
- * One thread more than was asked for. A store into an attribute may take its
- * time, or wait for a close that another thread has to be told of; there is
- * always a thread for the block file.
+ * More threads than were asked for, so that there is always one for the block
+ * file: recompress and writeback take long, one of each at a time, and another
+ * store may wait for a close that one more thread has to be told of. Over
+ * io_uring there are clerks for that.
  */
-#define SPARE_THREADS 1
+#define SPARE_THREADS UZ__FUSE_CLERKS
 
 int uz__fuse_transport_create(struct uz__fuse_transport *t,
 			      struct uz__fuse *fuse,

@@ -28,7 +28,7 @@
 /* For what must not fail for a passing lack of memory: one second. */
 #define TRIES 100
 
-static void nap(void)
+void uz__fuse_uring_nap(void)
 {
 	const struct timespec time = { .tv_nsec = 10 * 1000000L };
 
@@ -141,6 +141,16 @@ static int make_entries(struct uz__fuse_uring *u, const struct cpus *cpus)
 	return 0;
 }
 
+static unsigned int workers_of(unsigned int serving)
+{
+	return serving + 1 + UZ__FUSE_CLERKS;
+}
+
+static bool is_clerk(const struct uz__fuse_worker *w)
+{
+	return w->index > w->uring->serving;
+}
+
 static int make_worker(struct uz__fuse_uring *u, struct uz__fuse_worker *w,
 		       int fd)
 {
@@ -153,7 +163,8 @@ static int make_worker(struct uz__fuse_uring *u, struct uz__fuse_worker *w,
 	/* The first one is that of the thread on /dev/fuse. */
 	w->call.trial = uz__fuse_trial_of(u->fuse, 1 + w->index);
 	ret = uz__ring_create(&w->ring, fd, entries_of(&u->plan) + MESSAGES);
-	if (!ret)
+	/* Clerks see no pages. */
+	if (!ret && !is_clerk(w))
 		ret = uz_io_create(u->fuse->dev, &w->call.io);
 	return ret;
 }
@@ -163,10 +174,12 @@ static int start_workers(struct uz__fuse_uring *u, const struct cpus *cpus)
 	struct uz__fuse_worker *w;
 	int ret;
 
-	while (u->running <= u->serving) {
+	while (u->running < workers_of(u->serving)) {
 		w = &u->workers[u->running];
-		ret = uz__fuse_thread(&w->id, uz__fuse_worker_main, w, "ring",
-				      w->index);
+		ret = uz__fuse_thread(&w->id,
+				      is_clerk(w) ? uz__fuse_clerk_main
+						  : uz__fuse_worker_main,
+				      w, "ring", w->index);
 		if (ret)
 			return ret;
 		u->running++;
@@ -192,7 +205,7 @@ int uz__fuse_uring_create(struct uz__fuse_uring **uring, struct uz__fuse *fuse,
 		threads = cpus.count;
 	if (threads > plan->queues)
 		threads = plan->queues;
-	size = sizeof(*u) + (threads + 1) * sizeof(u->workers[0]);
+	size = sizeof(*u) + workers_of(threads) * sizeof(u->workers[0]);
 	u = aligned_alloc(UZ_CACHELINE, size);
 	if (!u)
 		return -ENOMEM;
@@ -201,6 +214,7 @@ int uz__fuse_uring_create(struct uz__fuse_uring **uring, struct uz__fuse *fuse,
 	u->area = area;
 	u->plan = *plan;
 	u->serving = threads;
+	u->aside_end = &u->aside;
 	sem_init(&u->reports, 0, 0);
 	/* Nothing is missing without, but time. */
 	if (uz__polite_create(&u->polite, threads))
@@ -208,7 +222,7 @@ int uz__fuse_uring_create(struct uz__fuse_uring **uring, struct uz__fuse *fuse,
 	ret = uz__ring_create(&u->control, fd, threads + MESSAGES);
 	if (!ret)
 		ret = make_entries(u, &cpus);
-	for (i = 0; i <= threads && !ret; i++)
+	for (i = 0; i < workers_of(threads) && !ret; i++)
 		ret = make_worker(u, &u->workers[i], fd);
 	if (!ret) {
 		/* One for all, as entries belong to no thread for good. */
@@ -231,7 +245,7 @@ static int submit_all(struct uz__ring *ring)
 	int ret, left = TRIES;
 
 	while ((ret = uz__ring_submit(ring, false)) == -EAGAIN && --left)
-		nap();
+		uz__fuse_uring_nap();
 	return ret;
 }
 
@@ -268,7 +282,7 @@ static int call_off(struct uz__fuse_uring *u)
 	int ret = uz__ring_register(u->control, &wrong), left = TRIES;
 
 	while (!ret && (ret = uz__ring_submit(u->control, false)) && --left) {
-		nap();
+		uz__fuse_uring_nap();
 		ret = 0;
 	}
 	if (ret)
@@ -326,7 +340,7 @@ static bool end_workers(struct uz__fuse_uring *u)
 	while (u->running && tell_end(u)) {
 		if (!--left)
 			return false;
-		nap();
+		uz__fuse_uring_nap();
 	}
 	while (u->running)
 		pthread_join(u->workers[--u->running].id, NULL);
@@ -360,7 +374,7 @@ bool uz__fuse_uring_destroy(struct uz__fuse_uring *u)
 		uz_log(UZ_LOG_ERR, "io_uring: threads could not be ended");
 		return false;
 	}
-	for (i = 0; i <= u->serving; i++) {
+	for (i = 0; i < workers_of(u->serving); i++) {
 		uz__ring_destroy(u->workers[i].ring);
 		uz_io_destroy(u->workers[i].call.io);
 	}

@@ -18,6 +18,7 @@
  *   transport.c  this one, or the classic one
  *   uring.c      its life: set up, register, fall back, end
  *   worker.c     a thread: takes requests from its ring, shares, answers
+ *   clerk.c      threads that carry out stores to attributes
  *   entry.c      pure: a request in its two buffers, its answer in the same
  *   polite.c     which workers let their client have the CPU first
  *   area.c       the memory of all entries, which outlives the process
@@ -110,12 +111,14 @@ enum uz__fuse_left uz__fuse_entry_adopt(struct uz__fuse_entry *entry);
  * @entry: holds a request; any bytes at all
  *
  * Context: any thread; pure.
- * Return:  about 1 for a page read; UZ__FUSE_COST_SLOW when it may keep a
- *          thread for so long that nobody should wait behind it.
+ * Return:  about 1 for a page read; UZ__FUSE_COST_SLOW or more when it may keep
+ *          a thread for so long that nobody should wait behind it, and
+ *          UZ__FUSE_COST_STORE when it is a store to an attribute.
  */
 unsigned int uz__fuse_entry_cost(const struct uz__fuse_entry *entry);
 
-#define UZ__FUSE_COST_SLOW UINT32_MAX
+#define UZ__FUSE_COST_SLOW  (UINT32_MAX - 1)
+#define UZ__FUSE_COST_STORE UINT32_MAX
 
 /* ---- ring.c ---- */
 
@@ -275,7 +278,10 @@ struct uz__fuse_uring;
  * @held:     cost of the answers that it was done with and that no system call
  *            has taken along yet
  * @again:    why answers that were refused are committed once more, or 0
- * @index:    in @uring; after those that have queues, the one for what is slow
+ * @given:    of a clerk: what it was given and has not sent back yet; belongs
+ *            to the worker for what is slow
+ * @index:    in @uring; after those that have queues, the one for what is slow,
+ *            then the clerks
  * @behind:   what waits came while the thread was at work
  * @stop:     it is to end
  * @closed:   nothing is to be submitted any more
@@ -294,6 +300,7 @@ struct uz__fuse_worker {
 	unsigned int waiting;
 	uint64_t held;
 	int again;
+	struct uz__fuse_entry *given;
 	unsigned int index;
 	bool behind;
 	bool stop;
@@ -314,10 +321,13 @@ struct uz__fuse_worker {
  *           as it must come however broken a ring is
  * @control: ring of the thread that sets up and ends
  * @polite:  how they treat their clients, or NULL
+ * @aside:   stores to attributes for which no clerk is free, in order; these
+ *           two belong to the worker for what is slow
+ * @aside_end: where the next one is linked
  * @serving: workers that have queues
- * @workers: one more than that
  * @running: workers whose threads exist
  * @leaving: all are to end at once, whatever they still have
+ * @workers: so many, one for what is slow, and UZ__FUSE_CLERKS
  */
 struct uz__fuse_uring {
 	struct uz__fuse *fuse;
@@ -327,6 +337,8 @@ struct uz__fuse_uring {
 	sem_t reports;
 	struct uz__ring *control;
 	struct uz__polite *polite;
+	struct uz__fuse_entry *aside;
+	struct uz__fuse_entry **aside_end;
 	unsigned int serving;
 	unsigned int running;
 	_Atomic bool leaving;
@@ -341,7 +353,61 @@ struct uz__fuse_uring {
  */
 void *uz__fuse_worker_main(void *arg);
 
+/* ---- clerk.c ---- */
+
+/*
+ * Two stores to attributes take long, each of them one at a time (the next one
+ * is refused at once): recompress and writeback. Beside both there is one for
+ * all others.
+ */
+#define UZ__FUSE_CLERKS 3
+
+/**
+ * uz__fuse_clerk_main() - what the thread of a clerk does
+ * @arg: its struct uz__fuse_worker
+ *
+ * Return: NULL.
+ */
+void *uz__fuse_clerk_main(void *arg);
+
+/**
+ * uz__fuse_clerk_give() - have a clerk carry out a store to an attribute
+ * @slow:  the worker for what is slow
+ * @entry: any; it is the clerk's, or waits for one, if the answer is yes
+ *
+ * Context: the thread of @slow. So for all below.
+ * Return:  false when it is no such store.
+ */
+bool uz__fuse_clerk_give(struct uz__fuse_worker *slow,
+			 struct uz__fuse_entry *entry);
+
+/**
+ * uz__fuse_clerk_done() - a clerk has sent an answer
+ * @slow:  the worker for what is slow
+ * @entry: with the answer; goes on to its home
+ *
+ * Return:  false when it has to be committed by @slow.
+ */
+bool uz__fuse_clerk_done(struct uz__fuse_worker *slow,
+			 struct uz__fuse_entry *entry);
+
+/**
+ * uz__fuse_clerk_missed() - a message has come back
+ * @slow:  the worker for what is slow
+ * @entry: that it was about; if a clerk should have had it, that one is free,
+ *         and @slow carries it out
+ */
+void uz__fuse_clerk_missed(struct uz__fuse_worker *slow,
+			   struct uz__fuse_entry *entry);
+
 /* ---- uring.c ---- */
+
+/**
+ * uz__fuse_uring_nap() - wait for something that the kernel lacks just now
+ *
+ * Context: any thread; sleeps for 10 ms.
+ */
+void uz__fuse_uring_nap(void);
 
 /**
  * uz__fuse_uring_create() - all that can fail, before the kernel is told

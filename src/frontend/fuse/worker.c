@@ -13,8 +13,9 @@
  * When it is deep no longer, a worker that keeps getting single requests of
  * another's queue sends the entry home.
  *
- * What may take long (a store to an attribute, a huge discard) goes to one
- * worker that has no queues, so that it keeps no other request waiting.
+ * What may take long (a huge discard, a look for holes) goes to one worker that
+ * has no queues, so that it keeps no other request waiting. That one passes on
+ * stores to attributes, which may take much longer (clerk.c).
  *
  * No locks: an entry belongs to whoever was told of it last, and telling goes
  * through the kernel's rings. Only the hint that a worker sleeps is read by
@@ -22,7 +23,6 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include <uzram/util/ahead.h>
 #include <uzram/util/delay.h>
@@ -71,13 +71,6 @@ static struct uz__fuse_entry *take_first(struct uz__fuse_worker *w)
 	return entry;
 }
 
-static void nap(void)
-{
-	const struct timespec time = { .tv_nsec = 10 * 1000000L };
-
-	nanosleep(&time, NULL);
-}
-
 /* The ring does not take anything. Nothing is lost while that lasts. */
 static void trouble(struct uz__fuse_worker *w, int error)
 {
@@ -85,7 +78,7 @@ static void trouble(struct uz__fuse_worker *w, int error)
 		uz_log(UZ_LOG_ERR, "io_uring: %s; trying again until it works",
 		       strerror(-error));
 	w->troubled = true;
-	nap();
+	uz__fuse_uring_nap();
 }
 
 static void submit(struct uz__fuse_worker *w, bool wait)
@@ -93,7 +86,7 @@ static void submit(struct uz__fuse_worker *w, bool wait)
 	int ret;
 
 	if (w->closed) {
-		nap();
+		uz__fuse_uring_nap();
 		return;
 	}
 	ret = uz__ring_submit(w->ring, wait);
@@ -121,7 +114,7 @@ static int submit_registers(struct uz__fuse_worker *w)
 	int ret, left = TRIES;
 
 	while ((ret = uz__ring_submit(w->ring, false)) == -EAGAIN && --left)
-		nap();
+		uz__fuse_uring_nap();
 	return ret;
 }
 
@@ -275,7 +268,7 @@ static void receive(struct uz__fuse_worker *w, struct uz__fuse_entry *entry)
 
 	warm_up(w, entry);
 	entry->cost = uz__fuse_entry_cost(entry);
-	if (entry->cost == UZ__FUSE_COST_SLOW &&
+	if (entry->cost >= UZ__FUSE_COST_SLOW &&
 	    !uz__ring_send(w->ring, slow->ring, UZ__RING_TAKE, entry)) {
 		/* Not kept back, whatever we are busy with. */
 		submit(w, false);
@@ -362,9 +355,12 @@ static void on_event(struct uz__fuse_worker *w,
 		append(w, entry);
 		break;
 	case UZ__RING_DONE:
-		commit(w, entry);
+		if (!is_slow_one(w) || !uz__fuse_clerk_done(w, entry))
+			commit(w, entry);
 		break;
 	case UZ__RING_BACK:
+		if (is_slow_one(w))
+			uz__fuse_clerk_missed(w, entry);
 		if (entry)
 			append(w, entry);
 		break;
@@ -555,6 +551,8 @@ static void serve(struct uz__fuse_worker *w, struct uz__fuse_entry *entry)
 	const unsigned int cost = entry->cost;
 	bool sent_back = entry->answered;
 
+	if (is_slow_one(w) && uz__fuse_clerk_give(w, entry))
+		return;
 	if (w->held && w->held + cost > COST_DELAY)
 		submit(w, false);
 	if (!sent_back) {
