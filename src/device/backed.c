@@ -22,6 +22,7 @@
 #include <time.h>
 
 #include <uzram/util/cleanup.h>
+#include <uzram/util/delay.h>
 #include <uzram/util/log.h>
 
 #include "device_priv.h"
@@ -88,6 +89,7 @@ void uz__backed_free(struct uz_device *dev, uz_slot_t slot)
 {
 	struct uz_backing *store = piece_store(dev, slot);
 
+	uz_delay(UZ_DELAY_GIVEN);
 	if (store)
 		uz_backing_drop(store, piece_offset(slot), piece_length(slot));
 }
@@ -132,6 +134,7 @@ int uz__backed_decode(struct uz_io *io, const struct uz__pinned *p,
 		uz__count(io, backing_read_errors, 1);
 		return err;
 	}
+	uz_delay(UZ_DELAY_FETCHED);
 	return uz__object_decode(io, uz_slot_from_backing(p->slot, 0),
 				 io->local, index, page);
 }

@@ -138,6 +138,7 @@ static int recompress(struct uz_io *io, const struct uz_recompress *how,
 	struct choice c = choose(io->dev, how, p->slot);
 	uint32_t old = uz_slot_size(p->slot);
 	struct uz__encoded e;
+	bool smaller;
 	int err;
 
 	if (!c.nr || !is_wanted(how, p->slot))
@@ -148,12 +149,14 @@ static int recompress(struct uz_io *io, const struct uz_recompress *how,
 	err = uz__object_decode(io, p->slot, p->bytes, index, io->page);
 	if (err)
 		return err;
-	if (!encode(io, &c, old, &e)) {
+	uz_delay(UZ_DELAY_DECODED);
+	smaller = encode(io, &c, old, &e);
+	uz_delay(UZ_DELAY_RECODED);
+	if (!smaller) {
 		err = keep(io, index, p, c.last);
 		done->kept += !err;
 		return err;
 	}
-	uz_delay(UZ_DELAY_RECODED);
 	err = uz__page_swap(io, index, &e, p, true);
 	if (!err) {
 		uint64_t gain =

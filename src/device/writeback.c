@@ -238,6 +238,7 @@ static void batch_end(struct uz_writeback *wb)
 		write_done(wb);
 	uz_writer_submit(wb->writer, &b->write);
 	wb->under_way++;
+	uz_delay(UZ_DELAY_SENT);
 }
 
 static bool batch_takes(const struct uz_writeback *wb, uint32_t need)
@@ -396,6 +397,7 @@ static int group_end(struct uz_writeback *wb, struct uz_writeback_done *done)
 	while (write_done(wb))
 		;
 	sync = group_sync(wb);
+	uz_delay(UZ_DELAY_SYNCED);
 	for (i = 0; i < wb->nr; i++) {
 		int ret = wb->batches[i]->nr ? wb->batches[i]->write.result : 0;
 

@@ -31,11 +31,16 @@
 #define LONG_PINNED 40000u
 
 /* No lock is held there, and somebody's pin is. */
-#define PINNED                                                                \
-	(1u << UZ_DELAY_PINNED | 1u << UZ_DELAY_UNPIN | 1u << UZ_DELAY_SEEN | \
-	 1u << UZ_DELAY_COPIED | 1u << UZ_DELAY_WRITTEN)
+#define BIT(point) (UINT64_C(1) << (point))
+#define PINNED                                                                 \
+	(BIT(UZ_DELAY_PINNED) | BIT(UZ_DELAY_UNPIN) | BIT(UZ_DELAY_SEEN) |     \
+	 BIT(UZ_DELAY_COPIED) | BIT(UZ_DELAY_WRITTEN) | BIT(UZ_DELAY_SYNCED) | \
+	 BIT(UZ_DELAY_FETCHED) | BIT(UZ_DELAY_DECODED))
 
 atomic_uint uz_delay_on;
+
+static void (*_Atomic called)(void *arg, enum uz_delay_point point);
+static void *_Atomic called_arg;
 
 static _Atomic uint64_t seed;
 static atomic_uint starts, threads;
@@ -65,6 +70,18 @@ static void begin(unsigned int start)
 	state = next_random();
 }
 
+static void call(enum uz_delay_point point)
+{
+	void (*fn)(void *arg, enum uz_delay_point point) =
+		atomic_load_explicit(&called, memory_order_relaxed);
+	int saved = errno;
+
+	if (fn)
+		fn(atomic_load_explicit(&called_arg, memory_order_relaxed),
+		   point);
+	errno = saved;
+}
+
 void uz_delay_now(enum uz_delay_point point)
 {
 	unsigned int start =
@@ -76,6 +93,8 @@ void uz_delay_now(enum uz_delay_point point)
 
 	if (on & UZ__DELAY_CRASH)
 		uz_crash_now(point);
+	if (on & UZ__DELAY_CALL)
+		call(point);
 	if (!(on & UZ__DELAY_SLOW))
 		return;
 	if (start != started)
@@ -109,6 +128,18 @@ void uz_delay_stop(void)
 {
 	atomic_fetch_and_explicit(&uz_delay_on, ~UZ__DELAY_SLOW,
 				  memory_order_relaxed);
+}
+
+void uz_delay_call(void (*fn)(void *arg, enum uz_delay_point point), void *arg)
+{
+	atomic_store_explicit(&called_arg, arg, memory_order_relaxed);
+	atomic_store_explicit(&called, fn, memory_order_relaxed);
+	if (fn)
+		atomic_fetch_or_explicit(&uz_delay_on, UZ__DELAY_CALL,
+					 memory_order_relaxed);
+	else
+		atomic_fetch_and_explicit(&uz_delay_on, ~UZ__DELAY_CALL,
+					  memory_order_relaxed);
 }
 
 uint64_t uz_delay_count(enum uz_delay_point point)

@@ -24,4 +24,13 @@ void uz_lock_check_release(const struct uz_lock *lock)
 	assert(held[lock->rank]);
 	held[lock->rank]--;
 }
+
+bool uz_lock_holds_any(void)
+{
+	unsigned int r, n = 0;
+
+	for (r = 0; r <= UZ_LOCK_LEAF; r++)
+		n += held[r];
+	return n;
+}
 #endif

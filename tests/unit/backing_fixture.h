@@ -10,13 +10,17 @@
 
 #include "device_fixture.h"
 
+#ifndef STORE_DIR
+#define STORE_DIR "/tmp"
+#endif
+
 static char store_path[64];
 
 static inline void store_make(uint64_t bytes)
 {
 	int fd;
 
-	strcpy(store_path, "/tmp/uz-store-XXXXXX");
+	strcpy(store_path, STORE_DIR "/uz-store-XXXXXX");
 	fd = mkstemp(store_path);
 	assert_true(fd >= 0);
 	assert_int_equal(ftruncate(fd, (off_t)bytes), 0);

@@ -94,12 +94,37 @@ static void test_seed_repeats(void **state)
 #endif
 }
 
+static void note(void *arg, enum uz_delay_point point)
+{
+	*(enum uz_delay_point *)arg = point;
+	errno = ENOMEM;
+}
+
+static void test_call(void **state)
+{
+	enum uz_delay_point point = UZ_DELAY_SYNCED, seen = UZ_DELAY_POINTS;
+
+	(void)state;
+	uz_delay_call(note, &seen);
+	assert_null(visit(&point));
+	uz_delay_call(NULL, NULL);
+#ifdef UZ_DEBUG_CHECKS
+	assert_int_equal(seen, point);
+#else
+	assert_int_equal(seen, UZ_DELAY_POINTS);
+#endif
+	point = UZ_DELAY_SENT;
+	assert_null(visit(&point));
+	assert_int_not_equal(seen, point);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_off),
 		cmocka_unit_test(test_each_point),
 		cmocka_unit_test(test_seed_repeats),
+		cmocka_unit_test(test_call),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

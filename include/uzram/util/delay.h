@@ -17,6 +17,9 @@
  * for some tens of them if it has pinned something.
  * In other builds nothing of this exists.
  *
+ * A test may have a function called at each step: there it does what another
+ * thread would have to be very quick for.
+ *
  * Delays are switched on by a test, or by UZ_DELAY=SEED in the environment of
  * any program of the build, the daemon included. The same steps are where a
  * process may be made to die (uzram/util/crash.h).
@@ -36,9 +39,14 @@
  * @UZ_DELAY_SEEN:      a move has seen its object, not copied it yet
  * @UZ_DELAY_COPIED:    a move has copied its object, not swapped the slot yet
  * @UZ_DELAY_SWAPPED:   a move has swapped the slot, the old place is not freed
- * @UZ_DELAY_WRITTEN:   a page's copy on the backing store is durable, its slot
- *                      does not say so yet
- * @UZ_DELAY_RECODED:   a page was encoded anew, and has no place yet
+ * @UZ_DELAY_SENT:      pages are being written to the backing store
+ * @UZ_DELAY_SYNCED:    all of them are durable, no slot says so yet
+ * @UZ_DELAY_WRITTEN:   a page's copy on the backing store is durable and held,
+ *                      its slot does not say so yet
+ * @UZ_DELAY_FETCHED:   a copy was read from the backing store, and is held
+ * @UZ_DELAY_GIVEN:     a copy has a user less, which the store does not know yet
+ * @UZ_DELAY_DECODED:   a page was decoded, to be encoded anew
+ * @UZ_DELAY_RECODED:   that was tried, and nothing done about it yet
  * @UZ_DELAY_PUBLISHED: a store has exchanged its slot, nothing is counted yet
  * @UZ_DELAY_FOLDED:    a dead thread's share of the counters was added, not
  *                      cleared yet
@@ -72,7 +80,12 @@ enum uz_delay_point {
 	UZ_DELAY_SEEN,
 	UZ_DELAY_COPIED,
 	UZ_DELAY_SWAPPED,
+	UZ_DELAY_SENT,
+	UZ_DELAY_SYNCED,
 	UZ_DELAY_WRITTEN,
+	UZ_DELAY_FETCHED,
+	UZ_DELAY_GIVEN,
+	UZ_DELAY_DECODED,
 	UZ_DELAY_RECODED,
 	UZ_DELAY_PUBLISHED,
 	UZ_DELAY_FOLDED,
@@ -96,10 +109,11 @@ enum uz_delay_point {
 #define UZ_DELAY_POISON "uzpoison"
 
 #ifdef UZ_DEBUG_CHECKS
-/* Private to uz_delay(): what is on, delays or deaths. */
+/* Private to uz_delay(): what is on, delays, deaths or a test's function. */
 extern atomic_uint uz_delay_on;
 #define UZ__DELAY_SLOW	1u
 #define UZ__DELAY_CRASH 2u
+#define UZ__DELAY_CALL	4u
 
 /**
  * uz_delay_now() - what uz_delay() does while anything is on
@@ -148,6 +162,15 @@ void uz_delay_start(uint64_t seed);
 void uz_delay_stop(void);
 
 /**
+ * uz_delay_call() - have a function called at each step
+ * @fn:  called by the thread that comes by, whatever locks it holds; NULL: none
+ * @arg: handed to it
+ *
+ * Context: one thread at a time; others that come by may call the old one.
+ */
+void uz_delay_call(void (*fn)(void *arg, enum uz_delay_point point), void *arg);
+
+/**
  * uz_delay_count() - how often threads were slow at a step
  * @point: the step
  *
@@ -174,6 +197,13 @@ static inline void uz_delay_start(uint64_t seed)
 
 static inline void uz_delay_stop(void)
 {
+}
+
+static inline void
+uz_delay_call(void (*fn)(void *arg, enum uz_delay_point point), void *arg)
+{
+	(void)fn;
+	(void)arg;
 }
 
 static inline uint64_t uz_delay_count(enum uz_delay_point point)

@@ -67,6 +67,16 @@ void uz_lock_check_acquire(const struct uz_lock *lock, bool waiting);
  * Context: the thread that took the lock.
  */
 void uz_lock_check_release(const struct uz_lock *lock);
+
+/**
+ * uz_lock_holds_any() - has this thread any lock?
+ *
+ * For tests, in builds with debug checks.
+ *
+ * Context: any thread.
+ * Return:  whether.
+ */
+bool uz_lock_holds_any(void);
 #else
 static inline void uz_lock_check_acquire(const struct uz_lock *lock,
 					 bool waiting)
