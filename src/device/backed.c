@@ -130,10 +130,8 @@ int uz__backed_decode(struct uz_io *io, const struct uz__pinned *p,
 
 	uz__count(io, read_blocks,
 		  last / UZ_BLOCK_SIZE - at / UZ_BLOCK_SIZE + 1);
-	if (err) {
-		uz__count(io, backing_read_errors, 1);
-		return err;
-	}
+	if (err)
+		return uz__unreadable(io, index);
 	uz_delay(UZ_DELAY_FETCHED);
 	return uz__object_decode(io, uz_slot_from_backing(p->slot, 0),
 				 io->local, index, page);

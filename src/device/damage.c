@@ -18,6 +18,12 @@
 
 #include "device_priv.h"
 
+static void tell(const struct uz_device *dev, uint64_t index, const char *why)
+{
+	if (dev->damaged)
+		dev->damaged(dev->damaged_arg, index, why);
+}
+
 /**
  * uz__damaged() - a page turned out not to be what was stored
  * @io:    this thread's context
@@ -30,11 +36,23 @@
  */
 int uz__damaged(struct uz_io *io, uint64_t index, const char *why)
 {
-	const struct uz_device *dev = io->dev;
-
 	uz__count(io, checksum_errors, 1);
-	if (dev->damaged)
-		dev->damaged(dev->damaged_arg, index, why);
+	tell(io->dev, index, why);
+	return -EIO;
+}
+
+/**
+ * uz__unreadable() - a page could not be read from the backing store
+ * @io:    this thread's context
+ * @index: page
+ *
+ * Context: as uz__damaged().
+ * Return:  -EIO.
+ */
+int uz__unreadable(struct uz_io *io, uint64_t index)
+{
+	uz__count(io, backing_read_errors, 1);
+	tell(io->dev, index, "the backing store cannot be read there");
 	return -EIO;
 }
 

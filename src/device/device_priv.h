@@ -508,9 +508,8 @@ int uz__backing_check(struct uz_device *dev, struct uz_err *err);
 /* ---- page.c ---- */
 
 /*
- * Replace what uz__pin() has read by what was encoded; @p is unpinned then.
- * 0; -EAGAIN the slot has changed meanwhile; -ENOSPC, also if @reclaim could
- * not help.
+ * Replace what uz__pin() has read by what was encoded; @p is unpinned then. 0;
+ * -EAGAIN the slot has changed; -ENOSPC, also if @reclaim could not help.
  */
 int uz__page_swap(struct uz_io *io, uint64_t index, const struct uz__encoded *e,
 		  struct uz__pinned *p, bool reclaim);
@@ -524,6 +523,7 @@ int uz__page_swap(struct uz_io *io, uint64_t index, const struct uz__encoded *e,
 #define UZ__SLOT_LOST UINT64_C(7)
 
 int uz__damaged(struct uz_io *io, uint64_t index, const char *why);
+int uz__unreadable(struct uz_io *io, uint64_t index);
 uz_slot_t uz__slot_before(struct uz_io *io, uint64_t index, uz_slot_t w,
 			  uz_slot_t now);
 

@@ -209,6 +209,9 @@ static int tell(const struct run *run, int ret, struct uz_err *err)
 	case -ENODEV:
 		return uz_err_set(err, -EINVAL, "the device was reset");
 	case -ENOSPC:
+		/* It has blocks left; the file system that it is in has not. */
+		if (run->failure)
+			break;
 		return uz_err_set(
 			err, ret,
 			"the backing store is full after %llu of %llu pages; the others stay in memory",

@@ -335,6 +335,16 @@ static void test_sync_error(void **state)
 	expect_all();
 }
 
+static uint64_t told_index;
+static char told_why[64];
+
+static void told(void *arg, uint64_t index, const char *why)
+{
+	(void)arg;
+	told_index = index;
+	snprintf(told_why, sizeof(told_why), "%s", why);
+}
+
 static void test_read_error(void **state)
 {
 	unsigned char page[UZ_PAGE_SIZE];
@@ -344,12 +354,17 @@ static void test_read_error(void **state)
 	(void)state;
 	assert_int_equal(write_back(&f, 0, &done), 0);
 	read_fails = EIO;
+	uz_device_on_damage(f.dev, told, NULL);
 	assert_int_equal(uz_page_load(f.io, 8, page), -EIO);
+	uz_device_on_damage(f.dev, NULL, NULL);
+	assert_int_equal(told_index, 8);
+	assert_string_equal(told_why, "the backing store cannot be read there");
 	assert_int_equal(uz_page_store_part(f.io, 8, 0, 4, page), -EIO);
 	assert_int_equal(backing_stat(&f).backing_read_errors, 2);
 	uz_device_stat(f.dev, &s);
 	assert_int_equal(s.failed_reads, 1);
 	assert_int_equal(s.failed_writes, 1);
+	assert_int_equal(s.checksum_errors, 0);
 	read_fails = 0;
 	expect_all();
 }
