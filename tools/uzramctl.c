@@ -22,7 +22,7 @@ static const struct ctl_verb verbs[] = {
 	{ "add",
 	  "[NAME] [--size SIZE] [--algorithm CODEC] [--algorithm-params PARAMS] "
 	  "[--threads N] [--option KEY=VALUE]... [--backing FILE] "
-	  "[--frontend fuse|ublk|auto] [--restore FILE]",
+	  "[--frontend fuse|ublk|auto] [--restore FILE] [--cgroup PATH]",
 	  "start a device and print the path of its block file", ctl_verb_add },
 	{ "list",
 	  "[--output LIST|--output-all] [--noheadings] [--bytes] [--raw|--json] "

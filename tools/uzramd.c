@@ -66,7 +66,7 @@ static void help(void)
 	      "                          workers, frontend, compaction,\n"
 	      "                          swap, reserve, seccomp, track_age,\n"
 	      "                          transport, buffer_budget, backing_dev,\n"
-	      "                          policy, dir, restore\n"
+	      "                          policy, cgroup, dir, restore\n"
 	      "      --dir DIR           mount there, not on RUNDIR/NAME\n"
 	      "      --frontend NAME     fuse, ublk (a disk of its own), or auto\n"
 	      "      --restore FILE      begin with what uzramctl save wrote\n"

@@ -94,21 +94,35 @@ struct uz_attr_upgrade {
 };
 
 /**
- * uz_attr_set_process() - what pid and stat say about processes
- * @ctx:        the attributes' context
- * @supervisor: the process that signals are for; without this call, our own
- * @restarts:   workers that have served the device before us
- * @protection: what protects this process while memory is short, one word;
- *              stays valid; NULL: not known
- * @upgrade:    for the attribute of that name; stays valid; NULL: it refuses
- * @confinement: what this process has given up, one word; the same
+ * struct uz_attr_process - what pid and stat say about processes
+ * @supervisor:  the process that signals are for
+ * @restarts:    workers that have served the device before us
+ * @protection:  what protects this process while memory is short, one word
+ * @confinement: what it has given up, one word
+ * @cgroup:      where its memory is charged; "": nowhere
+ * @upgrade:     for the attribute of that name; without it, that refuses
+ *
+ * NULL is for what is not known.
+ */
+struct uz_attr_process {
+	pid_t supervisor;
+	unsigned int restarts;
+	const char *protection;
+	const char *confinement;
+	const char *cgroup;
+	const struct uz_attr_upgrade *upgrade;
+};
+
+/**
+ * uz_attr_set_process() - tell it
+ * @ctx:     the attributes' context; without this call, we are the supervisor
+ *           and all else is not known
+ * @process: copied; what it points to is borrowed for as long as there is @ctx
  *
  * Context: before attributes are read.
  */
-void uz_attr_set_process(struct uz_attr_ctx *ctx, pid_t supervisor,
-			 unsigned int restarts, const char *protection,
-			 const struct uz_attr_upgrade *upgrade,
-			 const char *confinement);
+void uz_attr_set_process(struct uz_attr_ctx *ctx,
+			 const struct uz_attr_process *process);
 
 /**
  * uz_attr_ctx_destroy() - forget it

@@ -56,6 +56,8 @@ enum uz_seccomp {
  * @buffer_budget: bytes, see struct uz_frontend_config; 0: chosen from the memory
  * @backing:       path of the backing store; "": none
  * @policy:        as uz_policy_check() takes it; "": off
+ * @cgroup:        the cgroup to be in, see uz_cgroup_join(); "": that of the
+ *                 starter
  * @restore:       path of an image that the device begins with; "": none
  * @version:       of this program, for people; stays valid
  * @argv:          its command line, ended by NULL, for workers that are another
@@ -82,6 +84,7 @@ struct uz_daemon_config {
 	uint64_t buffer_budget;
 	char backing[UZ_BACKING_PATH_MAX + 1];
 	char policy[UZ_POLICY_TEXT_MAX + 1];
+	char cgroup[4096];
 	char restore[4096];
 	const char *version;
 	char *const *argv;
@@ -106,7 +109,7 @@ void uz_daemon_config_init(struct uz_daemon_config *config);
  *          "zram-resident-limit"), "zpool", "threads", "workers", "frontend",
  *          "compaction", "swap", "reserve", "seccomp", "track_age",
  *          "transport", "buffer_budget", "backing_dev" (also "backing",
- *          "writeback-device"), "policy", "dir", "restore"
+ *          "writeback-device"), "policy", "cgroup", "dir", "restore"
  * @value:  its text
  * @err:    the reason; may be NULL
  *

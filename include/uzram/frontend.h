@@ -84,6 +84,8 @@ struct uz_frontend_disk {
  *                 stays valid
  * @upgrade:       for the attribute of that name; stays valid, or NULL
  * @confinement:   what this process has given up, in words; stays valid
+ * @cgroup:        where this process's memory is charged, "" for nowhere; stays
+ *                 valid
  * @disk:          FUSE: let `block` be a link to this; borrowed for as long as
  *                 it serves. NULL: it is the block file
  */
@@ -98,6 +100,7 @@ struct uz_frontend_config {
 	const char *protection;
 	const struct uz_attr_upgrade *upgrade;
 	const char *confinement;
+	const char *cgroup;
 	const struct uz_frontend_disk *disk;
 };
 

@@ -169,7 +169,7 @@ int uz_attr_ctx_create(struct uz_attr_ctx **ctx, struct uz_device *dev,
 	c->streams = streams;
 	c->resized = resized;
 	c->arg = arg;
-	c->supervisor = getpid();
+	c->process.supervisor = getpid();
 	uz_lock_init(&c->store_lock, UZ_LOCK_ATTR);
 	uz_lock_init(&c->text_lock, UZ_LOCK_LEAF);
 	uz_device_on_damage(dev, keep_damage, c);
@@ -190,16 +190,10 @@ void uz_attr_set_transport(struct uz_attr_ctx *ctx, const char *name,
 	ctx->survives = survives;
 }
 
-void uz_attr_set_process(struct uz_attr_ctx *ctx, pid_t supervisor,
-			 unsigned int restarts, const char *protection,
-			 const struct uz_attr_upgrade *upgrade,
-			 const char *confinement)
+void uz_attr_set_process(struct uz_attr_ctx *ctx,
+			 const struct uz_attr_process *process)
 {
-	ctx->upgrade = upgrade;
-	ctx->supervisor = supervisor;
-	ctx->restarts = restarts;
-	ctx->protection = protection;
-	ctx->confinement = confinement;
+	ctx->process = *process;
 }
 
 void uz_attr_ctx_destroy(struct uz_attr_ctx *ctx)

@@ -30,11 +30,7 @@ struct uz__attr_place {
  * @streams:      threads that serve requests
  * @resized:      told when the disksize has changed; may be NULL
  * @arg:          handed to @resized
- * @supervisor:   the process that signals are for
- * @restarts:     workers before this one
- * @protection:   what protects this process while memory is short; or NULL
- * @upgrade:      what upgrade asks; or NULL
- * @confinement:  what this process has given up; or NULL
+ * @process:      what is said about processes
  * @store_lock:   one store at a time; shows never take it
  * @again:        the store that is under way may have been carried out before;
  *                under @store_lock
@@ -57,11 +53,7 @@ struct uz_attr_ctx {
 	unsigned int streams;
 	void (*resized)(void *arg);
 	void *arg;
-	pid_t supervisor;
-	unsigned int restarts;
-	const char *protection;
-	const struct uz_attr_upgrade *upgrade;
-	const char *confinement;
+	struct uz_attr_process process;
 	struct uz_lock store_lock;
 	bool again;
 	struct uz_recompressor *recompressor;

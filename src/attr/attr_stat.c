@@ -163,6 +163,13 @@ static void show_recompression(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
 		      running, total, done.tried, done.kept, done.lost);
 }
 
+/* One that is known, on a line of its own. */
+static void show_text(struct uz_strbuf *out, const char *name, const char *text)
+{
+	if (text && *text)
+		uz_strbuf_add(out, "%s %s\n", name, text);
+}
+
 int uz__attr_stat_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
 {
 	struct uz_device_stat s;
@@ -182,12 +189,11 @@ int uz__attr_stat_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
 	if (ctx->survives)
 		uz_strbuf_add(out, "survives %s\n", ctx->survives);
 	uz_lock_release(&ctx->text_lock);
-	uz_strbuf_add(out, "restarts %u\nworker_pid %d\n", ctx->restarts,
-		      (int)getpid());
-	if (ctx->protection)
-		uz_strbuf_add(out, "protection %s\n", ctx->protection);
-	if (ctx->confinement)
-		uz_strbuf_add(out, "confinement %s\n", ctx->confinement);
+	uz_strbuf_add(out, "restarts %u\nworker_pid %d\n",
+		      ctx->process.restarts, (int)getpid());
+	show_text(out, "protection", ctx->process.protection);
+	show_text(out, "confinement", ctx->process.confinement);
+	show_text(out, "cgroup", ctx->process.cgroup);
 	return 0;
 }
 
@@ -202,6 +208,6 @@ int uz__attr_last_error_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
 
 int uz__attr_pid_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
 {
-	uz_strbuf_add(out, "%d\n", (int)ctx->supervisor);
+	uz_strbuf_add(out, "%d\n", (int)ctx->process.supervisor);
 	return 0;
 }

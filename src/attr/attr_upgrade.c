@@ -24,7 +24,7 @@ int uz__attr_upgrade_store(struct uz_attr_ctx *ctx, const char *text,
 	else if (*path != '/')
 		return uz_err_set(err, -EINVAL,
 				  "write 1, or the whole path of a program");
-	if (!ctx->upgrade)
+	if (!ctx->process.upgrade)
 		return uz_err_set(err, -ENOTSUP,
 				  "this front end cannot go on with another "
 				  "program; remove the device and add it anew");
@@ -34,13 +34,14 @@ int uz__attr_upgrade_store(struct uz_attr_ctx *ctx, const char *text,
 				  "the device is being saved to %.150s, which "
 				  "would end; wait for that",
 				  save.path);
-	return ctx->upgrade->ask(ctx->upgrade->arg, path, ctx->again, err);
+	return ctx->process.upgrade->ask(ctx->process.upgrade->arg, path,
+					 ctx->again, err);
 }
 
 int uz__attr_upgrade_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
 {
-	if (ctx->upgrade)
-		ctx->upgrade->show(ctx->upgrade->arg, out);
+	if (ctx->process.upgrade)
+		ctx->process.upgrade->show(ctx->process.upgrade->arg, out);
 	else
 		uz_strbuf_add(out, "state none\n");
 	return 0;

@@ -276,6 +276,17 @@ static int set_backing_dev(struct uz_daemon_config *config, const char *key,
 	return 0;
 }
 
+static int set_cgroup(struct uz_daemon_config *config, const char *key,
+		      const char *value, struct uz_err *err)
+{
+	if (!*value || strlen(value) >= sizeof(config->cgroup))
+		return uz_err_set(err, -EINVAL, "%s: %s", key,
+				  *value ? "path too long"
+					 : "must not be empty");
+	snprintf(config->cgroup, sizeof(config->cgroup), "%s", value);
+	return 0;
+}
+
 static int set_restore(struct uz_daemon_config *config, const char *key,
 		       const char *value, struct uz_err *err)
 {
@@ -328,6 +339,7 @@ static const struct config_key {
 	{ "backing", set_backing_dev },
 	{ "writeback-device", set_backing_dev },
 	{ "policy", set_policy },
+	{ "cgroup", set_cgroup },
 	{ "dir", set_dir },
 	{ "restore", set_restore },
 };
@@ -344,7 +356,7 @@ int uz_daemon_config_set(struct uz_daemon_config *config, const char *key,
 			  "unknown key '%.40s'; known are size, codec, "
 			  "mem_limit, zpool, threads, workers, frontend, "
 			  "compaction, swap, reserve, seccomp, track_age, "
-			  "transport, buffer_budget, backing_dev, policy, dir "
-			  "and restore",
+			  "transport, buffer_budget, backing_dev, policy, "
+			  "cgroup, dir and restore",
 			  key);
 }

@@ -14,6 +14,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <uzram/util/cgroup.h>
 #include <uzram/util/cleanup.h>
 #include <uzram/util/log.h>
 
@@ -106,6 +107,9 @@ int uz_daemon_run(const struct uz_daemon_config *config, struct uz_err *err)
 
 	uz__signals_block();
 	rc = uz_daemon_check_name(config->name, &reason);
+	/* Before there is any memory, which stays charged where it was had. */
+	if (!rc && *config->cgroup)
+		rc = uz_cgroup_join("", config->cgroup, &reason);
 	if (rc)
 		goto out;
 	rc = uz__store_take(&d, &reason);

@@ -21,6 +21,7 @@
 
 #include <uzram/device.h>
 #include <uzram/util/ahead.h>
+#include <uzram/util/cgroup.h>
 #include <uzram/util/cpus.h>
 #include <uzram/util/delay.h>
 #include <uzram/util/log.h>
@@ -46,6 +47,7 @@
  * @protection: what it has of swap=on, in words
  * @upgrade:   for the attribute
  * @confinement: what it has given up, in words
+ * @cgroup:    where its memory is charged, or ""
  */
 struct service {
 	const struct uz__daemon *d;
@@ -55,6 +57,7 @@ struct service {
 	struct uz__signals signals;
 	char protection[64];
 	char confinement[48];
+	char cgroup[256];
 	struct uz_attr_upgrade upgrade;
 };
 
@@ -203,6 +206,7 @@ static int service_start(struct service *s, struct uz_err *err)
 		.protection = s->protection,
 		.upgrade = d->ops->leave ? &s->upgrade : NULL,
 		.confinement = s->confinement,
+		.cgroup = s->cgroup,
 	};
 	int rc;
 
@@ -322,6 +326,7 @@ void uz__serve(const struct uz__daemon *d)
 	int rc;
 
 	service_protect(&s);
+	uz_cgroup_own("", s.cgroup, sizeof(s.cgroup));
 	become_worker(d);
 	rc = service_own(d, &err);
 	if (!rc)

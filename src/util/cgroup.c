@@ -7,10 +7,15 @@
  * host's and lead nowhere here; the mount point then is the container's own
  * cgroup, and its limit is still found. So directories that are missing are
  * named all the same, and no failure is reported.
+ *
+ * v2 and v1 may be mounted together; memory then belongs to either.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <uzram/util/cgroup.h>
 #include <uzram/util/cleanup.h>
@@ -87,4 +92,95 @@ void uz_cgroup_walk(const char *root, const char *controller,
 	while (getline(&line, &cap, f) > 0)
 		walk_line(&w, line);
 	fclose(f);
+}
+
+/* Of several hierarchies, v1's memory controller is the one where it is. */
+struct own {
+	char *path;
+	size_t size;
+	size_t prefix;
+	bool v1;
+	bool found;
+};
+
+static void note_own(const char *dir, bool v2, void *arg)
+{
+	struct own *own = arg;
+	const char *mount = v2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory";
+	const char *group = dir + own->prefix + strlen(mount);
+
+	/* The first of each hierarchy is its own, then come those around it. */
+	if (own->found && (v2 || own->v1))
+		return;
+	own->found = true;
+	own->v1 = !v2;
+	snprintf(own->path, own->size, "%s", *group ? group : "/");
+}
+
+void uz_cgroup_own(const char *root, char *path, size_t size)
+{
+	struct own own = { path, size, strlen(root), false, false };
+
+	path[0] = '\0';
+	uz_cgroup_walk(root, "memory", note_own, &own);
+}
+
+/* Below where @path may be meant to lie; the first that has it. */
+static const char *const hierarchies[] = {
+	"",
+	"/sys/fs/cgroup/memory",
+	"/sys/fs/cgroup",
+	"/sys/fs/cgroup/unified",
+};
+
+/* A descriptor, or -errno; -ENOENT: none has it. */
+static int open_procs(const char *root, const char *path)
+{
+	char file[PATH_MAX];
+	size_t i;
+	int fd;
+
+	for (i = 0; i < sizeof(hierarchies) / sizeof(*hierarchies); i++) {
+		snprintf(file, sizeof(file), "%s%s%s%s/cgroup.procs", root,
+			 hierarchies[i], *path == '/' ? "" : "/", path);
+		fd = open(file, O_WRONLY | O_CLOEXEC);
+		if (fd >= 0)
+			return fd;
+		if (errno != ENOENT && errno != ENOTDIR)
+			return -errno;
+	}
+	return -ENOENT;
+}
+
+int uz_cgroup_join(const char *root, const char *path, struct uz_err *err)
+{
+	uz_autoclose int fd = open_procs(root, path);
+	int rc = fd < 0 ? fd : 0;
+
+	/* 0 is whoever writes it. */
+	if (!rc && write(fd, "0", 1) < 0)
+		rc = -errno;
+	switch (-rc) {
+	case 0:
+		return 0;
+	case ENOENT:
+		return uz_err_set(err, rc,
+				  "cgroup '%.120s': there is none; make it "
+				  "first (mkdir below /sys/fs/cgroup)",
+				  path);
+	case EACCES:
+	case EPERM:
+		return uz_err_set(err, -EPERM,
+				  "cgroup '%.120s': not permitted; be root, or "
+				  "use 'systemd-run --user --scope'",
+				  path);
+	case EBUSY:
+		return uz_err_set(err, rc,
+				  "cgroup '%.120s': has groups within it that "
+				  "are limited; name one of those",
+				  path);
+	default:
+		return uz_err_set(err, rc, "cgroup '%.120s': cannot join: %s",
+				  path, strerror(-rc));
+	}
 }

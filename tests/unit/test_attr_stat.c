@@ -79,6 +79,13 @@ static void test_stat_names_every_number(void **state)
 	struct fixture *f = *state;
 	uint64_t *word = (uint64_t *)&f->dev.stat;
 	const size_t words = sizeof(f->dev.stat) / sizeof(*word);
+	const struct uz_attr_process process = {
+		.supervisor = 4711,
+		.restarts = 7,
+		.protection = "locked",
+		.confinement = "seccomp",
+		.cgroup = "/one",
+	};
 	struct uz_strbuf out = { 0 };
 	uint64_t value;
 	size_t i, seen = 0;
@@ -88,7 +95,7 @@ static void test_stat_names_every_number(void **state)
 	for (i = 0; i < words; i++)
 		word[i] = 1000 + i;
 	uz_attr_set_transport(f->ctx, "fuse", 123, "yes");
-	uz_attr_set_process(f->ctx, 4711, 7, "locked", NULL, "seccomp");
+	uz_attr_set_process(f->ctx, &process);
 	assert_shows(f, "pid", "4711\n");
 	assert_int_equal(uz_attr_show(f->ctx, attr_named("stat"), &out), 0);
 	/* What is no number of the device comes last. */
@@ -96,7 +103,7 @@ static void test_stat_names_every_number(void **state)
 	snprintf(rest, sizeof(rest),
 		 "\nbuffer_bytes 123\ntransport fuse\nsurvives yes\n"
 		 "restarts 7\nworker_pid %d\nprotection locked\n"
-		 "confinement seccomp\n",
+		 "confinement seccomp\ncgroup /one\n",
 		 (int)getpid());
 	assert_string_equal(line, rest);
 	line = strstr(out.data, "\nrecompress_running ");

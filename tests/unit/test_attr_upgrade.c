@@ -35,6 +35,11 @@ static const struct uz_attr_upgrade upgrade = {
 	.arg = now,
 };
 
+static const struct uz_attr_process process = {
+	.supervisor = 1,
+	.upgrade = &upgrade,
+};
+
 static int set_up(void **state)
 {
 	int ret = fixture_setup(state);
@@ -43,7 +48,7 @@ static int set_up(void **state)
 	asked[0] = '\0';
 	answer = 0;
 	if (!ret)
-		uz_attr_set_process(f->ctx, 1, 0, NULL, &upgrade, NULL);
+		uz_attr_set_process(f->ctx, &process);
 	return ret;
 }
 
@@ -80,7 +85,7 @@ static void test_refuses(void **state)
 	assert_int_equal(store(f, "upgrade", "uzramd"), -EINVAL);
 	assert_int_equal(store(f, "upgrade", "0\n"), -EINVAL);
 	assert_string_equal(asked, "");
-	uz_attr_set_process(f->ctx, 1, 0, NULL, NULL, NULL);
+	uz_attr_set_process(f->ctx, &(struct uz_attr_process){ 0 });
 	assert_int_equal(store(f, "upgrade", "1"), -ENOTSUP);
 	expect_shown(f, "upgrade", "state none\n");
 }

@@ -33,6 +33,7 @@ enum {
 	OPT_FRONTEND = 256,
 	OPT_BACKING,
 	OPT_RESTORE,
+	OPT_CGROUP,
 };
 
 int ctl_add_option(struct ctl_add *add, const char *option, const char *value,
@@ -293,17 +294,23 @@ enum uz_exit ctl_add_run(const struct ctl_add *add)
 	return status;
 }
 
+/* As -o KEY=VALUE; @setting is memory for both. */
+static int add_setting(struct ctl_add *add, char setting[CTL_SETTING_MAX],
+		       const char *key, const char *value, struct uz_err *err)
+{
+	snprintf(setting, CTL_SETTING_MAX, "%s=%s", key, value);
+	return ctl_add_option(add, "-o", setting, err);
+}
+
 /* The daemon has another working directory, so it needs the whole path. */
 static int add_backing(struct ctl_add *add, const char *file,
 		       struct uz_err *err)
 {
-	static char setting[CTL_PATH_MAX + 16];
 	char path[CTL_PATH_MAX];
 
 	if (!realpath(file, path))
 		return uz_err_set(err, -errno, "%s: %s", file, strerror(errno));
-	snprintf(setting, sizeof(setting), "backing_dev=%s", path);
-	return ctl_add_option(add, "-o", setting, err);
+	return add_setting(add, add->backing, "backing_dev", path, err);
 }
 
 /* The daemon works in the root directory. */
@@ -335,6 +342,8 @@ static int add_option(struct ctl_add *add, int c, const char *arg,
 		return ctl_add_option(add, "--frontend", arg, err);
 	case OPT_RESTORE:
 		return add_restore(add, arg, err);
+	case OPT_CGROUP:
+		return add_setting(add, add->cgroup, "cgroup", arg, err);
 	default:
 		if (!strncmp(arg, "dir=", 4))
 			add->dir = arg + 4;
@@ -352,6 +361,7 @@ enum uz_exit ctl_verb_add(int argc, char **argv)
 		{ "frontend", required_argument, NULL, OPT_FRONTEND },
 		{ "backing", required_argument, NULL, OPT_BACKING },
 		{ "restore", required_argument, NULL, OPT_RESTORE },
+		{ "cgroup", required_argument, NULL, OPT_CGROUP },
 		{ "option", required_argument, NULL, 'o' },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },

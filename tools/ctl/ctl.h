@@ -53,6 +53,9 @@ void ctl_note(const char *fmt, ...) uz_printf(1, 2);
 
 #define CTL_PATH_MAX 4096
 
+/* KEY=VALUE, where the value is a path. */
+#define CTL_SETTING_MAX (CTL_PATH_MAX + 16)
+
 /*
  * struct ctl_device - a device that is mounted
  * @name: its name
@@ -165,6 +168,8 @@ uz_must_check int ctl_release(const struct ctl_device *dev, const char *dir,
  * @params: codec parameters given apart, NULL for none
  * @dir:    where to mount it; "": RUNDIR/NAME
  * @restore: memory for the path of an image
+ * @backing: memory for a setting
+ * @cgroup: the same
  * @args:   further words for uzramd
  * @nargs:  how many
  */
@@ -174,6 +179,8 @@ struct ctl_add {
 	const char *params;
 	const char *dir;
 	char restore[CTL_PATH_MAX];
+	char backing[CTL_SETTING_MAX];
+	char cgroup[CTL_SETTING_MAX];
 	const char *args[64];
 	size_t nargs;
 };

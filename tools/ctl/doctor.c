@@ -17,6 +17,7 @@
 
 #include "ctl.h"
 #include <uzram/daemon.h>
+#include <uzram/util/cgroup.h>
 #include <uzram/util/cleanup.h>
 #include <uzram/util/cpus.h>
 #include <uzram/util/size.h>
@@ -199,6 +200,14 @@ static struct finding check_memory(void)
 	return found(GOOD, "%s for this process, by machine and cgroup", text);
 }
 
+static struct finding check_cgroup(void)
+{
+	char path[200];
+
+	uz_cgroup_own("", path, sizeof(path));
+	return found(GOOD, "%s", *path ? path : "none");
+}
+
 static struct finding check_cpus(void)
 {
 	return found(GOOD, "%u, by affinity and cgroup", uz_cpus());
@@ -229,6 +238,7 @@ static const struct {
 	{ "mkfs.ext4", check_mkfs },
 	{ "seccomp", check_seccomp },
 	{ "memory", check_memory },
+	{ "memory cgroup", check_cgroup },
 	{ "locked memory", check_memlock },
 	{ "CPUs", check_cpus },
 };

@@ -105,6 +105,14 @@ static int fuse_create(struct uz_frontend *fe,
 		       const struct uz_frontend_config *config,
 		       struct uz_err *err)
 {
+	const struct uz_attr_process process = {
+		.supervisor = config->supervisor,
+		.restarts = config->restarts,
+		.protection = config->protection,
+		.confinement = config->confinement,
+		.cgroup = config->cgroup,
+		.upgrade = config->upgrade,
+	};
 	int ret = uz__fuse_session_map(&fe->fuse, config->session.mem, err);
 
 	if (ret)
@@ -114,9 +122,7 @@ static int fuse_create(struct uz_frontend *fe,
 	ret = uz_attr_ctx_create(&fe->fuse.attrs, config->dev, config->threads,
 				 fuse_resized, fe);
 	if (!ret)
-		uz_attr_set_process(fe->fuse.attrs, config->supervisor,
-				    config->restarts, config->protection,
-				    config->upgrade, config->confinement);
+		uz_attr_set_process(fe->fuse.attrs, &process);
 	if (!ret)
 		ret = uz__fuse_transport_create(&fe->transport, &fe->fuse,
 						config);
