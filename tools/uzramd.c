@@ -203,18 +203,36 @@ static void warn(void *arg, const char *file, unsigned int line,
 	uz_log(UZ_LOG_WARN, "%s:%u: %s", file, line, text);
 }
 
+/*
+ * Who goes on with a device does so whatever has become of files and options
+ * since it was made, as it would be lost.
+ */
+static int overlook(int rc, bool successor, struct uz_err *err)
+{
+	if (!rc || !successor)
+		return rc;
+	uz_log(UZ_LOG_WARN, "%s; the device is served without that", err->text);
+	*err = (struct uz_err){ 0 };
+	return 0;
+}
+
 /* The files first, then what the command line says. Returns how to end. */
 static enum uz_exit configure(struct uz_daemon_config *config, int argc,
-			      char **argv, struct uz_err *err)
+			      char **argv, bool successor, struct uz_err *err)
 {
+	const struct uz_daemon_config before = *config;
 	int c, rc = uz_conf_load(config, config->name, warn, NULL, err);
 
+	if (rc && successor)
+		*config = before;
+	rc = overlook(rc, successor, err);
 	if (rc)
 		return uz_exit_status(rc);
 	optind = 0; /* from the start; 1 would do without permuted words */
 	while (!rc && (c = getopt_long(argc, argv, short_options, long_options,
 				       NULL)) >= 0)
-		rc = set_option(config, c, optarg, err);
+		rc = overlook(set_option(config, c, optarg, err), successor,
+			      err);
 	return rc ? UZ_EXIT_USAGE : UZ_EXIT_OK;
 }
 
@@ -246,7 +264,8 @@ int main(int argc, char **argv)
 	strcpy(config.name, argv[optind]);
 	snprintf(who, sizeof(who), "uzramd %s", config.name);
 	uz_log_init(who, choices.level);
-	c = configure(&config, argc, argv, &err);
+	c = configure(&config, argc, argv,
+		      choices.worker >= 0 || uz_daemon_handed_over(), &err);
 	if (c != UZ_EXIT_OK)
 		return fail(&config, &err, c);
 	if (choices.worker < 0)

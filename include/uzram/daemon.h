@@ -172,6 +172,14 @@ uz_must_check int uz_daemon_run(const struct uz_daemon_config *config,
 				struct uz_err *err);
 
 /**
+ * uz_daemon_handed_over() - has a service manager kept a device for us?
+ *
+ * Context: before uz_daemon_run(), which takes it.
+ * Return:  true if it hands over anything.
+ */
+bool uz_daemon_handed_over(void);
+
+/**
  * uz_daemon_work() - be the worker of a supervisor that is another program
  * @config: as that supervisor's command line says
  * @fd:     what it handed over

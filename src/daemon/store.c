@@ -132,6 +132,11 @@ static unsigned int handed_over(void)
 	return n > LISTEN_FDS_MAX ? LISTEN_FDS_MAX : (unsigned int)n;
 }
 
+bool uz_daemon_handed_over(void)
+{
+	return handed_over() > 0;
+}
+
 static void take_one(struct uz__daemon *d, int fd, const char *name, size_t len)
 {
 	size_t i;

@@ -22,6 +22,7 @@ dev_dir=$UZRAM_RUNDIR/kept
 # shellcheck disable=SC2034 # used by start_load
 dev_block=$dev_dir/block
 
+export UZRAM_CONFIG_ROOT=$tmp/root
 coproc MANAGER {
 	exec python3 "$here/manager.py" "$tmp/notify" "$tmp/installed" \
 		-s 128M -a lz4 -o "transport=$UZ_TRANSPORT" -o swap=off kept \
@@ -147,6 +148,19 @@ expect_equal "$(value version) $(value upgrades)" "$now 2" 'version, upgrades'
 ends KILL -9
 starts
 expect_equal "$(value version) $(value upgrades)" "$now 4" 'version, upgrades'
+no_errors
+
+# ---- a mistake in the configuration is no reason to lose it ----
+
+mkdir -p "$tmp/root/etc"
+printf '[kept]\nnonsense = 1\n' >"$tmp/root/etc/uzram.conf"
+"$UZRAMCTL" upgrade --binary "$programs/uzramd-next" kept >/dev/null
+kill -KILL "$(worker_pid)"
+expect_equal "$(value version)" "$next" 'version after a death'
+ends KILL -9
+starts
+says 'the device is served without that'
+rm "$tmp/root/etc/uzram.conf"
 no_errors
 
 # ---- the orderly end: nothing is kept ----
