@@ -141,7 +141,6 @@ static const int calls_threads[] = {
 	SCMP_SYS(rt_sigpending),
 	SCMP_SYS(rt_sigsuspend),
 	SCMP_SYS(rt_sigtimedwait),
-	SCMP_SYS(pause),
 	SCMP_SYS(sigaltstack),
 };
 
