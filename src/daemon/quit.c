@@ -26,7 +26,7 @@ static void say_busy(const struct uz__daemon *d)
 	struct uz_users users = { 0 };
 	char text[320] = "somebody who cannot be seen from here";
 
-	if (!uz_users_find(&users, d->fs, true) && users.count)
+	if (!uz_users_find(&users, d->fs, 0, true) && users.count)
 		uz_users_text(&users, text, sizeof(text));
 	uz_users_free(&users);
 	uz_log(UZ_LOG_WARN,

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Who uses a mount, read from /proc and /sys. The mount is known by the number
- * of its file system (st_dev), which stays right after the mount was detached
- * and its paths mean nothing any more.
+ * Who uses a mount or a disk, read from /proc and /sys. The mount is known by
+ * the number of its file system (st_dev), which stays right after the mount was
+ * detached and its paths mean nothing any more. The disk is known by its own
+ * number (st_rdev); its partitions, which have others, count as it.
  *
  * Asks nothing of the FUSE server behind the mount, so that it can neither hang
  * on one that is stuck nor fail on one that died: statx(2) with an empty mask
@@ -30,14 +31,21 @@
 
 #define LOOP_MAJOR 7
 
+/* More partitions than this are not told apart from others' disks. */
+#define PARTS_MAX 64
+
 /*
  * struct search - one search under way
- * @fs:     file system that is asked about
+ * @fs:     file system that is asked about, or 0
+ * @parts:  the disk that is asked about and its partitions
+ * @nr:     how many; 0: no disk
  * @users:  found so far
  * @failed: -ENOMEM, sticky
  */
 struct search {
 	dev_t fs;
+	dev_t parts[PARTS_MAX];
+	unsigned int nr;
 	struct uz_users users;
 	int failed;
 };
@@ -69,6 +77,12 @@ static bool search_has_loop(const struct search *s, int loop)
 	return false;
 }
 
+/* An anonymous mapping is said to be of number 0, and 0 asks for no mount. */
+static bool is_mount(const struct search *s, dev_t dev)
+{
+	return dev && dev == s->fs;
+}
+
 /* st_dev of what @path leads to, without asking a FUSE server. */
 static bool path_device(const char *path, struct statx *stx, dev_t *dev)
 {
@@ -76,6 +90,86 @@ static bool path_device(const char *path, struct statx *stx, dev_t *dev)
 		return false;
 	*dev = makedev(stx->stx_dev_major, stx->stx_dev_minor);
 	return true;
+}
+
+/* ---- the disk ---- */
+
+static bool is_part(const struct search *s, dev_t dev)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->nr; i++)
+		if (s->parts[i] == dev)
+			return true;
+	return false;
+}
+
+/* Is @path a node of the disk? */
+static bool is_node(const struct search *s, const char *path)
+{
+	struct statx stx;
+	dev_t dev;
+
+	return s->nr && path_device(path, &stx, &dev) &&
+	       S_ISBLK(stx.stx_mode) &&
+	       is_part(s, makedev(stx.stx_rdev_major, stx.stx_rdev_minor));
+}
+
+static void read_parts(struct search *s, dev_t disk)
+{
+	char dir[64], path[64 + 256 + 16];
+	const struct dirent *entry;
+	unsigned int major, minor;
+	FILE *file;
+	DIR *d;
+
+	s->parts[s->nr++] = disk;
+	snprintf(dir, sizeof(dir), "/sys/dev/block/%u:%u", major(disk),
+		 minor(disk));
+	d = opendir(dir);
+	if (!d)
+		return;
+	while ((entry = readdir(d)) && s->nr < PARTS_MAX) {
+		snprintf(path, sizeof(path), "%s/%s/partition", dir,
+			 entry->d_name);
+		if (access(path, F_OK))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s/dev", dir, entry->d_name);
+		file = fopen(path, "re");
+		if (!file)
+			continue;
+		if (fscanf(file, "%u:%u", &major, &minor) == 2)
+			s->parts[s->nr++] = makedev(major, minor);
+		fclose(file);
+	}
+	closedir(d);
+}
+
+/* Devices on top: dm, md. */
+static void search_holders(struct search *s)
+{
+	const struct dirent *entry;
+	struct uz_user *user;
+	unsigned int i;
+	char dir[64];
+	DIR *d;
+
+	for (i = 0; i < s->nr; i++) {
+		snprintf(dir, sizeof(dir), "/sys/dev/block/%u:%u/holders",
+			 major(s->parts[i]), minor(s->parts[i]));
+		d = opendir(dir);
+		if (!d)
+			continue;
+		while ((entry = readdir(d))) {
+			if (entry->d_name[0] == '.')
+				continue;
+			user = search_add(s, UZ_USER_HOLDER, -1);
+			if (user)
+				snprintf(user->type, sizeof(user->type),
+					 "%.31s", entry->d_name);
+		}
+		closedir(d);
+	}
 }
 
 /* ---- loop devices ---- */
@@ -112,9 +206,12 @@ static void search_loop(struct search *s, int loop)
 	if (len <= 1)
 		return;
 	backing[len - 1] = '\0'; /* instead of the line feed */
+	if (is_node(s, backing))
+		search_add(s, UZ_USER_LOOP, loop);
 	/* Detached, the file's path leads nowhere. */
-	if (path_device(backing, &stx, &dev) ? dev == s->fs
-					     : loop_stands_on(loop, s->fs))
+	else if (path_device(backing, &stx, &dev)
+			 ? is_mount(s, dev)
+			 : s->fs && loop_stands_on(loop, s->fs))
 		search_add(s, UZ_USER_LOOP, loop);
 }
 
@@ -133,7 +230,7 @@ static void search_loops(struct search *s)
 	closedir(dir);
 }
 
-/* ---- what stands on loop devices ---- */
+/* ---- file systems and swap ---- */
 
 /* The number N of "/dev/loopN" or a partition of it; -1 for anything else. */
 static int loop_number(const char *path)
@@ -183,8 +280,11 @@ static void search_mount(struct search *s, char *line)
 	if (!type || !source)
 		return;
 	loop = major == LOOP_MAJOR ? (int)minor : loop_number(source);
-	if (!search_has_loop(s, loop))
-		return;
+	if (!search_has_loop(s, loop)) {
+		if (!is_part(s, makedev(major, minor)) && !is_node(s, source))
+			return;
+		loop = -1;
+	}
 	user = search_add(s, UZ_USER_MOUNT, loop);
 	if (!user)
 		return;
@@ -194,12 +294,19 @@ static void search_mount(struct search *s, char *line)
 
 static void search_swap(struct search *s, char *line)
 {
+	struct uz_user *user;
 	int loop;
 
 	line[strcspn(line, " \t")] = '\0';
 	loop = loop_number(line);
-	if (search_has_loop(s, loop))
-		search_add(s, UZ_USER_SWAP, loop);
+	if (!search_has_loop(s, loop)) {
+		if (!is_node(s, line))
+			return;
+		loop = -1;
+	}
+	user = search_add(s, UZ_USER_SWAP, loop);
+	if (user)
+		unescape(user->path, sizeof(user->path), line);
 }
 
 static void for_each_line(struct search *s, const char *path,
@@ -220,7 +327,7 @@ static void for_each_line(struct search *s, const char *path,
 
 /* ---- processes ---- */
 
-/* Does @path lead into the device, or to a loop device on it? */
+/* Does @path lead into the mount, to the disk, or to a loop device on either? */
 static bool search_link(const struct search *s, const char *path, int *loop)
 {
 	struct statx stx;
@@ -229,11 +336,14 @@ static bool search_link(const struct search *s, const char *path, int *loop)
 	if (!path_device(path, &stx, &dev))
 		return false;
 	*loop = -1;
-	if (dev == s->fs)
+	if (is_mount(s, dev))
+		return true;
+	if (!S_ISBLK(stx.stx_mode))
+		return false;
+	if (is_part(s, makedev(stx.stx_rdev_major, stx.stx_rdev_minor)))
 		return true;
 	*loop = (int)stx.stx_rdev_minor;
-	return S_ISBLK(stx.stx_mode) && stx.stx_rdev_major == LOOP_MAJOR &&
-	       search_has_loop(s, *loop);
+	return stx.stx_rdev_major == LOOP_MAJOR && search_has_loop(s, *loop);
 }
 
 static bool search_descriptors(const struct search *s, pid_t pid, int *loop)
@@ -275,7 +385,7 @@ static bool search_maps(const struct search *s, pid_t pid)
 	while (!found && getline(&line, &cap, file) > 0)
 		found = sscanf(line, "%*s %*s %*s %x:%x", &major, &minor) ==
 				2 &&
-			makedev(major, minor) == s->fs;
+			is_mount(s, makedev(major, minor));
 	fclose(file);
 	return found;
 }
@@ -335,12 +445,15 @@ static void search_processes(struct search *s)
 	closedir(dir);
 }
 
-int uz_users_find(struct uz_users *users, dev_t fs, bool processes)
+int uz_users_find(struct uz_users *users, dev_t fs, dev_t disk, bool processes)
 {
 	struct search s = { .fs = fs };
 
+	if (disk)
+		read_parts(&s, disk);
 	search_loops(&s);
-	if (s.users.count) {
+	search_holders(&s);
+	if (s.users.count || disk) {
 		for_each_line(&s, "/proc/self/mountinfo", search_mount);
 		for_each_line(&s, "/proc/swaps", search_swap);
 	}
@@ -367,9 +480,19 @@ static int users_phrase(const struct uz_users *users,
 {
 	size_t i;
 
-	if (user->kind == UZ_USER_PROCESS)
+	switch (user->kind) {
+	case UZ_USER_PROCESS:
 		return snprintf(text, size, "process %d (%s)", (int)user->pid,
 				user->type);
+	case UZ_USER_MOUNT:
+		return snprintf(text, size, "%s on %s", user->type, user->path);
+	case UZ_USER_SWAP:
+		return snprintf(text, size, "swap");
+	case UZ_USER_HOLDER:
+		return snprintf(text, size, "/dev/%s", user->type);
+	case UZ_USER_LOOP:
+		break;
+	}
 	for (i = 0; i < users->count; i++) {
 		const struct uz_user *on = &users->list[i];
 
@@ -395,7 +518,9 @@ void uz_users_text(const struct uz_users *users, char *text, size_t size)
 		const struct uz_user *user = &users->list[i];
 		int n;
 
-		if (user->kind != UZ_USER_LOOP && user->kind != UZ_USER_PROCESS)
+		/* What stands on a loop device is told with it. */
+		if (user->loop >= 0 &&
+		    (user->kind == UZ_USER_MOUNT || user->kind == UZ_USER_SWAP))
 			continue;
 		n = users_phrase(users, user, phrase, sizeof(phrase));
 		/* 24 bytes stay for "and N more"; the first is always named. */

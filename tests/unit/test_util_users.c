@@ -42,7 +42,7 @@ static bool is_user(pid_t pid)
 	bool found = false;
 	size_t i;
 
-	assert_int_equal(uz_users_find(&users, memfd_fs, true), 0);
+	assert_int_equal(uz_users_find(&users, memfd_fs, 0, true), 0);
 	for (i = 0; i < users.count; i++) {
 		const struct uz_user *user = &users.list[i];
 
@@ -107,10 +107,31 @@ static void test_processes(void **state)
 	/* We have it open ourselves, and do not count. */
 	assert_false(is_user(getpid()));
 	/* Not asked for, not looked for. */
-	assert_int_equal(uz_users_find(&users, memfd_fs, false), 0);
+	assert_int_equal(uz_users_find(&users, memfd_fs, 0, false), 0);
 	for (i = 0; i < users.count; i++)
 		assert_int_not_equal(users.list[i].kind, UZ_USER_PROCESS);
 	uz_users_free(&users);
+	uz_users_free(&users);
+}
+
+/* Neither a mount nor a disk: it has no users, whatever processes there are. */
+static void test_nothing_asked(void **state)
+{
+	struct uz_users users = { 0 };
+	pid_t pid = fork();
+	int ret;
+
+	(void)state;
+	assert_true(pid >= 0);
+	if (!pid) {
+		pause();
+		_exit(1);
+	}
+	ret = uz_users_find(&users, 0, 0, true);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	assert_int_equal(ret, 0);
+	assert_int_equal(users.count, 0);
 	uz_users_free(&users);
 }
 
@@ -152,11 +173,37 @@ static void test_text(void **state)
 	assert_string_equal(text, "process 1234 (fio)");
 }
 
+static void test_text_of_disk(void **state)
+{
+	struct uz_user list[] = {
+		{ .kind = UZ_USER_LOOP, .loop = 3 },
+		{ .kind = UZ_USER_HOLDER, .loop = -1, .type = "dm-0" },
+		{ .kind = UZ_USER_MOUNT,
+		  .loop = -1,
+		  .type = "ext4",
+		  .path = "/mnt/x" },
+		{ .kind = UZ_USER_MOUNT,
+		  .loop = 3,
+		  .type = "xfs",
+		  .path = "/mnt/y" },
+		{ .kind = UZ_USER_SWAP, .loop = -1, .path = "/dev/ublkb0p2" },
+	};
+	const struct uz_users users = { .list = list, .count = 5 };
+	char text[128];
+
+	(void)state;
+	uz_users_text(&users, text, sizeof(text));
+	assert_string_equal(text, "/dev/loop3 (xfs on /mnt/y), /dev/dm-0, "
+				  "ext4 on /mnt/x, swap");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_processes, setup),
+		cmocka_unit_test(test_nothing_asked),
 		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_text_of_disk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

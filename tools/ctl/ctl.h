@@ -61,11 +61,13 @@ void ctl_note(const char *fmt, ...) uz_printf(1, 2);
  * @name: its name
  * @dir:  its directory
  * @fs:   st_dev of that
+ * @disk: st_rdev of its block device, where it has one (ublk); else 0
  */
 struct ctl_device {
 	char name[256];
 	char dir[CTL_PATH_MAX];
 	dev_t fs;
+	dev_t disk;
 };
 
 /* The run directory; fails with a sentence. */
@@ -73,7 +75,8 @@ uz_must_check int ctl_rundir(char path[CTL_PATH_MAX], struct uz_err *err);
 
 /*
  * Finds a device by its name, its directory or its block file. -ENOENT: no
- * such device; -ENOTCONN: its daemon has died, and @dev is filled but for @fs.
+ * such device; -ENOTCONN: its daemon has died, and @dev is filled but for @fs
+ * and @disk.
  */
 uz_must_check int ctl_device_open(struct ctl_device *dev, const char *arg,
 				  struct uz_err *err);
@@ -123,20 +126,21 @@ uz_must_check int ctl_device_each(int (*each)(const struct ctl_device *dev,
 					      void *arg, struct uz_err *err),
 				  void *arg, struct uz_err *err);
 
-/* ---- loop.c ---- */
+/* ---- disk.c ---- */
 
 /*
- * struct ctl_loop - a loop device that is ours as long as @fd is open
- * @path: "/dev/loopN"
+ * struct ctl_disk - the device's own disk, or a loop device that is ours as
+ *                   long as @fd is open
+ * @path: "/dev/ublkbN" or "/dev/loopN"
  * @fd:   it, or -1
  */
-struct ctl_loop {
+struct ctl_disk {
 	char path[32];
 	int fd;
 };
 
-/* Attaches one to the device's block file. */
-uz_must_check int ctl_loop_attach(struct ctl_loop *loop,
+/* Opens the disk; where there is none, attaches a loop device. */
+uz_must_check int ctl_disk_attach(struct ctl_disk *disk,
 				  const struct ctl_device *dev,
 				  struct uz_err *err);
 
@@ -148,15 +152,30 @@ uz_must_check int ctl_mount(const char *name, const char *dir,
 
 /* ---- release.c ---- */
 
+struct uz_users;
+
+/* uz_users_find() of the device and its disk, with a sentence. */
+uz_must_check int ctl_users(const struct ctl_device *dev, bool processes,
+			    struct uz_users *users, struct uz_err *err);
+
 /* -EBUSY and a line that names the users, when there are any. */
 uz_must_check int ctl_refuse_used(const struct ctl_device *dev,
 				  struct uz_err *err);
 
+/* What lets go of a device. */
+enum ctl_release {
+	CTL_RELEASE_ALL,
+	CTL_RELEASE_MOUNTS,
+	CTL_RELEASE_SWAP,
+};
+
 /*
- * Unmounts what stands on the device's loop devices, ends swapping to them and
- * detaches them; with @dir, only what is mounted exactly there.
+ * Unmounts what stands on the device's disk or loop devices, ends swapping to
+ * them and detaches loop devices; with @dir, only what is mounted exactly
+ * there.
  */
-uz_must_check int ctl_release(const struct ctl_device *dev, const char *dir,
+uz_must_check int ctl_release(const struct ctl_device *dev,
+			      enum ctl_release what, const char *dir,
 			      struct uz_err *err);
 
 /* ---- add.c ---- */

@@ -113,6 +113,9 @@ int ctl_device_open(struct ctl_device *dev, const char *arg, struct uz_err *err)
 	if (rc)
 		return uz_err_set(err, rc, "%s: %s", dev->dir, strerror(-rc));
 	dev->fs = st.st_dev;
+	ctl_device_path(dev, "block", path);
+	if (!stat(path, &st) && S_ISBLK(st.st_mode))
+		dev->disk = st.st_rdev;
 	return 0;
 }
 

@@ -184,14 +184,14 @@ static int row_read(struct row *row, const struct ctl_device *dev,
 	return rc;
 }
 
-/* Where the file system on its loop device is mounted, or [SWAP]. */
+/* Where a file system on it is mounted, or [SWAP]. */
 static char *row_mountpoint(const struct row *row)
 {
 	struct uz_users users = { 0 };
 	char *text = NULL;
 	size_t i;
 
-	if (uz_users_find(&users, row->dev->fs, false))
+	if (ctl_users(row->dev, false, &users, NULL))
 		return NULL;
 	for (i = 0; i < users.count && !text; i++) {
 		if (users.list[i].kind == UZ_USER_MOUNT)

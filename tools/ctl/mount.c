@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * mount: a loop device on the block file, a file system on that if the device
- * is empty, and a mount. Unmounted, by whomever, the loop device is gone.
+ * mount: a file system if the device is empty, and a mount, on its disk or on a
+ * loop device on the block file. Unmounted, by whomever, that one is gone.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -30,11 +30,11 @@ static int device_is_empty(const struct ctl_device *dev, bool *empty,
 	return rc;
 }
 
-static int run_mkfs(const struct ctl_device *dev, const struct ctl_loop *loop,
+static int run_mkfs(const struct ctl_device *dev, const struct ctl_disk *disk,
 		    const char *fstype, struct uz_err *err)
 {
 	char program[64];
-	const char *argv[] = { program, loop->path, NULL };
+	const char *argv[] = { program, disk->path, NULL };
 	int rc;
 
 	if (strchr(fstype, '/'))
@@ -55,11 +55,11 @@ static int run_mkfs(const struct ctl_device *dev, const struct ctl_loop *loop,
 }
 
 /* With discard where the file system can, so that freed space becomes RAM. */
-static int run_mount(const struct ctl_device *dev, const struct ctl_loop *loop,
+static int run_mount(const struct ctl_device *dev, const struct ctl_disk *disk,
 		     const char *fstype, const char *dir, struct uz_err *err)
 {
 	const char *argv[] = { "mount", "-o",	    "discard", "-t", fstype,
-			       "--",	loop->path, dir,       NULL };
+			       "--",	disk->path, dir,       NULL };
 	int rc = uz_spawn_wait(argv, true);
 
 	if (!rc)
@@ -91,7 +91,7 @@ static int check_target(const struct ctl_device *dev, const char *dir,
 	if (rc)
 		return rc;
 	/* Two loop devices on one block file would ruin each other. */
-	rc = uz_users_find(&users, dev->fs, false);
+	rc = ctl_users(dev, false, &users, err);
 	if (!rc && users.count) {
 		uz_users_text(&users, text, sizeof(text));
 		rc = uz_err_set(err, -EBUSY, "%s is in use: %s", dev->name,
@@ -104,7 +104,7 @@ static int check_target(const struct ctl_device *dev, const char *dir,
 int ctl_mount(const char *name, const char *dir, const char *fstype,
 	      struct uz_err *err)
 {
-	struct ctl_loop loop = { .fd = -1 };
+	struct ctl_disk disk = { .fd = -1 };
 	struct ctl_device dev;
 	bool empty;
 	int rc;
@@ -115,15 +115,15 @@ int ctl_mount(const char *name, const char *dir, const char *fstype,
 	if (!rc)
 		rc = device_is_empty(&dev, &empty, err);
 	if (!rc)
-		rc = ctl_loop_attach(&loop, &dev, err);
+		rc = ctl_disk_attach(&disk, &dev, err);
 	if (!rc && empty)
-		rc = run_mkfs(&dev, &loop, fstype ? fstype : FSTYPE_DEFAULT,
+		rc = run_mkfs(&dev, &disk, fstype ? fstype : FSTYPE_DEFAULT,
 			      err);
 	if (!rc)
-		rc = run_mount(&dev, &loop, fstype ? fstype : "auto", dir, err);
+		rc = run_mount(&dev, &disk, fstype ? fstype : "auto", dir, err);
 	/* Mounted, it stays; otherwise the last close detaches it. */
-	if (loop.fd >= 0)
-		close(loop.fd);
+	if (disk.fd >= 0)
+		close(disk.fd);
 	return rc;
 }
 

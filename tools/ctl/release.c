@@ -2,8 +2,8 @@
 /*
  * Who uses a device must let go of it before it is reset or removed. Either we
  * refuse and name the users, or (--force) we unmount, swapoff and detach what
- * stands on loop devices. Processes are never touched, and no file system is
- * torn from under its own users: one that is busy stops us.
+ * stands on its disk or on loop devices. Processes are never touched, and no
+ * file system is torn from under its own users: one that is busy stops us.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,32 +11,24 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <sys/swap.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "ctl.h"
 #include <uzram/util/cleanup.h>
-#include <uzram/util/disk.h>
 #include <uzram/util/mountpoint.h>
 #include <uzram/util/users.h>
 
 #define WAIT_MS 5000
 #define STEP_MS 10
 
-/* With ublk the data are on a disk of their own, which the mount knows not. */
-static int refuse_used_disk(const struct ctl_device *dev, struct uz_err *err)
+int ctl_users(const struct ctl_device *dev, bool processes,
+	      struct uz_users *users, struct uz_err *err)
 {
-	char path[CTL_PATH_MAX], text[160];
-	struct stat st;
+	int rc = uz_users_find(users, dev->fs, dev->disk, processes);
 
-	ctl_device_path(dev, "block", path);
-	if (stat(path, &st) || !S_ISBLK(st.st_mode) ||
-	    !uz_disk_users(st.st_rdev, text, sizeof(text)))
-		return 0;
-	return uz_err_set(err, -EBUSY, "%s is in use: %s; end that first",
-			  dev->name, text);
+	return rc ? uz_err_set(err, rc, "out of memory") : 0;
 }
 
 int ctl_refuse_used(const struct ctl_device *dev, struct uz_err *err)
@@ -45,17 +37,15 @@ int ctl_refuse_used(const struct ctl_device *dev, struct uz_err *err)
 	char text[160];
 	int rc;
 
-	rc = uz_users_find(&users, dev->fs, true);
-	if (rc)
-		return uz_err_set(err, rc, "out of memory");
-	if (users.count) {
+	rc = ctl_users(dev, true, &users, err);
+	if (!rc && users.count) {
 		uz_users_text(&users, text, sizeof(text));
 		rc = uz_err_set(err, -EBUSY,
 				"%s is in use: %s; unmount it or use --force",
 				dev->name, text);
 	}
 	uz_users_free(&users);
-	return rc ? rc : refuse_used_disk(dev, err);
+	return rc;
 }
 
 static int loop_detach(int loop, struct uz_err *err)
@@ -72,24 +62,26 @@ static int loop_detach(int loop, struct uz_err *err)
 	return 0;
 }
 
-static int release_user(const struct uz_user *user, struct uz_err *err)
+static int release_user(const struct uz_user *user, enum ctl_release what,
+			struct uz_err *err)
 {
-	char path[32];
 	int rc;
 
 	switch (user->kind) {
 	case UZ_USER_MOUNT:
+		if (what == CTL_RELEASE_SWAP)
+			return 0;
 		rc = uz_mountpoint_unmount(user->path, false);
 		if (rc)
 			return uz_err_set(err, rc, "cannot unmount %s: %s",
 					  user->path, strerror(-rc));
 		return 0;
 	case UZ_USER_SWAP:
-		snprintf(path, sizeof(path), "/dev/loop%d", user->loop);
-		if (swapoff(path))
-			return uz_err_set(err, -errno, "swapoff %s: %s", path,
-					  strerror(errno));
+		if (what != CTL_RELEASE_MOUNTS && swapoff(user->path))
+			return uz_err_set(err, -errno, "swapoff %s: %s",
+					  user->path, strerror(errno));
 		return 0;
+	case UZ_USER_HOLDER:
 	case UZ_USER_LOOP:
 	case UZ_USER_PROCESS:
 		break;
@@ -111,9 +103,9 @@ static int release_loops(const struct ctl_device *dev, int only,
 		struct uz_users users = { 0 };
 		size_t i, found = 0;
 
-		rc = uz_users_find(&users, dev->fs, false);
+		rc = ctl_users(dev, false, &users, err);
 		if (rc)
-			return uz_err_set(err, rc, "out of memory");
+			return rc;
 		for (i = 0; i < users.count && !rc; i++) {
 			const struct uz_user *user = &users.list[i];
 
@@ -133,26 +125,29 @@ static int release_loops(const struct ctl_device *dev, int only,
 			  dev->name);
 }
 
-int ctl_release(const struct ctl_device *dev, const char *dir,
-		struct uz_err *err)
+int ctl_release(const struct ctl_device *dev, enum ctl_release what,
+		const char *dir, struct uz_err *err)
 {
 	struct uz_users users = { 0 };
+	bool loops = true;
 	int only = -1, rc;
 	size_t i;
 
-	rc = uz_users_find(&users, dev->fs, false);
+	rc = ctl_users(dev, false, &users, err);
 	if (rc)
-		return uz_err_set(err, rc, "out of memory");
+		return rc;
 	/* The last one mounted may lie within an earlier one. */
 	for (i = users.count; i > 0 && !rc; i--) {
 		const struct uz_user *user = &users.list[i - 1];
 
 		if (dir && strcmp(user->path, dir))
 			continue;
-		if (dir)
+		if (dir) {
 			only = user->loop;
-		rc = release_user(user, err);
+			loops = only >= 0;
+		}
+		rc = release_user(user, what, err);
 	}
 	uz_users_free(&users);
-	return rc ? rc : release_loops(dev, only, err);
+	return rc || !loops ? rc : release_loops(dev, only, err);
 }

@@ -54,19 +54,22 @@ static int remove_dead(const struct ctl_device *dev, struct uz_err *err)
 	return 0;
 }
 
-/* Detached, it goes on for those who still have it open. */
-static void note_users(const struct ctl_device *dev)
+/* Detached, it goes on for those who still have it open; are there any? */
+static bool note_users(const struct ctl_device *dev)
 {
 	struct uz_users users = { 0 };
 	char text[320];
+	bool used;
 
-	if (!uz_users_find(&users, dev->fs, true) && users.count) {
+	used = !ctl_users(dev, true, &users, NULL) && users.count;
+	if (used) {
 		uz_users_text(&users, text, sizeof(text));
 		ctl_note("%s is detached; its daemon ends with its last user: "
 			 "%s",
 			 dev->name, text);
 	}
 	uz_users_free(&users);
+	return used;
 }
 
 int ctl_remove(const char *name, bool force, struct uz_err *err)
@@ -77,11 +80,14 @@ int ctl_remove(const char *name, bool force, struct uz_err *err)
 	if (rc == -ENOTCONN)
 		return remove_dead(&dev, err);
 	if (!rc)
-		rc = force ? ctl_release(&dev, NULL, err)
+		rc = force ? ctl_release(&dev, CTL_RELEASE_ALL, NULL, err)
 			   : ctl_refuse_used(&dev, err);
 	if (rc)
 		return rc;
 	rc = uz_mountpoint_unmount(dev.dir, false);
+	/* A disk that is open does not keep the directory. */
+	if (!rc && force && dev.disk && note_users(&dev))
+		return 0;
 	if (!rc)
 		return wait_for_end(&dev, err);
 	if (rc == -EBUSY && force) {

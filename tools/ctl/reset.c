@@ -11,8 +11,9 @@ int ctl_reset_device(const char *name, bool force, struct uz_err *err)
 	struct ctl_device dev;
 	int rc = ctl_device_open(&dev, name, err);
 
-	if (!rc)
-		rc = force ? ctl_release(&dev, NULL, err)
+	/* One with a disk is never reset, and says so itself. */
+	if (!rc && !dev.disk)
+		rc = force ? ctl_release(&dev, CTL_RELEASE_ALL, NULL, err)
 			   : ctl_refuse_used(&dev, err);
 	if (rc)
 		return rc;

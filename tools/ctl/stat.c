@@ -202,7 +202,7 @@ static void print_users(const struct report *r)
 	struct uz_users users = { 0 };
 	char text[512];
 
-	if (!uz_users_find(&users, r->dev.fs, true) && users.count) {
+	if (!ctl_users(&r->dev, true, &users, NULL) && users.count) {
 		uz_users_text(&users, text, sizeof(text));
 		printf("It is in use: %s.\n", text);
 	}

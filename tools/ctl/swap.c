@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * swapon and swapoff: the system swaps to a loop device on the block file. The
- * kernel discards what it no longer needs there, so that it costs no memory.
+ * swapon and swapoff: the system swaps to the device's disk, or to a loop device
+ * on the block file. The kernel discards what it no longer needs there, so that
+ * it costs no memory.
  *
  * What is stored on a device is not made into swap space unless that is what
  * it is already, or --force is given.
@@ -92,10 +93,10 @@ static int check_content(const struct ctl_device *dev, const struct swap *swap,
 		dev->name);
 }
 
-static int run_mkswap(const struct ctl_device *dev, const struct ctl_loop *loop,
+static int run_mkswap(const struct ctl_device *dev, const struct ctl_disk *disk,
 		      struct uz_err *err)
 {
-	const char *argv[] = { "mkswap", "-f", loop->path, NULL };
+	const char *argv[] = { "mkswap", "-f", disk->path, NULL };
 	int rc = uz_spawn_wait(argv, true);
 
 	if (rc == -ENOENT)
@@ -120,7 +121,7 @@ static int swap_flags(const struct swap *swap)
 
 static int swap_on(const struct swap *swap, struct uz_err *err)
 {
-	struct ctl_loop loop = { .fd = -1 };
+	struct ctl_disk disk = { .fd = -1 };
 	struct ctl_device dev;
 	bool make;
 	int rc;
@@ -131,17 +132,17 @@ static int swap_on(const struct swap *swap, struct uz_err *err)
 	if (!rc)
 		rc = check_content(&dev, swap, &make, err);
 	if (!rc)
-		rc = ctl_loop_attach(&loop, &dev, err);
+		rc = ctl_disk_attach(&disk, &dev, err);
 	if (!rc && make)
-		rc = run_mkswap(&dev, &loop, err);
-	if (!rc && swapon(loop.path, swap_flags(swap)))
+		rc = run_mkswap(&dev, &disk, err);
+	if (!rc && swapon(disk.path, swap_flags(swap)))
 		rc = uz_err_set(err, -errno, "%s: swapon %s: %s", dev.name,
-				loop.path, strerror(errno));
+				disk.path, strerror(errno));
 	/* Swapped to, it stays; otherwise the last close detaches it. */
-	if (loop.fd >= 0)
-		close(loop.fd);
+	if (disk.fd >= 0)
+		close(disk.fd);
 	if (!rc)
-		puts(loop.path);
+		puts(disk.path);
 	return rc;
 }
 
@@ -200,18 +201,18 @@ static int swap_off(const char *name, struct uz_err *err)
 	int rc;
 
 	rc = ctl_device_open(&dev, name, err);
+	if (!rc)
+		rc = ctl_users(&dev, false, &users, err);
 	if (rc)
 		return rc;
-	if (uz_users_find(&users, dev.fs, false))
-		return uz_err_set(err, -ENOMEM, "out of memory");
 	for (i = 0; i < users.count; i++)
 		found |= users.list[i].kind == UZ_USER_SWAP;
 	uz_users_free(&users);
 	if (!found)
 		return uz_err_set(err, -ENOENT, "%s: nothing swaps to it",
 				  dev.name);
-	/* Only loop devices can be used beside swap, and go with it. */
-	return ctl_release(&dev, NULL, err);
+	/* What else stands on a disk's partitions stays there. */
+	return ctl_release(&dev, CTL_RELEASE_SWAP, NULL, err);
 }
 
 enum uz_exit ctl_verb_swapoff(int argc, char **argv)

@@ -30,8 +30,8 @@ static int find_mount(const struct ctl_device *dev, void *arg,
 	struct uz_users users = { 0 };
 	size_t i;
 
-	if (uz_users_find(&users, dev->fs, false))
-		return uz_err_set(err, -ENOMEM, "out of memory");
+	if (ctl_users(dev, false, &users, err))
+		return -ENOMEM;
 	for (i = 0; i < users.count && !wanted->found; i++)
 		wanted->found = users.list[i].kind == UZ_USER_MOUNT &&
 				(!wanted->dir ||
@@ -70,7 +70,7 @@ static int umount_device(const char *arg, struct uz_err *err)
 		return uz_err_set(err, -ENOENT,
 				  "%s: no file system of a device is mounted",
 				  arg);
-	return ctl_release(&wanted.dev, wanted.dir, err);
+	return ctl_release(&wanted.dev, CTL_RELEASE_MOUNTS, wanted.dir, err);
 }
 
 enum uz_exit ctl_verb_umount(int argc, char **argv)

@@ -7,35 +7,39 @@
 #include <uzram/types.h>
 
 /**
- * DOC: who uses a mount
+ * DOC: who uses a mount, or a disk
  *
  * Found from outside, in /proc and /sys, because the kernel tells a FUSE
  * server neither who attached a loop device to a file of it nor what is
- * mounted on that. What the caller may not see (other users' processes) is not found.
+ * mounted on that, and the server of a disk nothing at all. What the caller
+ * may not see (other users' processes) is not found.
  */
 
 /**
- * enum uz_user_kind - how a mount is used
- * @UZ_USER_LOOP:    a loop device stands on a file of it
- * @UZ_USER_MOUNT:   a file system is mounted on such a loop device
- * @UZ_USER_SWAP:    the system swaps to such a loop device
- * @UZ_USER_PROCESS: a process has a file of the mount or such a loop device
- *                   open, mapped, or as its directory
+ * enum uz_user_kind - how a mount or a disk is used
+ * @UZ_USER_LOOP:    a loop device stands on a file of it, or on the disk
+ * @UZ_USER_MOUNT:   a file system is mounted on such a loop device or the disk
+ * @UZ_USER_SWAP:    the system swaps to one of these
+ * @UZ_USER_HOLDER:  another device (dm, md) stands on the disk
+ * @UZ_USER_PROCESS: a process has a file of the mount, the disk or such a loop
+ *                   device open, mapped, or as its directory
  */
 enum uz_user_kind {
 	UZ_USER_LOOP,
 	UZ_USER_MOUNT,
 	UZ_USER_SWAP,
+	UZ_USER_HOLDER,
 	UZ_USER_PROCESS,
 };
 
 /**
  * struct uz_user - one user
  * @kind: how
- * @loop: number of the loop device; -1 for a process on the mount itself
+ * @loop: number of the loop device; -1: the mount or the disk itself is used
  * @pid:  the process; 0 for the other kinds
- * @type: the file system's type, the process's name, else ""
- * @path: UZ_USER_MOUNT: where it is mounted; else ""
+ * @type: the file system's type, the process's or the holder's name, else ""
+ * @path: UZ_USER_MOUNT: where it is mounted; UZ_USER_SWAP: what is swapped to;
+ *        else ""
  */
 struct uz_user {
 	enum uz_user_kind kind;
@@ -58,9 +62,10 @@ struct uz_users {
 };
 
 /**
- * uz_users_find() - look for the users of a mount
+ * uz_users_find() - look for the users of a mount, a disk, or both
  * @users:     filled on success, untouched on failure
- * @fs:        st_dev of what is or was mounted
+ * @fs:        st_dev of what is or was mounted; 0: no mount
+ * @disk:      st_rdev of a disk, whose partitions count as it; 0: no disk
  * @processes: look at every process too, which takes some milliseconds
  *
  * The calling process itself is left out.
@@ -68,7 +73,7 @@ struct uz_users {
  * Context: any thread; reads /proc and /sys.
  * Return:  0 or -ENOMEM. What cannot be read is taken for unused.
  */
-uz_must_check int uz_users_find(struct uz_users *users, dev_t fs,
+uz_must_check int uz_users_find(struct uz_users *users, dev_t fs, dev_t disk,
 				bool processes);
 
 /**
@@ -82,8 +87,9 @@ void uz_users_free(struct uz_users *users);
 /**
  * uz_users_text() - name them in one line
  * @users: at least one
- * @text:  filled: "/dev/loop3 (ext4 on /mnt/x), process 1234 (fio)"; "and 2
- *         more" when there is no room
+ * @text:  filled: "/dev/loop3 (ext4 on /mnt/x), process 1234 (fio)", or of a
+ *         disk "ext4 on /mnt/x, swap, /dev/dm-0"; "and 2 more" when there is
+ *         no room
  * @size:  bytes at @text
  *
  * Context: any thread; allocates nothing.

@@ -22,7 +22,6 @@
 #include <uzram/util/ahead.h>
 #include <uzram/util/cleanup.h>
 #include <uzram/util/cpus.h>
-#include <uzram/util/disk.h>
 #include <uzram/util/log.h>
 
 #include "ublk_priv.h"
@@ -298,20 +297,30 @@ int uz__ublk_disk_start(struct uz__ublk_disk *disk,
 
 /* ---- the end ---- */
 
+int uz__ublk_disk_users(const struct uz__ublk_disk *disk,
+			struct uz_users *users)
+{
+	struct stat st;
+
+	if (stat(disk->path, &st))
+		return -errno;
+	return uz_users_find(users, 0, st.st_rdev, true);
+}
+
 /* Mounted, swapped to, part of another disk, or simply open. */
 static bool is_used(const struct uz__ublk_disk *disk)
 {
-	struct stat st;
-	char text[64];
+	struct uz_users users = { 0 };
+	bool used;
 	int fd;
 
-	if (stat(disk->path, &st))
-		return false;
 	fd = open(disk->path, O_RDONLY | O_EXCL | O_CLOEXEC);
 	if (fd < 0)
 		return errno == EBUSY;
 	close(fd);
-	return uz_disk_users(st.st_rdev, text, sizeof(text));
+	used = !uz__ublk_disk_users(disk, &users) && users.count;
+	uz_users_free(&users);
+	return used;
 }
 
 static int stop(struct uz__ublk_disk *disk, unsigned int nr)

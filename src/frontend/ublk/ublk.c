@@ -12,10 +12,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
-#include <uzram/util/disk.h>
 #include <uzram/util/log.h>
 
 #include "../fuse/fuse_frontend.h"
@@ -36,13 +34,14 @@ static const struct uz_frontend_ops *const fuse = &uz__fuse_frontend;
 
 static void say_used(const struct uz__ublk_disk *disk)
 {
-	char text[256] = "";
-	struct stat st;
+	char text[256] = "somebody who cannot be seen";
+	struct uz_users users = { 0 };
 
-	if (!stat(disk->path, &st))
-		uz_disk_users(st.st_rdev, text, sizeof(text));
+	if (!uz__ublk_disk_users(disk, &users) && users.count)
+		uz_users_text(&users, text, sizeof(text));
+	uz_users_free(&users);
 	uz_log(UZ_LOG_WARN, "%s is still used by %s; serving until that ends",
-	       disk->path, *text ? text : "somebody who cannot be seen");
+	       disk->path, text);
 }
 
 static int ublk_wait(struct uz_frontend *fe)

@@ -11,6 +11,7 @@
 #include <uzram/frontend.h>
 #include <uzram/types.h>
 #include <uzram/util/err.h>
+#include <uzram/util/users.h>
 
 #include "uapi.h"
 
@@ -329,6 +330,16 @@ struct uz__ublk_disk {
 uz_must_check int uz__ublk_disk_start(struct uz__ublk_disk *disk,
 				      const struct uz_frontend_config *config,
 				      struct uz_err *err);
+
+/**
+ * uz__ublk_disk_users() - who uses it
+ * @disk:  started
+ * @users: as of uz_users_find()
+ *
+ * Return: 0 or -errno.
+ */
+uz_must_check int uz__ublk_disk_users(const struct uz__ublk_disk *disk,
+				      struct uz_users *users);
 
 /**
  * uz__ublk_disk_try_stop() - end it unless somebody uses it

@@ -7,34 +7,7 @@
 
 . "$(dirname "$0")/../../e2e/functions.sh" || exit 1
 
-requires_ctl
-[ -c /dev/ublk-control ] || missing ublk 'no /dev/ublk-control'
-
-# add_disk NAME ARGUMENTS...: sets dev_dir and disk.
-add_disk()
-{
-	local block
-
-	block=$("$UZRAMCTL" add "$@" --frontend ublk)
-	dev_dir=${block%/block}
-	disk=$(readlink "$block")
-	on_exit "$UZRAMCTL" remove --force "$1"
-	[ -b "$disk" ] || fail "$block leads to $disk"
-}
-
-# gone: nothing of the disk is left.
-gone()
-{
-	[ ! -e "$dev_dir" ] && [ ! -e "$disk" ] &&
-		[ ! -e "${disk/ublkb/ublkc}" ]
-}
-
-remove_disk()
-{
-	"$UZRAMCTL" remove "$1"
-	wait_until 10 gone ||
-		fail "left behind: $(ls -d "$dev_dir" /dev/ublk*)"
-}
+. "$(dirname "$0")/disks.sh"
 
 limit_is()
 {
@@ -67,9 +40,7 @@ limit_is logical_block_size 4096
 	fail 'no write zeroes'
 expect_equal "$(find "/sys/block/${disk##*/}/mq" -mindepth 1 -maxdepth 1 |
 	wc -l)" 2 'queues'
-expect_equal "$(sed -n 's/^transport //p' "$dev_dir/stat")" ublk 'transport'
-mkdir "$tmp/mnt"
-expect_fail_line 5 'needs no loop device' "$UZRAMCTL" mount one "$tmp/mnt"
+expect_equal "$(stat_of transport)" ublk 'transport'
 expect_errno EBUSY bash -c "echo 1 >'$dev_dir/reset'"
 expect_fail_line 5 'cannot go on with another program; remove the device' \
 	"$UZRAMCTL" upgrade one
@@ -136,21 +107,6 @@ exec 7<"$disk"
 expect_fail_line 4 process "$UZRAMCTL" remove one
 exec 7<&-
 remove_disk one
-
-# ---- a worker that is killed: errors, and then nothing is left ----
-
-add_disk one --size 16M
-kill -KILL "$(sed -n 's/^worker_pid //p' "$dev_dir/stat")"
-wait_until 20 gone || fail "left behind: $(ls -d "$dev_dir" /dev/ublk*)"
-
-# ---- another daemon clears up after one that was killed ----
-
-add_disk one --size 16M
-pid=$(cat "$dev_dir/pid")
-kill -KILL "$pid"
-wait_until 10 pid_gone "$pid" || fail 'the daemon is still there'
-"$UZRAMCTL" remove --force one
-wait_until 10 gone || fail "left behind: $(ls -d "$dev_dir" /dev/ublk*)"
 
 # xfs wants more room.
 add_disk one --size 384M --algorithm lz4
