@@ -78,6 +78,16 @@ void uz_attr_set_transport(struct uz_attr_ctx *ctx, const char *name,
 			   uint64_t buffer_bytes, const char *survives);
 
 /**
+ * uz_attr_refuse_reset() - there is a disk, whose size may not change
+ * @ctx: the attributes' context, before anybody stores by it
+ *
+ * A store to reset gives -EBUSY from then on, forced or not.
+ *
+ * Context: one thread.
+ */
+void uz_attr_refuse_reset(struct uz_attr_ctx *ctx);
+
+/**
  * struct uz_attr_upgrade - who knows how to go on with another program
  * @ask:  begin, with the program at @path, or "" for the one that is installed.
  *        @again: as for uz_attr_store(). Returns 0; -EBUSY one is under way;

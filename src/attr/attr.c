@@ -190,6 +190,11 @@ void uz_attr_set_transport(struct uz_attr_ctx *ctx, const char *name,
 	ctx->survives = survives;
 }
 
+void uz_attr_refuse_reset(struct uz_attr_ctx *ctx)
+{
+	ctx->no_reset = true;
+}
+
 void uz_attr_set_process(struct uz_attr_ctx *ctx,
 			 const struct uz_attr_process *process)
 {

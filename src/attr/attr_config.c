@@ -84,6 +84,10 @@ int uz__attr_reset_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
 	int ret;
 
 	(void)len;
+	if (ctx->no_reset)
+		return uz_err_set(err, -EBUSY,
+				  "a disk is not reset, not even by \"force\"; "
+				  "remove it and add it anew");
 	if (text_is(text, "force"))
 		return uz_device_reset(ctx->dev, true, err);
 	ret = uz__attr_number(text, &n);

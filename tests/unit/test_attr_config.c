@@ -96,6 +96,20 @@ static void test_reset_of_what_is_held(void **state)
 	f->dev.holders = 0;
 }
 
+static void test_reset_of_a_disk(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(store(f, "disksize", "1048576"), 0);
+	uz_attr_refuse_reset(f->ctx);
+	assert_int_equal(store(f, "reset", "1"), -EBUSY);
+	assert_int_equal(store(f, "reset", "force"), -EBUSY);
+	assert_shows(f, "last_error",
+		     "reset: a disk is not reset, not even by \"force\"; "
+		     "remove it and add it anew\n");
+	assert_shows(f, "disksize", "1048576\n");
+}
+
 static void test_reset_waits_for_a_close(void **state)
 {
 	struct fixture *f = *state;
@@ -198,6 +212,7 @@ int main(void)
 		fixture_test(test_reset),
 		fixture_test(test_disksize_was_set_already),
 		fixture_test(test_reset_of_what_is_held),
+		fixture_test(test_reset_of_a_disk),
 		fixture_test(test_reset_waits_for_a_close),
 		fixture_test(test_comp_algorithm),
 #if UZ_HAVE_ZSTD

@@ -123,6 +123,8 @@ static int fuse_create(struct uz_frontend *fe,
 				 fuse_resized, fe);
 	if (!ret)
 		uz_attr_set_process(fe->fuse.attrs, &process);
+	if (!ret && config->disk)
+		uz_attr_refuse_reset(fe->fuse.attrs);
 	if (!ret)
 		ret = uz__fuse_transport_create(&fe->transport, &fe->fuse,
 						config);

@@ -43,6 +43,8 @@ for verb in "mount one $tmp" 'swapon one' 'remove one'; do
 	# shellcheck disable=SC2086 # words
 	expect_fail_line 4 "ext4 on $tmp/mnt" "$UZRAMCTL" $verb
 done
+expect_fail_line 4 'a disk is not reset' "$UZRAMCTL" reset --force one
+expect_equal "$(cat "$tmp/mnt/file")" content 'after reset --force'
 "$UZRAMCTL" umount one
 "$UZRAMCTL" mount one "$tmp/mnt"
 expect_equal "$(cat "$tmp/mnt/file")" content 'mounted again'
