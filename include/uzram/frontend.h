@@ -64,10 +64,13 @@ struct uz_mount_config {
  * struct uz_frontend_disk - a disk that takes the place of the block file
  * @path:         its node, "/dev/ublkb0"
  * @buffer_bytes: address space of its buffers
+ * @survives:     what becomes of its requests when this process dies, as
+ *                uz_attr_set_transport() wants it
  */
 struct uz_frontend_disk {
 	const char *path;
 	uint64_t buffer_bytes;
+	const char *survives;
 };
 
 /**
@@ -176,5 +179,18 @@ const char *uz_frontend_auto(bool sized);
  * Context: any thread; may take a minute when the driver does not answer.
  */
 void uz_frontend_reap(void);
+
+/**
+ * uz_frontend_probe_disks() - can this system have disks (--frontend ublk)?
+ * @text: filled on success: what the driver can do, one line
+ * @size: bytes at @text
+ * @err:  why not, and what to do
+ *
+ * Context: any thread; takes some seconds when the driver does not answer.
+ * Return:  0; -ENOTSUP this build has them not; -ENODEV no driver; -EPERM not
+ *          allowed; other -errno.
+ */
+uz_must_check int uz_frontend_probe_disks(char *text, size_t size,
+					  struct uz_err *err);
 
 #endif

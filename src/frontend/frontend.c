@@ -3,6 +3,7 @@
  * The front ends of this build, by name. A new one is a directory beside this
  * file and a line in the table.
  */
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -41,5 +42,17 @@ void uz_frontend_reap(void)
 {
 #if UZ_HAVE_UBLK
 	uz__ublk_clear_up();
+#endif
+}
+
+int uz_frontend_probe_disks(char *text, size_t size, struct uz_err *err)
+{
+#if UZ_HAVE_UBLK
+	return uz__ublk_probe(text, size, err);
+#else
+	(void)text;
+	(void)size;
+	return uz_err_set(err, -ENOTSUP,
+			  "not in this build: it needs liburing and libfuse3");
 #endif
 }

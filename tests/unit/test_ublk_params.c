@@ -147,11 +147,37 @@ static void test_random(void **state)
 	}
 }
 
+static void test_features_text(void **state)
+{
+	const uint64_t recovery = UBLK_F_USER_RECOVERY |
+				  UBLK_F_USER_RECOVERY_REISSUE;
+	char text[160];
+
+	(void)state;
+	uz__ublk_features_text(0, text, sizeof(text));
+	assert_string_equal(text, "can be used, but a disk ends with its "
+				  "worker (until Linux 6.5)");
+	uz__ublk_features_text(recovery, text, sizeof(text));
+	assert_string_equal(text, "can be used, and workers that die are "
+				  "replaced, but for one that dies while it "
+				  "takes over (until Linux 6.16); features "
+				  "0x18");
+	uz__ublk_features_text(recovery | UBLK_F_PER_IO_DAEMON, text,
+			       sizeof(text));
+	assert_string_equal(text, "can be used, and workers that die are "
+				  "replaced; features 0x2018");
+	uz__ublk_features_text(recovery, text, 12);
+	assert_string_equal(text, "can be used");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_plan),   cmocka_unit_test(test_params),
-		cmocka_unit_test(test_layout), cmocka_unit_test(test_decode),
+		cmocka_unit_test(test_features_text),
+		cmocka_unit_test(test_plan),
+		cmocka_unit_test(test_params),
+		cmocka_unit_test(test_layout),
+		cmocka_unit_test(test_decode),
 		cmocka_unit_test(test_random),
 	};
 

@@ -29,6 +29,7 @@ struct uz__ublk_ring {
 static struct uz__ublk_ring the_ring;
 static struct {
 	int create_error;
+	int fd;
 	/* The next submissions that fail. */
 	unsigned int submit_errors;
 	/* What arrives, in order; then every tag comes back for good. */
@@ -41,10 +42,9 @@ static struct {
 	unsigned int tag[16];
 } kernel;
 
-int uz__ublk_ring_create(struct uz__ublk_ring **ring, int fd,
-			 unsigned int queue, unsigned int depth, bool encoded)
+int uz__ublk_ring_create(struct uz__ublk_ring **ring, unsigned int queue,
+			 unsigned int depth, bool encoded)
 {
-	(void)fd;
 	(void)queue;
 	(void)encoded;
 	assert_int_equal(depth, DEPTH);
@@ -53,6 +53,12 @@ int uz__ublk_ring_create(struct uz__ublk_ring **ring, int fd,
 	kernel.creates++;
 	*ring = &the_ring;
 	return 0;
+}
+
+void uz__ublk_ring_use(struct uz__ublk_ring *ring, int fd)
+{
+	(void)ring;
+	kernel.fd = fd;
 }
 
 void uz__ublk_ring_destroy(struct uz__ublk_ring *ring)
@@ -129,7 +135,7 @@ static void event(unsigned int tag, int res)
 	kernel.events[kernel.nr_events++] = (struct uz__ublk_event){ tag, res };
 }
 
-static int run(void)
+static int run_with(int fd)
 {
 	struct uz__ublk_queue q = {
 		.io = &io,
@@ -137,18 +143,26 @@ static int run(void)
 		.buffers = buffers,
 		.depth = DEPTH,
 		.io_max = IO_MAX,
-		.fd = -1,
+		.fd = fd,
 	};
 	int posted = 0;
 
 	sem_init(&q.ready, 0, 0);
+	sem_init(&q.go, 0, 1);
 	assert_null(uz__ublk_queue_main(&q));
 	sem_getvalue(&q.ready, &posted);
-	assert_int_equal(posted, 1);
+	/* Once for the ring, and once for the tags. */
+	assert_int_equal(posted, 1 + (fd >= 0 && !kernel.create_error));
 	sem_destroy(&q.ready);
+	sem_destroy(&q.go);
 	assert_int_equal(kernel.creates, kernel.destroys);
 	assert_int_equal(q.tags, 0);
 	return q.error;
+}
+
+static int run(void)
+{
+	return run_with(7);
 }
 
 static int setup(void **state)
@@ -181,6 +195,7 @@ static void test_serves(void **state)
 	event(1, 0);
 	event(2, 0);
 	assert_int_equal(run(), 0);
+	assert_int_equal(kernel.fd, 7);
 	assert_int_equal(kernel.fetches, DEPTH);
 	assert_int_equal(kernel.commits, 4);
 	assert_int_equal(kernel.tag[0], 2);
@@ -248,6 +263,14 @@ static void test_no_ring(void **state)
 	assert_int_equal(kernel.fetches, 0);
 }
 
+/* Something else has failed before the driver was asked. */
+static void test_never_begins(void **state)
+{
+	(void)state;
+	assert_int_equal(run_with(-1), 0);
+	assert_int_equal(kernel.fetches, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -259,6 +282,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_submit_fails, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_no_ring, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_never_begins, setup,
+						teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,8 @@
 # io_uring. The machine is emulated, so this needs neither root nor hardware
 # that can do more. Both of the guest's serial lines are shown when it fails.
 #
+# UZ_KILLS, UZ_CYCLES and UZ_SEED, where they are set, are the guest's as well.
+#
 # What may be skipped in the guest is what may be skipped here (UZ_MUST_WORK). A
 # script that was skipped makes this one end with 77, unless another one failed.
 
@@ -53,7 +55,9 @@ timeout -k 5 $((limit + 60)) qemu-system-x86_64 \
 	-serial "file:$tmp/console.log" -serial "file:$tmp/results" \
 	-kernel "$vm_linux" -initrd "$tmp/image" \
 	-append "console=ttyS0 panic=-1 quiet \
-uz_tests=${tests// /,} uz_must=${UZ_MUST_WORK-} uz_limit=$limit $uring" \
+uz_tests=${tests// /,} uz_must=${UZ_MUST_WORK-} uz_limit=$limit $uring \
+${UZ_KILLS:+UZ_KILLS=$UZ_KILLS} ${UZ_CYCLES:+UZ_CYCLES=$UZ_CYCLES} \
+${UZ_SEED:+UZ_SEED=$UZ_SEED}" \
 	</dev/null >"$tmp/qemu.log" 2>&1 || status=$?
 
 tr -d '\r' <"$tmp/results" >&2

@@ -12,6 +12,7 @@
  * process and its successor the death of the first is order enough.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -22,6 +23,7 @@
 #include <uzram/util/delay.h>
 #include <uzram/util/shm.h>
 
+#include "fuse_frontend.h"
 #include "session_priv.h"
 
 int uz__fuse_session_create(const char *dir)
@@ -94,6 +96,24 @@ void uz__fuse_session_keep(struct uz__fuse *fuse, enum uz_transport transport,
 		s->plan = *plan;
 	/* release: whoever finds it finds all of the above. */
 	atomic_store_explicit(&s->greeted, 1, memory_order_release);
+}
+
+/* ---- the disk's word ---- */
+
+int uz__fuse_session_set_disk(const struct uz_session *session, uint64_t word)
+{
+	ssize_t n = pwrite(session->mem, &word, sizeof(word),
+			   offsetof(struct uz__fuse_session, disk));
+
+	return n == sizeof(word) ? 0 : n < 0 ? -errno : -EIO;
+}
+
+int uz__fuse_session_get_disk(const struct uz_session *session, uint64_t *word)
+{
+	ssize_t n = pread(session->mem, word, sizeof(*word),
+			  offsetof(struct uz__fuse_session, disk));
+
+	return n == sizeof(*word) ? 0 : n < 0 ? -errno : -EIO;
 }
 
 /* ---- open files ---- */

@@ -44,6 +44,7 @@ struct uz__fuse_trial {
  * @largest:   bytes of the largest message that came over /dev/fuse
  * @born:      time stamp of all files
  * @dir:       where it is mounted, without symbolic links
+ * @disk:      uz__fuse_session_set_disk()
  * @untracked: opens of the block file beyond those in @opens
  * @opens:     handles of the block file; 0: none
  * @trials:    what each thread is at work on
@@ -66,6 +67,7 @@ struct uz__fuse_session {
 	_Atomic uint32_t largest;
 	struct timespec born;
 	char dir[4096];
+	uint64_t disk;
 	_Atomic uint64_t untracked;
 	_Atomic uint64_t opens[UZ__FUSE_OPENS];
 	struct uz__fuse_trial trials[UZ__FUSE_HEADS];

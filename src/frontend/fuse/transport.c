@@ -128,7 +128,8 @@ static void tell(const struct uz__fuse_transport *t)
 	}
 	if (t->fuse->disk) {
 		uz_attr_set_transport(t->fuse->attrs, "ublk",
-				      t->fuse->disk->buffer_bytes, "no");
+				      t->fuse->disk->buffer_bytes,
+				      t->fuse->disk->survives);
 		return;
 	}
 	uz_log(UZ_LOG_INFO, "transport fuse: %u threads",

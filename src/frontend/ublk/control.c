@@ -15,7 +15,10 @@
 #include "ublk_frontend.h"
 #include "ublk_priv.h"
 
-/* Seconds. To stop a disk is to write back what its page cache holds. */
+/*
+ * Seconds. To stop a disk is to write back what its page cache holds, and to
+ * take one over is to wait until the driver has taken back all requests.
+ */
 #define LIMIT	   10
 #define LIMIT_STOP 60
 
@@ -26,6 +29,10 @@ static long limit_of(unsigned int nr)
 	case UBLK_CMD_STOP_DEV:
 	case UBLK_CMD_TRY_STOP_DEV:
 	case UBLK_CMD_DEL_DEV:
+	case UBLK_CMD_DEL_DEV_ASYNC: /* stops it, too */
+	/* Given up and done late, they would cost the disk. */
+	case UBLK_CMD_START_USER_RECOVERY:
+	case UBLK_CMD_END_USER_RECOVERY:
 		return LIMIT_STOP;
 	default:
 		return LIMIT;

@@ -5,36 +5,77 @@
  * queues still serve, since what the page cache holds is written back; end the
  * queues, close, delete.
  *
+ * A worker that follows one that died finds the disk by the word that is left
+ * in the session, and instead of adding and starting it begins and ends its
+ * recovery. Meanwhile requests wait in the driver, and those that the dead one
+ * had come again. All that may fail for want of something is made before: an
+ * older driver cannot begin a recovery anew that was begun and not ended.
+ *
  * All of it happens in one thread that is none of a queue, so no locks.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <uzram/util/ahead.h>
 #include <uzram/util/cleanup.h>
 #include <uzram/util/cpus.h>
 #include <uzram/util/log.h>
 
+#include "../fuse/fuse_frontend.h"
 #include "ublk_priv.h"
 
 /* How long nodes may take to appear, be it devtmpfs or udev that makes them. */
 #define NODE_MS 3000
 #define STEP_MS 5
 
+/* How long the kernel may take to let go of a worker that was killed. */
+#define RELEASE_MS 20000
+
+#define RECOVERY (UBLK_F_USER_RECOVERY | UBLK_F_USER_RECOVERY_REISSUE)
+
+/* In the session's word, beside the number of the disk and one. */
+#define WORD_ID	     UINT64_C(0xffffffff)
+#define WORD_HANDING (UINT64_C(1) << 32)
+
+/* What to do about it, for those that somebody can do something about. */
+static const char *advice(int code)
+{
+	switch (code) {
+	case -EPERM:
+	case -EACCES:
+		return "be root, or have fewer disks (the module's "
+		       "ublks_max)";
+	case -ENOMEM:
+	case -EAGAIN:
+	case -ECANCELED: /* the kernel had no thread to carry it out */
+		return "there is no memory, or no more threads are allowed "
+		       "(pids.max, ulimit -u)";
+	case -EMFILE:
+	case -ENFILE:
+		return "too many open files are not allowed (ulimit -n)";
+	case -ETIMEDOUT:
+		return "the driver does not answer; look into dmesg";
+	default:
+		return "look into dmesg";
+	}
+}
+
 static int fail(struct uz_err *err, int code, const char *what)
 {
-	return uz_err_set(err, code, "ublk: cannot %s: %s", what,
-			  strerror(-code));
+	return uz_err_set(err, code,
+			  "ublk: cannot %s: %s; %s, or use --frontend fuse",
+			  what, strerror(-code), advice(code));
 }
+
+struct step {
+	int (*take)(struct uz__ublk_disk *disk);
+	const char *what;
+};
 
 /* Whoever makes the node may give it its rights a moment later. */
 static int open_node(const char *path, int flags)
@@ -51,137 +92,37 @@ static int open_node(const char *path, int flags)
 	return fd >= 0 ? fd : -errno;
 }
 
-/* ---- queues ---- */
-
-static size_t desc_size(unsigned int depth)
-{
-	const size_t size = depth * sizeof(struct ublksrv_io_desc);
-
-	return (size + UZ_PAGE_SIZE - 1) & ~(size_t)(UZ_PAGE_SIZE - 1);
-}
-
-static size_t buffers_size(const struct uz__ublk_queue *q)
-{
-	return (size_t)q->depth * q->io_max;
-}
-
-static int make_queue(struct uz__ublk_disk *disk, struct uz__ublk_queue *q)
-{
-	void *at;
-
-	at = mmap(NULL, desc_size(q->depth), PROT_READ,
-		  MAP_SHARED | MAP_POPULATE, disk->fd,
-		  (off_t)(q->index * desc_size(UBLK_MAX_QUEUE_DEPTH)));
-	if (at == MAP_FAILED)
-		return -errno;
-	q->desc = at;
-	/* Not touched: a page of it costs something when a request gets there. */
-	at = mmap(NULL, buffers_size(q), PROT_READ | PROT_WRITE,
-		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (at == MAP_FAILED)
-		return -errno;
-	q->buffers = at;
-	madvise(at, buffers_size(q), MADV_NOHUGEPAGE);
-	uz_ahead_memory(at, buffers_size(q));
-	return uz_io_create(disk->dev, &q->io);
-}
-
-/* Requests of some CPUs arrive at a queue; there its thread is at home. */
-static void bind_queue(struct uz__ublk_disk *disk,
-		       const struct uz__ublk_queue *q)
-{
-	cpu_set_t set, allowed;
-	int ret;
-
-	CPU_ZERO(&set);
-	ret = uz__ublk_command(&disk->control, UBLK_CMD_GET_QUEUE_AFFINITY,
-			       disk->info.dev_id, q->index, &set, sizeof(set));
-	if (ret || sched_getaffinity(0, sizeof(allowed), &allowed))
-		return;
-	CPU_AND(&set, &set, &allowed);
-	if (CPU_COUNT(&set))
-		pthread_setaffinity_np(q->id, sizeof(set), &set);
-}
-
-/* Signals are for the thread that the program has chosen. */
-static int start_thread(struct uz__ublk_queue *q)
-{
-	sigset_t all, before;
-	char name[16];
-	int ret;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	ret = pthread_create(&q->id, NULL, uz__ublk_queue_main, q);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (ret)
-		return -ret;
-	q->started = true;
-	snprintf(name, sizeof(name), "uz-ublk-%u", q->index);
-	pthread_setname_np(q->id, name);
-	return 0;
-}
-
-static int start_queues(struct uz__ublk_disk *disk)
-{
-	struct uz__ublk_queue *q;
-	unsigned int i;
-	int ret = 0;
-
-	disk->queues = calloc(disk->plan.queues, sizeof(*disk->queues));
-	if (!disk->queues)
-		return -ENOMEM;
-	for (i = 0; i < disk->plan.queues; i++) {
-		q = &disk->queues[i];
-		q->index = i;
-		q->fd = disk->fd;
-		q->depth = disk->plan.depth;
-		q->io_max = disk->plan.io_max;
-		q->encoded = disk->control.features != 0;
-		sem_init(&q->ready, 0, 0);
-	}
-	for (i = 0; i < disk->plan.queues && !ret; i++) {
-		q = &disk->queues[i];
-		ret = make_queue(disk, q);
-		if (!ret)
-			uz_io_buffer(q->io, q->buffers, buffers_size(q));
-		if (!ret)
-			ret = start_thread(q);
-		if (!ret)
-			bind_queue(disk, q);
-	}
-	/* All that run have asked for their tags before anything else is done. */
-	for (i = 0; i < disk->plan.queues; i++) {
-		q = &disk->queues[i];
-		while (q->started && sem_wait(&q->ready))
-			;
-		if (q->started && q->error && !ret)
-			ret = q->error;
-	}
-	return ret;
-}
-
-static void end_queues(struct uz__ublk_disk *disk)
-{
-	struct uz__ublk_queue *q;
-	unsigned int i;
-
-	for (i = 0; disk->queues && i < disk->plan.queues; i++) {
-		q = &disk->queues[i];
-		if (q->started)
-			pthread_join(q->id, NULL);
-		uz_io_destroy(q->io);
-		if (q->buffers)
-			munmap(q->buffers, buffers_size(q));
-		if (q->desc)
-			munmap((void *)(uintptr_t)q->desc, desc_size(q->depth));
-		sem_destroy(&q->ready);
-	}
-	free(disk->queues);
-	disk->queues = NULL;
-}
-
 /* ---- the disk ---- */
+
+/* Requests that come twice do no harm, but those that fail do. */
+static uint64_t wanted(uint64_t features)
+{
+	uint64_t flags = features & UBLK_F_CMD_IOCTL_ENCODE;
+
+	if ((features & RECOVERY) == RECOVERY)
+		flags |= RECOVERY;
+	return flags;
+}
+
+/* From the driver's numbers. */
+static void adopt_plan(struct uz__ublk_disk *disk)
+{
+	disk->plan = (struct uz__ublk_plan){
+		.queues = disk->info.nr_hw_queues,
+		.depth = disk->info.queue_depth,
+		.io_max = disk->info.max_io_buf_bytes,
+	};
+	disk->plan.bytes = (uint64_t)disk->plan.queues * disk->plan.depth *
+			   disk->plan.io_max;
+	snprintf(disk->path, sizeof(disk->path), "/dev/ublkb%u",
+		 disk->info.dev_id);
+}
+
+static int keep_word(struct uz__ublk_disk *disk, uint64_t flags)
+{
+	return uz__fuse_session_set_disk(
+		&disk->session, (disk->info.dev_id + UINT64_C(1)) | flags);
+}
 
 static int add(struct uz__ublk_disk *disk)
 {
@@ -192,7 +133,7 @@ static int add(struct uz__ublk_disk *disk)
 		.queue_depth = (uint16_t)disk->plan.depth,
 		.max_io_buf_bytes = disk->plan.io_max,
 		.dev_id = UINT32_MAX,
-		.flags = disk->control.features & UBLK_F_CMD_IOCTL_ENCODE,
+		.flags = wanted(disk->control.features),
 		.ublksrv_flags = uz__ublk_mark(disk->owner),
 	};
 	ret = uz__ublk_command(&disk->control, UBLK_CMD_ADD_DEV, UINT32_MAX, 0,
@@ -200,18 +141,14 @@ static int add(struct uz__ublk_disk *disk)
 	if (ret < 0)
 		return ret;
 	disk->added = true;
-	/* It may have been given less than was asked for. */
-	if (disk->info.nr_hw_queues < disk->plan.queues)
-		disk->plan.queues = disk->info.nr_hw_queues;
+	/* It may have been given fewer queues than were asked for. */
 	if (disk->info.queue_depth != disk->plan.depth ||
 	    disk->info.max_io_buf_bytes != disk->plan.io_max ||
-	    !disk->plan.queues)
+	    disk->info.nr_hw_queues > disk->plan.queues ||
+	    !disk->info.nr_hw_queues)
 		return -ENOTSUP;
-	disk->plan.bytes = (uint64_t)disk->plan.queues * disk->plan.depth *
-			   disk->plan.io_max;
-	snprintf(disk->path, sizeof(disk->path), "/dev/ublkb%u",
-		 disk->info.dev_id);
-	return 0;
+	adopt_plan(disk);
+	return keep_word(disk, 0);
 }
 
 static int open_server(struct uz__ublk_disk *disk)
@@ -253,46 +190,107 @@ static int go_live(struct uz__ublk_disk *disk)
 	return 0;
 }
 
-int uz__ublk_disk_start(struct uz__ublk_disk *disk,
-			const struct uz_frontend_config *config,
-			struct uz_err *err)
-{
-	static const struct {
-		int (*step)(struct uz__ublk_disk *disk);
-		const char *what;
-	} steps[] = {
-		{ add, "add a disk" },
-		{ open_server, "open its /dev/ublkcN" },
-		{ set_params, "set its limits" },
-		{ start_queues, "set up its queues" },
-		{ go_live, "start the disk" },
-	};
-	unsigned int queues = uz_cpus();
-	size_t i;
-	int ret;
+static const struct step birth[] = {
+	{ add, "add a disk" },
+	{ uz__ublk_queues_prepare, "set up its queues" },
+	{ open_server, "open its /dev/ublkcN" },
+	{ set_params, "set its limits" },
+	{ uz__ublk_queues_run, "begin with its queues" },
+	{ go_live, "start the disk" },
+	{ NULL, NULL },
+};
 
-	*disk = (struct uz__ublk_disk){
-		.dev = config->dev,
-		.owner = config->supervisor,
-		.fd = -1,
-	};
-	ret = uz__ublk_control_open(&disk->control, err);
+/* ---- the disk of a worker that died ---- */
+
+static int find(struct uz__ublk_disk *disk, struct uz_err *err)
+{
+	static const char what[] = "the disk ended with the worker that died";
+	uint64_t word = 0;
+	int ret = uz__fuse_session_get_disk(&disk->session, &word);
+
 	if (ret)
-		return ret;
-	disk->opened = true;
-	uz__ublk_reap(&disk->control);
-	if (queues > config->threads)
-		queues = config->threads;
-	uz__ublk_plan(&disk->plan, queues, config->buffer_budget);
-	for (i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
-		ret = steps[i].step(disk);
-		if (ret < 0) {
-			fail(err, ret, steps[i].what);
-			uz__ublk_disk_end(disk);
-			return ret;
-		}
-	}
+		return fail(err, ret, "read the session");
+	disk->info.dev_id = (uint32_t)((word & WORD_ID) - 1);
+	ret = uz__ublk_command(&disk->control, UBLK_CMD_GET_DEV_INFO,
+			       disk->info.dev_id, 0, &disk->info,
+			       sizeof(disk->info));
+	if (ret < 0 && ret != -ENODEV)
+		return fail(err, ret, "ask for the disk");
+	if (ret < 0 || disk->info.state == UBLK_S_DEV_DEAD ||
+	    !uz__ublk_disk_recovers(disk) ||
+	    disk->info.ublksrv_flags != uz__ublk_mark(disk->owner))
+		return uz_err_set(err, -ENOTSUP, what);
+	/* From Linux 6.16 on the driver begins anew with any server. */
+	if ((word & WORD_HANDING) &&
+	    !(disk->control.features & UBLK_F_PER_IO_DAEMON))
+		return uz_err_set(err, -ENOTSUP,
+				  "a worker died while it took the disk over; "
+				  "only Linux 6.16 can begin that anew");
+	disk->added = true;
+	adopt_plan(disk);
 	return 0;
+}
+
+/*
+ * Until the kernel has let go of the dead one it says -EBUSY. The word is
+ * written after that: death in between is told by the driver itself (-EINVAL).
+ */
+static int begin_recovery(struct uz__ublk_disk *disk)
+{
+	const struct timespec step = { .tv_nsec = STEP_MS * 1000000L };
+	int left, ret = -EBUSY;
+
+	for (left = RELEASE_MS; left > 0 && ret == -EBUSY; left -= STEP_MS) {
+		ret = uz__ublk_command(&disk->control,
+				       UBLK_CMD_START_USER_RECOVERY,
+				       disk->info.dev_id, 0, NULL, 0);
+		if (ret == -EBUSY)
+			nanosleep(&step, NULL);
+	}
+	if (ret == -EINVAL)
+		return -ENOTSUP;
+	return ret < 0 ? ret : keep_word(disk, WORD_HANDING);
+}
+
+/* The driver has all tags: who follows may begin a recovery again. */
+static int end_recovery(struct uz__ublk_disk *disk)
+{
+	int ret = keep_word(disk, 0);
+
+	if (!ret)
+		ret = uz__ublk_command(
+			&disk->control, UBLK_CMD_END_USER_RECOVERY,
+			disk->info.dev_id, (uint64_t)getpid(), NULL, 0);
+	if (ret >= 0)
+		disk->live = true;
+	return ret;
+}
+
+static const struct step adoption[] = {
+	{ uz__ublk_queues_prepare, "set up queues" },
+	{ begin_recovery, "begin to take over the disk" },
+	{ open_server, "open its /dev/ublkcN" },
+	{ uz__ublk_queues_run, "begin with its queues" },
+	{ end_recovery, "take over the disk" },
+	{ NULL, NULL },
+};
+
+static int take(struct uz__ublk_disk *disk, const struct step *step,
+		struct uz_err *err)
+{
+	int ret = 0;
+
+	for (; step->take && ret >= 0; step++) {
+		ret = step->take(disk);
+		if (ret < 0)
+			fail(err, ret, step->what);
+	}
+	return ret < 0 ? ret : 0;
+}
+
+bool uz__ublk_disk_recovers(const struct uz__ublk_disk *disk)
+{
+	return (disk->info.flags & RECOVERY) == RECOVERY;
 }
 
 /* ---- the end ---- */
@@ -344,20 +342,20 @@ int uz__ublk_disk_try_stop(struct uz__ublk_disk *disk)
 	return stop(disk, UBLK_CMD_STOP_DEV);
 }
 
-void uz__ublk_disk_end(struct uz__ublk_disk *disk)
+/*
+ * From any state. It is 0, or the driver does not stop: then the threads still
+ * serve, nothing is freed, and the process has to end.
+ */
+static int undo(struct uz__ublk_disk *disk)
 {
 	int ret = 0;
 
 	/* Also a disk that is not live: it gives back the tags. */
 	if (disk->queues)
 		ret = stop(disk, UBLK_CMD_STOP_DEV);
-	if (ret) {
-		uz_log(UZ_LOG_ERR,
-		       "%s does not stop (%s); ending without waiting for it",
-		       disk->path, strerror(-ret));
-		_exit(EXIT_FAILURE);
-	}
-	end_queues(disk);
+	if (ret)
+		return ret;
+	uz__ublk_queues_end(disk);
 	if (disk->fd >= 0)
 		close(uz_steal_fd(&disk->fd));
 	if (disk->added)
@@ -370,4 +368,51 @@ void uz__ublk_disk_end(struct uz__ublk_disk *disk)
 	if (disk->opened)
 		uz__ublk_control_close(&disk->control);
 	disk->opened = false;
+	return 0;
+}
+
+void uz__ublk_disk_end(struct uz__ublk_disk *disk)
+{
+	int ret = undo(disk);
+
+	if (!ret)
+		return;
+	uz_log(UZ_LOG_ERR,
+	       "%s does not stop (%s); ending without waiting for it",
+	       disk->path, strerror(-ret));
+	_exit(EXIT_FAILURE);
+}
+
+/* ---- the beginning ---- */
+
+int uz__ublk_disk_start(struct uz__ublk_disk *disk,
+			const struct uz_frontend_config *config,
+			struct uz_err *err)
+{
+	unsigned int queues = uz_cpus();
+	int ret;
+
+	*disk = (struct uz__ublk_disk){
+		.dev = config->dev,
+		.session = config->session,
+		.owner = config->supervisor,
+		.fd = -1,
+	};
+	ret = uz__ublk_control_open(&disk->control, err);
+	if (ret)
+		return ret;
+	disk->opened = true;
+	if (config->restarts) {
+		ret = find(disk, err);
+		return ret ? ret : take(disk, adoption, err);
+	}
+	uz__ublk_reap(&disk->control, 0);
+	if (queues > config->threads)
+		queues = config->threads;
+	uz__ublk_plan(&disk->plan, queues, config->buffer_budget);
+	ret = take(disk, birth, err);
+	/* Who did not answer would not answer that either. */
+	if (ret && ret != -ETIMEDOUT)
+		undo(disk);
+	return ret;
 }

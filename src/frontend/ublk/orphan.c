@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * A daemon that was killed leaves its disk's number and /dev/ublkcN behind;
- * the disk itself is gone by then. The driver keeps 64 bits for the server
- * with each disk: ours name the supervisor, so the next one can clear up.
+ * A daemon that was killed leaves its disk behind: without recovery the number
+ * and /dev/ublkcN of one that has ended; with it a disk whose users wait for a
+ * server. The driver keeps 64 bits for the server with each disk: ours name
+ * the supervisor, by its process number and when it was started, so others can
+ * clear up.
  *
  * Nothing that lives is deleted: its supervisor exists, or its worker has the
  * node open, which one process can.
@@ -10,8 +12,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,16 +23,63 @@
 
 #include "ublk_priv.h"
 
-/* "uz" and a version of what lies below. */
-#define MARK	  UINT64_C(0x757a0001)
-#define MARK_BITS 32
+/* "uz", 26 bits of the time, and a process number, which has 22 at most. */
+#define MARK	   UINT64_C(0x757a)
+#define MARK_BITS  48
+#define PID_BITS   22
+#define PID_MASK   ((UINT64_C(1) << PID_BITS) - 1)
+#define BIRTH_MASK ((UINT64_C(1) << (MARK_BITS - PID_BITS)) - 1)
 
 #define WAIT_MS 1000
 #define STEP_MS 10
 
+/* When it was started, in ticks, and its state; false: /proc does not say. */
+static bool look(pid_t pid, uint64_t *birth, char *state)
+{
+	char path[32], text[512];
+	const char *at;
+	FILE *file;
+	size_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	n = fread(text, 1, sizeof(text) - 1, file);
+	fclose(file);
+	text[n] = '\0';
+	at = strrchr(text, ')'); /* its name may hold anything */
+	return at && sscanf(at + 1,
+			    " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+			    "%*s %*s %*s %*s %*s %*s %*s %" SCNu64,
+			    state, birth) == 2;
+}
+
 uint64_t uz__ublk_mark(pid_t supervisor)
 {
-	return MARK << MARK_BITS | (uint32_t)supervisor;
+	uint64_t birth = 0;
+	char state;
+
+	if (!look(supervisor, &birth, &state))
+		birth = 0;
+	return MARK << MARK_BITS | (birth & BIRTH_MASK) << PID_BITS |
+	       ((uint64_t)supervisor & PID_MASK);
+}
+
+bool uz__ublk_is_left(uint64_t mark)
+{
+	const pid_t pid = (pid_t)(mark & PID_MASK);
+	uint64_t birth;
+	char state;
+
+	if (mark >> MARK_BITS != MARK || pid <= 0)
+		return false;
+	if (kill(pid, 0) && errno == ESRCH)
+		return true;
+	if (!look(pid, &birth, &state))
+		return false;
+	return state == 'Z' || state == 'X' ||
+	       (birth & BIRTH_MASK) != (mark >> PID_BITS & BIRTH_MASK);
 }
 
 /* The kernel may take a moment to let go of a process that was killed. */
@@ -50,34 +101,40 @@ static bool is_served(unsigned int id)
 	return fd < 0;
 }
 
-static bool is_orphan(const struct ublksrv_ctrl_dev_info *info)
+/* What an older driver does not know it refuses. */
+static int delete (struct uz__ublk_control *c, unsigned int id)
 {
-	const pid_t pid = (pid_t)(uint32_t)info->ublksrv_flags;
+	int ret;
 
-	if (info->ublksrv_flags >> MARK_BITS != MARK || pid <= 0)
-		return false;
-	/* The supervisor itself asks when no worker of it is left. */
-	if (pid == getpid())
-		return true;
-	return kill(pid, 0) && errno == ESRCH && !is_served(info->dev_id);
+	/* Who has it open holds its number; nobody has to wait for that. */
+	ret = uz__ublk_command(c, UBLK_CMD_DEL_DEV_ASYNC, id, 0, NULL, 0);
+	if (ret == -EOPNOTSUPP || ret == -EINVAL)
+		ret = uz__ublk_command(c, UBLK_CMD_DEL_DEV, id, 0, NULL, 0);
+	return ret;
 }
 
-static bool reap_one(struct uz__ublk_control *c, unsigned int id)
+static bool reap_one(struct uz__ublk_control *c, unsigned int id, uint64_t mine)
 {
 	struct ublksrv_ctrl_dev_info info = { .dev_id = id };
+	int ret = uz__ublk_command(c, UBLK_CMD_GET_DEV_INFO, id, 0, &info,
+				   sizeof(info));
 
-	if (uz__ublk_command(c, UBLK_CMD_GET_DEV_INFO, id, 0, &info,
-			     sizeof(info)) < 0 ||
-	    !is_orphan(&info))
+	if (ret < 0)
 		return false;
-	if (uz__ublk_command(c, UBLK_CMD_DEL_DEV, id, 0, NULL, 0) < 0)
+	if ((!mine || info.ublksrv_flags != mine) &&
+	    (!uz__ublk_is_left(info.ublksrv_flags) || is_served(id)))
 		return false;
-	uz_log(UZ_LOG_NOTICE,
-	       "ublk: deleted disk %u, left by a daemon that died", id);
-	return true;
+	ret = delete (c, id);
+	if (ret >= 0)
+		uz_log(UZ_LOG_NOTICE,
+		       "ublk: deleted disk %u, left by a daemon that died", id);
+	else if (ret != -ENODEV) /* somebody else was faster */
+		uz_log(UZ_LOG_WARN, "ublk: disk %u cannot be deleted: %s", id,
+		       strerror(-ret));
+	return ret >= 0;
 }
 
-unsigned int uz__ublk_reap(struct uz__ublk_control *c)
+unsigned int uz__ublk_reap(struct uz__ublk_control *c, uint64_t mine)
 {
 	DIR *dir = opendir("/dev");
 	const struct dirent *entry;
@@ -89,7 +146,7 @@ unsigned int uz__ublk_reap(struct uz__ublk_control *c)
 	while ((entry = readdir(dir)))
 		if (sscanf(entry->d_name, "ublkc%u%n", &id, &end) == 1 &&
 		    !entry->d_name[end])
-			count += reap_one(c, id);
+			count += reap_one(c, id, mine);
 	closedir(dir);
 	return count;
 }

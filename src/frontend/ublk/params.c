@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
  * What of the ublk front end is computed and not done: how many queues with
- * which buffers, the limits of the disk, and what a request's description
- * means. Pure, so no locks.
+ * which buffers, the limits of the disk, what a request's description means, and
+ * what a driver can do, in words. Pure, so no locks.
  *
  * A description comes from the kernel, but nothing here believes that.
  */
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "ublk_priv.h"
@@ -96,4 +98,27 @@ int uz__ublk_decode(struct uz_request *rq, const struct ublksrv_io_desc *desc,
 	    rq->length > UINT64_MAX - rq->offset)
 		return -EINVAL;
 	return 0;
+}
+
+void uz__ublk_features_text(uint64_t features, char *text, size_t size)
+{
+	const uint64_t recovery = UBLK_F_USER_RECOVERY |
+				  UBLK_F_USER_RECOVERY_REISSUE;
+	int n;
+
+	if ((features & recovery) != recovery) {
+		snprintf(text, size,
+			 "can be used, but a disk ends with its worker (until "
+			 "Linux 6.5)");
+		return;
+	}
+	n = snprintf(text, size,
+		     "can be used, and workers that die are replaced");
+	if (!(features & UBLK_F_PER_IO_DAEMON) && n >= 0 && (size_t)n < size)
+		n += snprintf(text + n, size - (size_t)n,
+			      ", but for one that dies while it takes over "
+			      "(until Linux 6.16)");
+	if (n >= 0 && (size_t)n < size)
+		snprintf(text + n, size - (size_t)n, "; features 0x%" PRIx64,
+			 features);
 }

@@ -88,15 +88,13 @@ static void on_event(struct uz__ublk_queue *q,
 	q->tags++;
 }
 
+/* The driver gets all tags. */
 static int begin(struct uz__ublk_queue *q)
 {
 	unsigned int tag;
 	int ret;
 
-	ret = uz__ublk_ring_create(&q->ring, q->fd, q->index, q->depth,
-				   q->encoded);
-	if (ret)
-		return ret;
+	uz__ublk_ring_use(q->ring, q->fd);
 	for (tag = 0; tag < q->depth; tag++)
 		uz__ublk_ring_fetch(q->ring, tag, buffer_of(q, tag));
 	ret = uz__ublk_ring_submit(q->ring, false);
@@ -111,8 +109,15 @@ void *uz__ublk_queue_main(void *arg)
 	struct uz__ublk_event event;
 
 	uz_ahead_stack();
-	q->error = begin(q);
+	q->error =
+		uz__ublk_ring_create(&q->ring, q->index, q->depth, q->encoded);
 	sem_post(&q->ready);
+	while (sem_wait(&q->go))
+		;
+	if (q->ring && q->fd >= 0) {
+		q->error = begin(q);
+		sem_post(&q->ready);
+	}
 	while (q->tags) {
 		submit(q, true);
 		while (uz__ublk_ring_next(q->ring, &event))

@@ -20,15 +20,15 @@ struct uz__ublk_ring {
 	bool encoded;
 };
 
-int uz__ublk_ring_create(struct uz__ublk_ring **ring, int fd,
-			 unsigned int queue, unsigned int depth, bool encoded)
+int uz__ublk_ring_create(struct uz__ublk_ring **ring, unsigned int queue,
+			 unsigned int depth, bool encoded)
 {
 	struct uz__ublk_ring *r = calloc(1, sizeof(*r));
 	int ret;
 
 	if (!r)
 		return -ENOMEM;
-	r->fd = fd;
+	r->fd = -1;
 	r->queue = (uint16_t)queue;
 	r->encoded = encoded;
 	ret = io_uring_queue_init(depth, &r->ring,
@@ -51,6 +51,11 @@ void uz__ublk_ring_destroy(struct uz__ublk_ring *ring)
 		return;
 	io_uring_queue_exit(&ring->ring);
 	free(ring);
+}
+
+void uz__ublk_ring_use(struct uz__ublk_ring *ring, int fd)
+{
+	ring->fd = fd;
 }
 
 static void prepare(struct uz__ublk_ring *ring, unsigned int nr,

@@ -24,7 +24,10 @@ enum {
 	UBLK_CMD_START_DEV = 0x06,
 	UBLK_CMD_STOP_DEV = 0x07,
 	UBLK_CMD_SET_PARAMS = 0x08,
+	UBLK_CMD_START_USER_RECOVERY = 0x10,
+	UBLK_CMD_END_USER_RECOVERY = 0x11,
 	UBLK_CMD_GET_FEATURES = 0x13,
+	UBLK_CMD_DEL_DEV_ASYNC = 0x14,
 	UBLK_CMD_TRY_STOP_DEV = 0x17,
 };
 
@@ -34,8 +37,18 @@ enum {
 	UBLK_IO_COMMIT_AND_FETCH_REQ = 0x21,
 };
 
-#define UBLK_F_CMD_IOCTL_ENCODE (UINT64_C(1) << 6)
-#define UBLK_F_SAFE_STOP_DEV	(UINT64_C(1) << 17)
+#define UBLK_F_USER_RECOVERY	     (UINT64_C(1) << 3)
+#define UBLK_F_USER_RECOVERY_REISSUE (UINT64_C(1) << 4)
+#define UBLK_F_CMD_IOCTL_ENCODE	     (UINT64_C(1) << 6)
+#define UBLK_F_PER_IO_DAEMON	     (UINT64_C(1) << 13)
+#define UBLK_F_SAFE_STOP_DEV	     (UINT64_C(1) << 17)
+
+/* States of a disk. */
+enum {
+	UBLK_S_DEV_DEAD = 0,
+	UBLK_S_DEV_LIVE = 1,
+	UBLK_S_DEV_QUIESCED = 2, /* its server is gone; requests wait */
+};
 
 #define UBLK_PARAM_TYPE_BASIC	(1u << 0)
 #define UBLK_PARAM_TYPE_DISCARD (1u << 1)
@@ -127,6 +140,7 @@ static inline uint32_t uz__ublk_encode(unsigned int nr)
 	case UBLK_CMD_GET_QUEUE_AFFINITY:
 	case UBLK_CMD_GET_DEV_INFO:
 	case UBLK_CMD_GET_FEATURES:
+	case UBLK_CMD_DEL_DEV_ASYNC:
 		return _IOR('u', nr, struct ublksrv_ctrl_cmd);
 	case UBLK_IO_FETCH_REQ:
 	case UBLK_IO_COMMIT_AND_FETCH_REQ:

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <uzram/util/log.h>
 
@@ -82,24 +83,50 @@ static void ublk_free(struct uz_frontend *fe)
 static int ublk_mount(const struct uz_mount_config *config,
 		      struct uz_session *session, struct uz_err *err)
 {
-	return fuse->mount(config, session, err);
+	int ret = uz__ublk_guard_start();
+
+	if (ret)
+		return uz_err_set(err, ret, "no process to guard the disk: %s",
+				  strerror(-ret));
+	ret = fuse->mount(config, session, err);
+	if (ret)
+		uz__ublk_guard_end();
+	return ret;
 }
 
-/* Of a worker that died, its disk is left. */
-static void ublk_unmount(struct uz_session *session)
-{
-	fuse->unmount(session);
-	uz__ublk_clear_up();
-}
-
-void uz__ublk_clear_up(void)
+static void clear_up(uint64_t mine)
 {
 	struct uz__ublk_control control;
 
 	if (uz__ublk_control_open(&control, NULL))
 		return;
-	uz__ublk_reap(&control);
+	uz__ublk_reap(&control, mine);
 	uz__ublk_control_close(&control);
+}
+
+/* Of a worker that died, its disk is left; and the guard may have been killed. */
+static void ublk_unmount(struct uz_session *session)
+{
+	fuse->unmount(session);
+	uz__ublk_guard_end();
+	clear_up(uz__ublk_mark(getpid()));
+}
+
+void uz__ublk_clear_up(void)
+{
+	clear_up(0);
+}
+
+int uz__ublk_probe(char *text, size_t size, struct uz_err *err)
+{
+	struct uz__ublk_control control;
+	int ret = uz__ublk_control_open(&control, err);
+
+	if (ret)
+		return ret;
+	uz__ublk_features_text(control.features, text, size);
+	uz__ublk_control_close(&control);
+	return 0;
 }
 
 static int check(const struct uz_frontend_config *config, struct uz_err *err)
@@ -112,16 +139,33 @@ static int check(const struct uz_frontend_config *config, struct uz_err *err)
 		return uz_err_set(err, -EINVAL,
 				  "-o transport is for the front end fuse; "
 				  "leave it out with ublk");
-	if (config->restarts)
-		return uz_err_set(err, -ENOTSUP,
-				  "the disk ended with the worker that died");
 	return 0;
+}
+
+static int start_attrs(struct uz_frontend *fe,
+		       const struct uz_frontend_config *config,
+		       struct uz_err *err)
+{
+	struct uz_frontend_config attrs = *config;
+	int ret;
+
+	fe->link = (struct uz_frontend_disk){
+		.path = fe->disk.path,
+		.survives = uz__ublk_disk_recovers(&fe->disk) ? "yes" : "no",
+		.buffer_bytes = fe->disk.plan.bytes,
+	};
+	attrs.disk = &fe->link;
+	attrs.transport = UZ_TRANSPORT_FUSE;
+	ret = fuse->start(&attrs, &fe->attrs, err);
+	/* One that was taken over, another worker may take over. */
+	if (ret && !config->restarts)
+		uz__ublk_disk_end(&fe->disk);
+	return ret;
 }
 
 static int ublk_start(const struct uz_frontend_config *config,
 		      struct uz_frontend **out, struct uz_err *err)
 {
-	struct uz_frontend_config attrs = *config;
 	struct uz_frontend *fe;
 	int ret = check(config, err);
 
@@ -133,30 +177,17 @@ static int ublk_start(const struct uz_frontend_config *config,
 	fe->dev = config->dev;
 	uz_device_hold(fe->dev);
 	ret = uz__ublk_disk_start(&fe->disk, config, err);
+	if (!ret)
+		ret = start_attrs(fe, config, err);
+	/* Not freed: threads that are left may use it until the process ends. */
 	if (ret)
-		goto fail;
-	fe->link = (struct uz_frontend_disk){
-		.path = fe->disk.path,
-		.buffer_bytes = fe->disk.plan.bytes,
-	};
-	attrs.disk = &fe->link;
-	attrs.transport = UZ_TRANSPORT_FUSE;
-	ret = fuse->start(&attrs, &fe->attrs, err);
-	if (ret) {
-		uz__ublk_disk_end(&fe->disk);
-		goto fail;
-	}
+		return ret;
 	uz_log(UZ_LOG_INFO,
 	       "transport ublk: %s, %u queues of %u buffers of %u KiB",
 	       fe->disk.path, fe->disk.plan.queues, fe->disk.plan.depth,
 	       fe->disk.plan.io_max >> 10);
 	*out = fe;
 	return 0;
-
-fail:
-	uz_device_release(fe->dev);
-	free(fe);
-	return ret;
 }
 
 const struct uz_frontend_ops uz__ublk_frontend = {

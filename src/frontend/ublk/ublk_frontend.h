@@ -12,4 +12,7 @@ extern const struct uz_frontend_ops uz__ublk_frontend;
 /* Deletes disks of daemons that are gone. */
 void uz__ublk_clear_up(void);
 
+/* uz_frontend_probe_disks() of builds that have it. */
+uz_must_check int uz__ublk_probe(char *text, size_t size, struct uz_err *err);
+
 #endif

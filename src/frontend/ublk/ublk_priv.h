@@ -19,12 +19,14 @@
  * DOC: how the ublk front end is cut
  *
  *   ublk.c     its life, beside the FUSE mount that has the attributes
- *   disk.c     one disk: add, start, stop, delete; its node
+ *   disk.c     one disk: add, start, take over, stop, delete; its node
+ *   queues.c   all its queues: memory and threads
  *   control.c  commands to the driver, each with a time limit
- *   orphan.c   disks whose server died
+ *   orphan.c   disks whose daemon died
+ *   guard.c    a process that outlives the daemon, to delete its disk
  *   queue.c    a thread: takes requests from its ring, serves, answers
  *   ring.c     its io_uring
- *   params.c   pure: limits of the disk, size of buffers, decoding
+ *   params.c   pure: limits of the disk, size of buffers, decoding, words
  *
  * Memory is copied by the kernel, in the thread of the queue: one system call
  * takes answers along and brings requests with their data. Copying ourselves
@@ -99,6 +101,16 @@ uz_must_check int uz__ublk_decode(struct uz_request *rq,
 				  const struct ublksrv_io_desc *desc,
 				  uint32_t io_max, void *buf);
 
+/**
+ * uz__ublk_features_text() - what a driver can do
+ * @features: as it says, or 0: it cannot tell
+ * @text:     filled, one line
+ * @size:     bytes at @text
+ *
+ * Context: any thread; pure.
+ */
+void uz__ublk_features_text(uint64_t features, char *text, size_t size);
+
 /* ---- control.c ---- */
 
 /**
@@ -153,19 +165,56 @@ int uz__ublk_command(struct uz__ublk_control *c, unsigned int nr, uint32_t dev,
 
 /**
  * uz__ublk_mark() - what tells our disks from others
- * @supervisor: the daemon's process
+ * @supervisor: the daemon's process, which lives
  *
- * Return: for ublksrv_flags.
+ * It changes when the number is given to another process.
+ *
+ * Context: any thread; reads /proc.
+ * Return:  for ublksrv_flags; never 0.
  */
 uint64_t uz__ublk_mark(pid_t supervisor);
 
 /**
- * uz__ublk_reap() - delete disks whose daemon has died, or is the caller
- * @c: opened
+ * uz__ublk_is_left() - has the daemon of this mark died?
+ * @mark: any number
+ *
+ * Context: any thread; reads /proc.
+ * Return:  whether it is a mark of ours whose process is gone, or has died and
+ *          nobody has waited for it yet.
+ */
+bool uz__ublk_is_left(uint64_t mark);
+
+/**
+ * uz__ublk_reap() - delete disks whose daemon has died
+ * @c:    opened
+ * @mine: also those of this mark, which nobody serves any more; 0: none
+ *
+ * Who still uses one gets errors.
  *
  * Return: how many.
  */
-unsigned int uz__ublk_reap(struct uz__ublk_control *c);
+unsigned int uz__ublk_reap(struct uz__ublk_control *c, uint64_t mine);
+
+/* ---- guard.c ---- */
+
+/**
+ * uz__ublk_guard_start() - have a process wait for the end of this one
+ *
+ * When this process and its children are gone, it deletes the disk that they
+ * have left, whose users would wait for ever. It holds none of our
+ * descriptors but the standard ones.
+ *
+ * Context: a process of one thread, once.
+ * Return:  0 or -errno.
+ */
+uz_must_check int uz__ublk_guard_start(void);
+
+/**
+ * uz__ublk_guard_end() - let it do what it is there for, and wait for it
+ *
+ * Context: the process that started it; no children of it serve any more.
+ */
+void uz__ublk_guard_end(void);
 
 /* ---- ring.c ---- */
 
@@ -184,7 +233,6 @@ struct uz__ublk_event {
 /**
  * uz__ublk_ring_create() - an io_uring for the calling thread
  * @ring:    set on success
- * @fd:      /dev/ublkcN; borrowed
  * @queue:   its number
  * @depth:   commands under way
  * @encoded: commands have their encoding, and not their number alone
@@ -192,9 +240,16 @@ struct uz__ublk_event {
  * Context: the thread of the queue. So for all below.
  * Return:  0 or -errno.
  */
-uz_must_check int uz__ublk_ring_create(struct uz__ublk_ring **ring, int fd,
+uz_must_check int uz__ublk_ring_create(struct uz__ublk_ring **ring,
 				       unsigned int queue, unsigned int depth,
 				       bool encoded);
+
+/**
+ * uz__ublk_ring_use() - what commands are for
+ * @ring: ours
+ * @fd:   /dev/ublkcN; borrowed
+ */
+void uz__ublk_ring_use(struct uz__ublk_ring *ring, int fd);
 
 /**
  * uz__ublk_ring_destroy() - close it
@@ -250,9 +305,11 @@ bool uz__ublk_ring_next(struct uz__ublk_ring *ring,
  * @desc:    @depth requests, written by the driver
  * @buffers: @depth of @io_max bytes
  * @id:      the thread
- * @ready:   posted once, when the driver has all tags, or @error is set
+ * @ready:   posted when there is a ring, and when the driver has all tags, or
+ *           @error is set
+ * @go:      posted once, when @fd and @desc are set, or the thread is to end
  * @error:   why the thread has none to serve, or 0
- * @fd:      /dev/ublkcN; borrowed
+ * @fd:      /dev/ublkcN; borrowed; -1: there will be none
  * @index:   in the disk
  * @depth:   tags
  * @io_max:  bytes of a buffer
@@ -269,6 +326,7 @@ struct uz__ublk_queue {
 	unsigned char *buffers;
 	pthread_t id;
 	sem_t ready;
+	sem_t go;
 	int error;
 	int fd;
 	unsigned int index;
@@ -289,12 +347,42 @@ struct uz__ublk_queue {
  */
 void *uz__ublk_queue_main(void *arg);
 
+struct uz__ublk_disk;
+
+/* ---- queues.c ---- */
+
+/**
+ * uz__ublk_queues_prepare() - all that queues need but the driver
+ * @disk: its plan is final
+ *
+ * Memory, threads and rings. After a failure, too, uz__ublk_queues_end() is
+ * due. So for all below.
+ *
+ * Return: 0 or -errno.
+ */
+int uz__ublk_queues_prepare(struct uz__ublk_disk *disk);
+
+/**
+ * uz__ublk_queues_run() - give all tags of all queues to the driver
+ * @disk: prepared; its @fd is open
+ *
+ * Return: 0 or -errno.
+ */
+int uz__ublk_queues_run(struct uz__ublk_disk *disk);
+
+/**
+ * uz__ublk_queues_end() - wait for the threads, free everything
+ * @disk: the driver has given back all tags that it had
+ */
+void uz__ublk_queues_end(struct uz__ublk_disk *disk);
+
 /* ---- disk.c ---- */
 
 /**
  * struct uz__ublk_disk - a disk
  * @control: the way to the driver
  * @dev:     what it serves
+ * @session: where its number is kept for the next worker; borrowed
  * @owner:   the supervisor
  * @plan:    its queues
  * @info:    as the driver made it
@@ -308,6 +396,7 @@ void *uz__ublk_queue_main(void *arg);
 struct uz__ublk_disk {
 	struct uz__ublk_control control;
 	struct uz_device *dev;
+	struct uz_session session;
 	pid_t owner;
 	struct uz__ublk_plan plan;
 	struct ublksrv_ctrl_dev_info info;
@@ -320,16 +409,31 @@ struct uz__ublk_disk {
 };
 
 /**
- * uz__ublk_disk_start() - make a disk and serve it
- * @disk:   filled; after a failure uz__ublk_disk_end() has been done
- * @config: the front end's; its device has a size
- * @err:    why not
+ * uz__ublk_disk_start() - make a disk and serve it, or take over
+ * @disk:   filled; after a failure uz__ublk_disk_end() is not due
+ * @config: the front end's; its device has a size. With @restarts the disk is
+ *          that of the worker before
+ * @err:    why not, and what to do
  *
- * Return: 0 or -errno.
+ * After a failure the disk is deleted and everything freed, but not when the
+ * disk was to be taken over or the driver does not answer: then threads may
+ * be left, and the process has to end.
+ *
+ * Return: 0; -ENOTSUP the disk has ended, or cannot be taken over; other
+ *         -errno.
  */
 uz_must_check int uz__ublk_disk_start(struct uz__ublk_disk *disk,
 				      const struct uz_frontend_config *config,
 				      struct uz_err *err);
+
+/**
+ * uz__ublk_disk_recovers() - does it wait for another worker?
+ * @disk: started
+ *
+ * Return: whether, when this process dies, its requests are kept and come
+ *         again; if not, they fail.
+ */
+bool uz__ublk_disk_recovers(const struct uz__ublk_disk *disk);
 
 /**
  * uz__ublk_disk_users() - who uses it

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The driver of fake_ublk.h. Its lock guards what threads of queues share; all
+ * else is the test's own thread's.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <uzram/util/cpus.h>
+
+#include "fake_ublk.h"
+
+/* What a queue's descriptions take in the driver's map. */
+#define DESC_SPAN (4096 * 24)
+
+unsigned int uz_cpus(void)
+{
+	return QUEUES;
+}
+
+/* ---- what is to fail ---- */
+
+struct fake_fault fault;
+
+static bool fails(enum what what, unsigned int nr)
+{
+	return fault.what == what && fault.nr == nr;
+}
+
+/* ---- the driver ---- */
+
+struct fake_driver driver = {
+	.lock = PTHREAD_MUTEX_INITIALIZER,
+	.stopped = PTHREAD_COND_INITIALIZER,
+	.node = -1,
+};
+
+void fake_driver_init(void)
+{
+	fault = (struct fake_fault){ 0 };
+	driver.features = FEATURES;
+	driver.exists = false;
+	driver.busy = 0;
+	driver.node = -1;
+	driver.threads = 0;
+}
+
+int uz__ublk_control_open(struct uz__ublk_control *c, struct uz_err *err)
+{
+	if (fails(CONTROL, 0))
+		return uz_err_set(err, fault.code, "ublk: no control");
+	*c = (struct uz__ublk_control){ .features = driver.features };
+	driver.controls++;
+	return 0;
+}
+
+void uz__ublk_control_close(struct uz__ublk_control *c)
+{
+	(void)c;
+	driver.controls--;
+}
+
+static bool is_open(void)
+{
+	return driver.node >= 0 && fcntl(driver.node, F_GETFD) >= 0;
+}
+
+static int on_add(struct ublksrv_ctrl_dev_info *info)
+{
+	assert_false(driver.exists);
+	info->dev_id = ID;
+	driver.info = *info;
+	driver.exists = true;
+	driver.ends = false;
+	driver.tags = 0;
+	return 0;
+}
+
+/* All tags of all queues, or it would wait for ever. */
+static int on_live(void)
+{
+	assert_true(is_open());
+	assert_int_equal(driver.tags,
+			 driver.info.nr_hw_queues * driver.info.queue_depth);
+	driver.info.state = UBLK_S_DEV_LIVE;
+	return 0;
+}
+
+static int on_stop(void)
+{
+	pthread_mutex_lock(&driver.lock);
+	driver.ends = true;
+	driver.info.state = UBLK_S_DEV_DEAD;
+	pthread_cond_broadcast(&driver.stopped);
+	pthread_mutex_unlock(&driver.lock);
+	return 0;
+}
+
+void fake_driver_release(void)
+{
+	driver.info.state = UBLK_S_DEV_QUIESCED;
+	driver.ends = false;
+	driver.tags = 0;
+}
+
+static int on_recovery(void)
+{
+	assert_false(is_open());
+	if (driver.busy) {
+		driver.busy--;
+		return -EBUSY;
+	}
+	return driver.info.state == UBLK_S_DEV_QUIESCED ? 0 : -EINVAL;
+}
+
+static int on_delete(void)
+{
+	assert_false(is_open());
+	driver.exists = false;
+	return 0;
+}
+
+int uz__ublk_command(struct uz__ublk_control *c, unsigned int nr, uint32_t dev,
+		     uint64_t data, void *buf, size_t len)
+{
+	(void)c;
+	(void)data;
+	driver.last = nr;
+	if (fails(COMMAND, nr))
+		return fault.code;
+	if (nr == UBLK_CMD_ADD_DEV)
+		return on_add(buf);
+	if (dev != ID || !driver.exists)
+		return -ENODEV;
+	switch (nr) {
+	case UBLK_CMD_GET_DEV_INFO:
+		memcpy(buf, &driver.info, len);
+		return 0;
+	case UBLK_CMD_GET_QUEUE_AFFINITY:
+		return -EINVAL;
+	case UBLK_CMD_SET_PARAMS:
+		return 0;
+	case UBLK_CMD_START_DEV:
+	case UBLK_CMD_END_USER_RECOVERY:
+		return on_live();
+	case UBLK_CMD_START_USER_RECOVERY:
+		return on_recovery();
+	case UBLK_CMD_STOP_DEV:
+	case UBLK_CMD_TRY_STOP_DEV:
+		return on_stop();
+	case UBLK_CMD_DEL_DEV:
+		return on_delete();
+	default:
+		fail_msg("command %u", nr);
+		return -EINVAL;
+	}
+}
+
+/* ---- its rings ---- */
+
+struct uz__ublk_ring {
+	unsigned int queue;
+	unsigned int prepared;
+	unsigned int tags;
+};
+
+int uz__ublk_ring_create(struct uz__ublk_ring **ring, unsigned int queue,
+			 unsigned int depth, bool encoded)
+{
+	(void)depth;
+	(void)encoded;
+	if (fails(RING, queue))
+		return fault.code;
+	*ring = calloc(1, sizeof(**ring));
+	(*ring)->queue = queue;
+	__atomic_add_fetch(&driver.rings, 1, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+void uz__ublk_ring_destroy(struct uz__ublk_ring *ring)
+{
+	if (ring)
+		__atomic_sub_fetch(&driver.rings, 1, __ATOMIC_SEQ_CST);
+	free(ring);
+}
+
+void uz__ublk_ring_use(struct uz__ublk_ring *ring, int fd)
+{
+	(void)ring;
+	(void)fd;
+}
+
+void uz__ublk_ring_fetch(struct uz__ublk_ring *ring, unsigned int tag,
+			 void *buf)
+{
+	(void)tag;
+	*(volatile char *)buf = 1;
+	ring->prepared++;
+}
+
+void uz__ublk_ring_commit(struct uz__ublk_ring *ring, unsigned int tag,
+			  int result, void *buf)
+{
+	(void)ring;
+	(void)tag;
+	(void)result;
+	(void)buf;
+	abort(); /* there are no requests */
+}
+
+int uz__ublk_ring_submit(struct uz__ublk_ring *ring, bool wait)
+{
+	if (fails(TAGS, ring->queue))
+		return fault.code;
+	pthread_mutex_lock(&driver.lock);
+	ring->tags += ring->prepared;
+	driver.tags += ring->prepared;
+	ring->prepared = 0;
+	while (wait && !driver.ends)
+		pthread_cond_wait(&driver.stopped, &driver.lock);
+	pthread_mutex_unlock(&driver.lock);
+	return 0;
+}
+
+bool uz__ublk_ring_next(struct uz__ublk_ring *ring,
+			struct uz__ublk_event *event)
+{
+	if (!ring->tags)
+		return false;
+	*event = (struct uz__ublk_event){ --ring->tags, UBLK_IO_RES_ABORT };
+	return true;
+}
+
+/* ---- the system ---- */
+
+int __real_open64(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...);
+int __real_pthread_create(pthread_t *id, const pthread_attr_t *attr,
+			  void *(*main)(void *), void *arg);
+int __wrap_pthread_create(pthread_t *id, const pthread_attr_t *attr,
+			  void *(*main)(void *), void *arg);
+
+/* A node that cannot be mapped is a pipe. */
+static int open_node(void)
+{
+	int fds[2];
+
+	if (fails(NODE, 0)) {
+		errno = fault.code;
+		return -1;
+	}
+	if (!fails(MAP, 0)) {
+		driver.node = memfd_create("ublkc", MFD_CLOEXEC);
+		if (ftruncate(driver.node, QUEUES * DESC_SPAN))
+			abort();
+		return driver.node;
+	}
+	if (pipe(fds))
+		abort();
+	close(fds[1]);
+	return driver.node = fds[0];
+}
+
+int __wrap_open64(const char *path, int flags, ...)
+{
+	if (!strcmp(path, "/dev/ublkc7"))
+		return open_node();
+	if (strcmp(path, "/dev/ublkb7"))
+		return __real_open64(path, flags, 0600);
+	assert_int_equal(driver.info.state, UBLK_S_DEV_LIVE);
+	return __real_open64("/dev/null", flags);
+}
+
+int __wrap_pthread_create(pthread_t *id, const pthread_attr_t *attr,
+			  void *(*main)(void *), void *arg)
+{
+	if (fails(THREAD, (unsigned int)driver.threads))
+		return fault.code;
+	driver.threads++;
+	return __real_pthread_create(id, attr, main, arg);
+}
