@@ -17,6 +17,7 @@
 
 #include "ctl.h"
 #include <uzram/daemon.h>
+#include <uzram/frontend.h>
 #include <uzram/util/cgroup.h>
 #include <uzram/util/cleanup.h>
 #include <uzram/util/cpus.h>
@@ -166,6 +167,16 @@ static struct finding check_loop(void)
 		     strerror(-rc));
 }
 
+static struct finding check_ublk(void)
+{
+	char text[200];
+	struct uz_err err;
+
+	if (uz_frontend_probe_disks(text, sizeof(text), &err))
+		return found(WANTS, "no disks: %.200s", err.text);
+	return found(GOOD, "%s", text);
+}
+
 static struct finding check_mkfs(void)
 {
 	static const char *const mkfs[] = { "mkfs.ext4", "-V", NULL };
@@ -235,6 +246,7 @@ static const struct {
 	{ "io_uring", check_uring },
 	{ "FUSE over io_uring", check_fuse_uring },
 	{ "loop devices", check_loop },
+	{ "ublk", check_ublk },
 	{ "mkfs.ext4", check_mkfs },
 	{ "seccomp", check_seccomp },
 	{ "memory", check_memory },

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # uzramctl with a ublk disk: mount, umount, swapon, swapoff and remove --force
-# use the disk itself and no loop device; who uses it is told.
+# use the disk itself and no loop device; who uses it is told; doctor knows the
+# driver.
 
 . "$(dirname "$0")/../../e2e/functions.sh" || exit 1
 
@@ -29,6 +30,20 @@ no_loops()
 	expect_equal "$(ls -d /sys/block/loop*/loop 2>/dev/null)" '' \
 		'loop devices'
 }
+
+# ---- doctor ----
+
+"$UZRAMCTL" doctor >"$tmp/doctor.log"
+grep -qE '^ok +ublk +can be used' "$tmp/doctor.log" || fail 'doctor on ublk'
+setpriv --reuid=65534 --clear-groups "$UZRAMCTL" doctor >"$tmp/doctor.log" ||
+	true
+grep -qE '^note +ublk +no disks: .*Permission denied; be root' \
+	"$tmp/doctor.log" || fail 'doctor of an ordinary user'
+mv /dev/ublk-control "$tmp"
+"$UZRAMCTL" doctor >"$tmp/doctor.log"
+mv "$tmp/ublk-control" /dev
+grep -qE '^note +ublk +no disks: .*modprobe ublk_drv' "$tmp/doctor.log" ||
+	fail 'doctor without the driver'
 
 # ---- file systems ----
 
