@@ -177,8 +177,9 @@ const char *uz_frontend_auto(bool sized);
  * Disks of ublk whose processes are gone: who still uses one gets errors.
  *
  * Context: any thread; may take a minute when the driver does not answer.
+ * Return:  how many.
  */
-void uz_frontend_reap(void);
+unsigned int uz_frontend_reap(void);
 
 /**
  * uz_frontend_probe_disks() - can this system have disks (--frontend ublk)?

@@ -38,10 +38,12 @@ const char *uz_frontend_auto(bool sized)
 		       : "fuse";
 }
 
-void uz_frontend_reap(void)
+unsigned int uz_frontend_reap(void)
 {
 #if UZ_HAVE_UBLK
-	uz__ublk_clear_up();
+	return uz__ublk_clear_up();
+#else
+	return 0;
 #endif
 }
 

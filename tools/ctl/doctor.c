@@ -169,8 +169,8 @@ static struct finding check_loop(void)
 
 static struct finding check_ublk(void)
 {
-	char text[200];
 	struct uz_err err;
+	char text[240];
 
 	if (uz_frontend_probe_disks(text, sizeof(text), &err))
 		return found(WANTS, "no disks: %.200s", err.text);

@@ -79,6 +79,9 @@ int ctl_remove(const char *name, bool force, struct uz_err *err)
 
 	if (rc == -ENOTCONN)
 		return remove_dead(&dev, err);
+	/* Its mount may be gone, and its disk not. */
+	if (rc == -ENOENT && force && uz_frontend_reap())
+		return 0;
 	if (!rc)
 		rc = force ? ctl_release(&dev, CTL_RELEASE_ALL, NULL, err)
 			   : ctl_refuse_used(&dev, err);

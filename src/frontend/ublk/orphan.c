@@ -113,16 +113,34 @@ static int delete (struct uz__ublk_control *c, unsigned int id)
 	return ret;
 }
 
-static bool reap_one(struct uz__ublk_control *c, unsigned int id, uint64_t mine)
+static bool read_mark(struct uz__ublk_control *c, unsigned int id,
+		      uint64_t *mark)
 {
 	struct ublksrv_ctrl_dev_info info = { .dev_id = id };
 	int ret = uz__ublk_command(c, UBLK_CMD_GET_DEV_INFO, id, 0, &info,
 				   sizeof(info));
 
-	if (ret < 0)
+	*mark = info.ublksrv_flags;
+	return ret >= 0;
+}
+
+static bool is_left(struct uz__ublk_control *c, unsigned int id, uint64_t mine)
+{
+	uint64_t mark;
+
+	(void)mine;
+	return read_mark(c, id, &mark) && uz__ublk_is_left(mark);
+}
+
+static bool reap_one(struct uz__ublk_control *c, unsigned int id, uint64_t mine)
+{
+	uint64_t mark;
+	int ret;
+
+	if (!read_mark(c, id, &mark))
 		return false;
-	if ((!mine || info.ublksrv_flags != mine) &&
-	    (!uz__ublk_is_left(info.ublksrv_flags) || is_served(id)))
+	if ((!mine || mark != mine) &&
+	    (!uz__ublk_is_left(mark) || is_served(id)))
 		return false;
 	ret = delete (c, id);
 	if (ret >= 0)
@@ -134,7 +152,10 @@ static bool reap_one(struct uz__ublk_control *c, unsigned int id, uint64_t mine)
 	return ret >= 0;
 }
 
-unsigned int uz__ublk_reap(struct uz__ublk_control *c, uint64_t mine)
+/* For how many of the driver's disks it is true. */
+static unsigned int count_disks(struct uz__ublk_control *c, uint64_t mine,
+				bool (*one)(struct uz__ublk_control *c,
+					    unsigned int id, uint64_t mine))
 {
 	DIR *dir = opendir("/dev");
 	const struct dirent *entry;
@@ -146,7 +167,17 @@ unsigned int uz__ublk_reap(struct uz__ublk_control *c, uint64_t mine)
 	while ((entry = readdir(dir)))
 		if (sscanf(entry->d_name, "ublkc%u%n", &id, &end) == 1 &&
 		    !entry->d_name[end])
-			count += reap_one(c, id, mine);
+			count += one(c, id, mine);
 	closedir(dir);
 	return count;
+}
+
+unsigned int uz__ublk_reap(struct uz__ublk_control *c, uint64_t mine)
+{
+	return count_disks(c, mine, reap_one);
+}
+
+unsigned int uz__ublk_count_left(struct uz__ublk_control *c)
+{
+	return count_disks(c, 0, is_left);
 }

@@ -10,6 +10,7 @@
  * stop() may come from any thread. All else is done by one.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -94,14 +95,16 @@ static int ublk_mount(const struct uz_mount_config *config,
 	return ret;
 }
 
-static void clear_up(uint64_t mine)
+static unsigned int clear_up(uint64_t mine)
 {
 	struct uz__ublk_control control;
+	unsigned int count;
 
 	if (uz__ublk_control_open(&control, NULL))
-		return;
-	uz__ublk_reap(&control, mine);
+		return 0;
+	count = uz__ublk_reap(&control, mine);
 	uz__ublk_control_close(&control);
+	return count;
 }
 
 /* Of a worker that died, its disk is left; and the guard may have been killed. */
@@ -112,20 +115,29 @@ static void ublk_unmount(struct uz_session *session)
 	clear_up(uz__ublk_mark(getpid()));
 }
 
-void uz__ublk_clear_up(void)
+unsigned int uz__ublk_clear_up(void)
 {
-	clear_up(0);
+	return clear_up(0);
 }
 
 int uz__ublk_probe(char *text, size_t size, struct uz_err *err)
 {
 	struct uz__ublk_control control;
 	int ret = uz__ublk_control_open(&control, err);
+	unsigned int left;
+	size_t n;
 
 	if (ret)
 		return ret;
 	uz__ublk_features_text(control.features, text, size);
+	left = uz__ublk_count_left(&control);
 	uz__ublk_control_close(&control);
+	n = strlen(text);
+	if (left)
+		snprintf(text + n, size - n,
+			 "; %u left by daemons that died: 'uzramctl remove "
+			 "--force NAME'",
+			 left);
 	return 0;
 }
 

@@ -195,6 +195,14 @@ bool uz__ublk_is_left(uint64_t mark);
  */
 unsigned int uz__ublk_reap(struct uz__ublk_control *c, uint64_t mine);
 
+/**
+ * uz__ublk_count_left() - disks whose daemon has died
+ * @c: opened
+ *
+ * Return: how many; nothing is done about them.
+ */
+unsigned int uz__ublk_count_left(struct uz__ublk_control *c);
+
 /* ---- guard.c ---- */
 
 /**

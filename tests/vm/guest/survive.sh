@@ -194,6 +194,20 @@ wait_until 10 pid_gone "$pid" || fail 'the daemon is still there'
 "$UZRAMCTL" remove --force one
 ended
 
+# Not even its mount is there.
+add_disk one --size 64M
+pid=$(cat "$dev_dir/pid")
+kill -KILL "$(guards)"
+kill -KILL "$pid"
+wait_until 10 pid_gone "$pid" || fail 'the daemon is still there'
+umount -l "$dev_dir"
+rmdir "$dev_dir"
+"$UZRAMCTL" doctor | grep -q '^ok *ublk .*; 1 left by daemons' ||
+	fail 'doctor does not see the disk that is left'
+"$UZRAMCTL" remove --force one
+no_disk || fail "left behind: $(ls /dev/ublk*)"
+expect_fail_line 3 'no device one' "$UZRAMCTL" remove --force one
+
 # ---- what the daemon itself deletes ----
 
 add_disk one --size 64M
