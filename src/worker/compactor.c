@@ -3,11 +3,8 @@
  * When to compact: the pool says when one of its classes becomes fragmented,
  * and a thread of the device's then works until no class is.
  *
- * Notice comes from whoever frees an object, in the middle of a request. It
- * sets a flag and takes a lock only to wake the thread, which it does only if
- * it was the one to set the flag and the thread is asleep. The flag is cleared
- * before the work that it asks for is begun, so notice that comes during the
- * work is found afterwards. Without notice nothing wakes the thread.
+ * Notice comes from whoever frees an object, in the middle of a request.
+ * Without it nothing wakes the thread (notice.c).
  *
  * The thread waits a short while before it begins: a discard of many pages
  * frees them in some order, and zspages that are about to become empty need
@@ -18,11 +15,9 @@
  * times and less and less often: what is mapped for a minute must not keep a
  * thread awake.
  *
- * Locks: the task's guards the sleep only. A batch takes the device's
- * configuration lock and those of the pool.
+ * Locks: a batch takes the device's configuration lock and those of the pool.
  */
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -44,65 +39,15 @@
 
 /*
  * struct uz_compactor - the thread of a device
- * @dev:     the device
- * @thread:  itself
- * @task:    woken when there is notice, or an end
- * @noticed: the pool has something to compact
- * @asleep:  whoever sets @noticed has to wake it
+ * @dev:    the device
+ * @thread: itself
+ * @notice: the pool has something to compact
  */
 struct uz_compactor {
 	struct uz_device *dev;
 	pthread_t thread;
-	struct uz__task task;
-	_Atomic bool noticed;
-	_Atomic bool asleep;
+	struct uz__notice notice;
 };
-
-/*
- * The flag is set before @asleep is looked at; the thread sets @asleep before
- * it looks at the flag. All four are sequentially consistent, so one of the
- * two sees the other.
- *
- * A flag that is set already must be seen by the thread after what the pool
- * gives notice of: the fence here and the one after the flag is cleared order
- * "the class became fragmented, look at the flag" against "clear the flag,
- * look at the classes".
- */
-static void notice(void *arg)
-{
-	struct uz_compactor *c = arg;
-
-	atomic_thread_fence(memory_order_seq_cst);
-	/* relaxed: if it is set already, who set it did the rest, too. */
-	if (atomic_load_explicit(&c->noticed, memory_order_relaxed) ||
-	    atomic_exchange(&c->noticed, true))
-		return;
-	if (!atomic_load(&c->asleep))
-		return;
-	uz_lock_acquire(&c->task.lock);
-	pthread_cond_signal(&c->task.wake);
-	uz_lock_release(&c->task.lock);
-}
-
-/*
- * Sleep until there is notice, or for @ns if that is not 0; false when the
- * thread is to end.
- */
-static bool await_notice(struct uz_compactor *c, uint64_t ns)
-{
-	const struct timespec until = uz__task_deadline(ns);
-	struct uz__task *task = &c->task;
-	uz_scoped_acquire(guard, &task->lock);
-	int ret = 0;
-
-	atomic_store(&c->asleep, true);
-	while (!task->stop && !atomic_load(&c->noticed) && !ret)
-		ret = ns ? pthread_cond_timedwait(&task->wake,
-						  &task->lock.mutex, &until)
-			 : pthread_cond_wait(&task->wake, &task->lock.mutex);
-	atomic_store(&c->asleep, false);
-	return !task->stop;
-}
 
 /*
  * One batch. @stuck counts those in a row that did nothing though there is
@@ -136,7 +81,7 @@ static bool work(struct uz_compactor *c, struct uz_pool_compaction *done)
 		ns = uz__pacer_end(&pacer);
 		if (stuck && ns < STUCK_NS)
 			ns = STUCK_NS;
-		if (more && !uz__task_rest(&c->task, ns))
+		if (more && !uz__task_rest(&c->notice.task, ns))
 			return false;
 	} while (more);
 	return true;
@@ -147,14 +92,13 @@ static void *compactor_main(void *arg)
 	struct uz_compactor *c = arg;
 	unsigned int retries = 0;
 
-	while (await_notice(c, retries ? RETRY_NS << (retries - 1) : 0)) {
+	while (uz__notice_await(&c->notice,
+				retries ? RETRY_NS << (retries - 1) : 0)) {
 		struct uz_pool_compaction done = { 0 };
 
-		if (!uz__task_rest(&c->task, SETTLE_NS))
+		if (!uz__task_rest(&c->notice.task, SETTLE_NS))
 			break;
-		/* seq_cst: before the work, see above. */
-		atomic_store(&c->noticed, false);
-		atomic_thread_fence(memory_order_seq_cst);
+		uz__notice_take(&c->notice);
 		if (!work(c, &done))
 			break;
 		if (!done.pinned && !done.contended)
@@ -169,7 +113,7 @@ static void *compactor_main(void *arg)
 
 static void compactor_free(struct uz_compactor *c)
 {
-	uz__task_destroy(&c->task);
+	uz__notice_destroy(&c->notice);
 	free(c);
 }
 
@@ -182,14 +126,13 @@ int uz_compactor_start(struct uz_compactor **compactor, struct uz_device *dev)
 		return -ENOMEM;
 	c->dev = dev;
 	/* One that was adopted may be fragmented, and gave its notice before. */
-	c->noticed = uz_device_disksize(dev) != 0;
-	uz__task_init(&c->task);
+	uz__notice_init(&c->notice, uz_device_disksize(dev) != 0);
 	ret = uz__task_thread(&c->thread, "uz-compactor", compactor_main, c);
 	if (ret) {
 		compactor_free(c);
 		return ret;
 	}
-	uz_device_on_fragmented(dev, notice, c);
+	uz_device_on_fragmented(dev, uz__notice_give, &c->notice);
 	*compactor = c;
 	return 0;
 }
@@ -198,7 +141,7 @@ void uz_compactor_stop(struct uz_compactor *compactor)
 {
 	if (!compactor)
 		return;
-	uz__task_interrupt(&compactor->task, 0);
+	uz__task_interrupt(&compactor->notice.task, 0);
 	pthread_join(compactor->thread, NULL);
 	uz_device_on_fragmented(compactor->dev, NULL, NULL);
 	compactor_free(compactor);

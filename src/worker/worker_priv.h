@@ -3,6 +3,7 @@
 #define UZ_WORKER_PRIV_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include <uzram/util/lock.h>
 #include <uzram/worker.h>
@@ -65,6 +66,38 @@ bool uz__task_rest(struct uz__task *task, uint64_t ns);
  */
 uz_must_check int uz__task_thread(pthread_t *thread, const char *name,
 				  void *(*run)(void *arg), void *arg);
+
+/* ---- notice.c ---- */
+
+/*
+ * struct uz__notice - that there is work for a thread
+ * @task:   of the thread: woken when there is notice, or an end
+ * @given:  there is notice
+ * @asleep: whoever gives it has to wake the thread
+ */
+struct uz__notice {
+	struct uz__task task;
+	_Atomic bool given;
+	_Atomic bool asleep;
+};
+
+/* @notice is all zero before; @given: there is some from the beginning. */
+void uz__notice_init(struct uz__notice *notice, bool given);
+
+/* The thread has ended. */
+void uz__notice_destroy(struct uz__notice *notice);
+
+/* From any thread, with any lock but a leaf; @arg is the notice. */
+void uz__notice_give(void *arg);
+
+/*
+ * Sleep until there is notice, or for @ns nanoseconds if that is not 0; false
+ * when the thread is to end.
+ */
+bool uz__notice_await(struct uz__notice *notice, uint64_t ns);
+
+/* Before the work for which there was notice. */
+void uz__notice_take(struct uz__notice *notice);
 
 /* ---- pace.c ---- */
 
