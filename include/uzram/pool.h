@@ -499,6 +499,29 @@ uint32_t uz_pool_class_size(const struct uz_pool *pool, uint32_t size);
 void uz_pool_set_limit(struct uz_pool *pool, uint64_t bytes);
 
 /**
+ * uz_pool_on_mark() - be told when much memory is in use
+ * @pool: the pool
+ * @fn:   called by whoever takes memory so that the mark is reached from below;
+ *        with locks of the pool held, so it may take leaf locks only, and must
+ *        be short
+ * @arg:  handed to @fn
+ *
+ * Context: before the pool is used by several threads.
+ */
+void uz_pool_on_mark(struct uz_pool *pool, void (*fn)(void *arg), void *arg);
+
+/**
+ * uz_pool_set_mark() - how much is much
+ * @pool:  the pool; uz_pool_on_mark() was called unless @bytes is 0
+ * @bytes: of arena in use; 0: no notice
+ *
+ * Who sets a mark below what is used gets no notice of that.
+ *
+ * Context: any thread.
+ */
+void uz_pool_set_mark(struct uz_pool *pool, uint64_t bytes);
+
+/**
  * uz_pool_trim() - give empty zspages that are kept for reuse to the system
  * @pool: the pool
  *

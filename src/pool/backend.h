@@ -84,20 +84,26 @@ extern const struct uz__backend uz__scatter_backend;
  * @arena:       all objects
  * @config:      as given
  * @limit_pages: 0: none (limit.c)
+ * @mark_pages:  whoever takes the page that reaches it tells; 0: nobody
  * @used_pages:  pages of the arena that are held
  * @max_pages:   most that this ever was
  * @longest_map_ns: of maps that were released (token.c)
  * @fragmented:  whom to tell that compaction is worth while
  * @arg:         handed to @fragmented
+ * @marked:      whom to tell that use has reached the mark
+ * @mark_arg:    handed to @marked
  */
 struct uz_pool {
 	const struct uz__backend *backend;
 	struct uz_shm arena;
 	struct uz_pool_config config;
 	_Atomic uint64_t limit_pages;
+	_Atomic uint64_t mark_pages;
 	_Atomic uint64_t longest_map_ns;
 	void (*fragmented)(void *arg);
 	void *arg;
+	void (*marked)(void *arg);
+	void *mark_arg;
 	/* Written by every thread that grows; the above is hardly written. */
 	_Alignas(UZ_CACHELINE) _Atomic uint64_t used_pages;
 	_Atomic uint64_t max_pages;

@@ -23,6 +23,16 @@ static void raise_max(struct uz_pool *pool, uint64_t used)
 		;
 }
 
+/* Relaxed: if the mark is set or passed just now, one notice more or less. */
+static void tell_mark(struct uz_pool *pool, uint64_t used, unsigned int pages)
+{
+	uint64_t mark =
+		atomic_load_explicit(&pool->mark_pages, memory_order_relaxed);
+
+	if (uz_unlikely(mark && used < mark && used + pages >= mark))
+		pool->marked(pool->mark_arg);
+}
+
 /* Count @pages as used; false when they do not fit and @over is not set. */
 bool uz__limit_charge(struct uz_pool *pool, unsigned int pages, bool over)
 {
@@ -38,6 +48,7 @@ bool uz__limit_charge(struct uz_pool *pool, unsigned int pages, bool over)
 		&pool->used_pages, &used, used + pages, memory_order_relaxed,
 		memory_order_relaxed));
 	raise_max(pool, used + pages);
+	tell_mark(pool, used, pages);
 	return true;
 }
 
@@ -52,6 +63,18 @@ void uz_pool_set_limit(struct uz_pool *pool, uint64_t bytes)
 	uint64_t pages = bytes / UZ_PAGE_SIZE + !!(bytes % UZ_PAGE_SIZE);
 
 	atomic_store_explicit(&pool->limit_pages, pages, memory_order_relaxed);
+}
+
+void uz_pool_on_mark(struct uz_pool *pool, void (*fn)(void *arg), void *arg)
+{
+	pool->marked = fn;
+	pool->mark_arg = arg;
+}
+
+void uz_pool_set_mark(struct uz_pool *pool, uint64_t bytes)
+{
+	atomic_store_explicit(&pool->mark_pages, bytes / UZ_PAGE_SIZE,
+			      memory_order_relaxed);
 }
 
 uint64_t uz_pool_used_bytes(const struct uz_pool *pool)

@@ -231,6 +231,52 @@ static void test_limit_is_exact_in_a_race(void **state)
 	fixture_close(&f);
 }
 
+static void count_notice(void *arg)
+{
+	++*(unsigned int *)arg;
+}
+
+static void free_all(struct fixture *f, const uz_ref_t refs[10])
+{
+	unsigned int i;
+
+	for (i = 0; i < 10; i++)
+		uz_pool_free(f->pool, refs[i]);
+	uz_pool_trim(f->pool);
+}
+
+/* Told once each time that use comes from below the mark. */
+static void test_mark(void **state)
+{
+	unsigned int told = 0, i;
+	uz_ref_t refs[10];
+	struct fixture f;
+
+	(void)state;
+	fixture_open(&f, 8);
+	uz_pool_on_mark(f.pool, count_notice, &told);
+	uz_pool_set_limit(f.pool, PAGES(10));
+	uz_pool_set_mark(f.pool, PAGES(8));
+	for (i = 0; i < 10; i++) {
+		refs[i] = fixture_alloc(&f, fixture_page(&f), i);
+		assert_int_equal(told, i >= 7);
+	}
+	refused(&f, fixture_page(&f));
+	assert_int_equal(told, 1);
+	/* Down to below the mark, and up again; then without one. */
+	free_all(&f, refs);
+	for (i = 0; i < 10; i++)
+		refs[i] = fixture_alloc(&f, fixture_page(&f), i);
+	assert_int_equal(told, 2);
+	uz_pool_set_mark(f.pool, 0);
+	free_all(&f, refs);
+	for (i = 0; i < 10; i++)
+		refs[i] = fixture_alloc(&f, fixture_page(&f), i);
+	assert_int_equal(told, 2);
+	free_all(&f, refs);
+	fixture_close(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -242,6 +288,7 @@ int main(void)
 		cmocka_unit_test(test_kept_memory_is_no_obstacle),
 		cmocka_unit_test(test_arena_full),
 		cmocka_unit_test(test_limit_is_exact_in_a_race),
+		cmocka_unit_test(test_mark),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
