@@ -9,6 +9,7 @@
 #include <uzram/device/idle.h>
 #include <uzram/device/policy.h>
 #include <uzram/device/recompress.h>
+#include <uzram/device/room.h>
 #include <uzram/pool.h>
 #include <uzram/table.h>
 #include <uzram/types.h>
@@ -175,9 +176,10 @@ void uz_device_zpool(struct uz_device *dev, char name[UZ_POOL_NAME_MAX + 1]);
  * @bytes: rounded up to a page; 0 takes the limit away
  *
  * May be set before the disksize. A store that would pass it first has the
- * pool compacted; if that gains nothing more it fails with -ENOSPC and leaves
- * the old contents; overwriting a page by one that needs
- * no more room, and dropping pages, always succeed.
+ * pool compacted; if that gains nothing more it waits for pages to be written
+ * back, where there is a store for them (uzram/device/room.h), and otherwise
+ * fails with -ENOSPC and leaves the old contents; overwriting a page by one
+ * that needs no more room, and dropping pages, always succeed.
  *
  * Context: any thread; takes the configuration lock.
  */
@@ -335,6 +337,9 @@ struct uz_request {
  * uz_device_submit() - carry out a request
  * @io: this thread's context
  * @rq: the request
+ *
+ * Where there is no memory for a page but a backing store to write others to,
+ * it waits for that (uzram/device/room.h).
  *
  * Pages are independent: each is stored or loaded as a whole, atomically for
  * other threads; the request is not. Two writers of different bytes of one

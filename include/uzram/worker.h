@@ -238,6 +238,36 @@ void uz_backer_interrupt(struct uz_backer *backer, uint64_t id);
 bool uz_backer_progress(struct uz_backer *backer, uint64_t *total,
 			struct uz_writeback_done *done);
 
+/* ---- making room ---- */
+
+struct uz_shrinker;
+
+/**
+ * uz_shrinker_start() - keep a device with a store below its memory limit
+ * @shrinker: set on success, untouched on failure
+ * @dev:      borrowed until uz_shrinker_stop(); has no size yet, or nobody
+ *            uses it yet
+ *
+ * One thread, which sleeps without any wake-up until there is need for room
+ * (uzram/device/room.h) and then writes cold pages back. While there is one,
+ * stores at the limit wait for it instead of being refused.
+ *
+ * Context: any thread; the new thread takes no signals.
+ * Return:  0 or -errno; after a failure the device is as good without it, but
+ *          refuses stores at the limit.
+ */
+uz_must_check int uz_shrinker_start(struct uz_shrinker **shrinker,
+				    struct uz_device *dev);
+
+/**
+ * uz_shrinker_stop() - end the thread
+ * @shrinker: from uz_shrinker_start(), or NULL
+ *
+ * Context: nobody uses the device any more, and it was not closed yet; waits
+ *          for the end of a turn.
+ */
+void uz_shrinker_stop(struct uz_shrinker *shrinker);
+
 /* ---- scrubbing ---- */
 
 struct uz_scrubber;

@@ -89,6 +89,10 @@ static const struct uz_attr attrs[] = {
 	  "1: a page read from the backing store goes back to memory if there "
 	  "is room",
 	  uz__attr_promote_show, uz__attr_promote_store },
+	{ "writeback_marks", 0644,
+	  "LOW-HIGH, percent of mem_limit: from HIGH on what was used least "
+	  "recently is written back, until LOW; off",
+	  uz__attr_marks_show, uz__attr_marks_store },
 	{ "policy", 0644,
 	  "auto: the device recompresses and writes back by itself, off: only "
 	  "when asked; idle=SECONDS, share=PERCENT, near=PERCENT, "

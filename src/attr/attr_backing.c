@@ -8,6 +8,7 @@
  * and keys that nobody knows are refused instead of passed over. Since several
  * pages share a block here, units of 4 KiB are blocks and not pages.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -137,6 +138,43 @@ int uz__attr_promote_store(struct uz_attr_ctx *ctx, const char *text,
 	return setting_store(ctx, text, UZ_BACKING_PROMOTE, 0, 1, err);
 }
 
+int uz__attr_marks_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
+{
+	uint64_t low = uz_device_backing_setting(ctx->dev, UZ_BACKING_LOW);
+	uint64_t high = uz_device_backing_setting(ctx->dev, UZ_BACKING_HIGH);
+
+	if (high)
+		uz_strbuf_add(out, "%" PRIu64 "-%" PRIu64 "\n", low, high);
+	else
+		uz_strbuf_add(out, "off\n");
+	return 0;
+}
+
+int uz__attr_marks_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
+			 struct uz_err *err)
+{
+	unsigned int low = 0, high = 0;
+	int end = 0;
+
+	(void)len;
+	if (strcmp(text, "off") && strcmp(text, "off\n")) {
+		if (sscanf(text, "%3u-%3u%n", &low, &high, &end) != 2 || !end ||
+		    (text[end] && strcmp(text + end, "\n")) ||
+		    !isdigit((unsigned char)text[0]) ||
+		    !isdigit((unsigned char)strchr(text, '-')[1]))
+			return uz_err_set(
+				err, -EINVAL,
+				"write off, or two percentages, as in 90-95");
+		if (!low || low >= high || high > 100)
+			return uz_err_set(
+				err, -ERANGE,
+				"%u-%u: the first must be 1 or more, the second more than that and at most 100",
+				low, high);
+	}
+	uz_room_set_marks(ctx->dev, low, high);
+	return 0;
+}
+
 /* What is written back is compressed, whatever was asked for. */
 int uz__attr_compressed_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
 {
@@ -179,11 +217,33 @@ static const struct {
 	FIELD(writeback_failed),
 	FIELD(backing_read_errors),
 	FIELD(backing_lost),
+	FIELD(stored_pages),
+	FIELD(read_back_pages),
+	FIELD(shrunk_pages),
+	FIELD(pool_limit_hit),
 };
 
 _Static_assert(sizeof(struct uz_backing_stat) ==
 		       sizeof(fields) / sizeof(fields[0]) * sizeof(uint64_t),
 	       "a field of struct uz_backing_stat is missing in stat");
+
+/*
+ * Percent of the pages that were read, or changed in part, which were found in
+ * memory; the latter are not in bytes_read, so it may say a little too little.
+ */
+static void show_hit_rate(struct uz_attr_ctx *ctx, uint64_t missed,
+			  struct uz_strbuf *out)
+{
+	struct uz_device_stat s;
+	double reads;
+
+	uz_device_stat(ctx->dev, &s);
+	reads = (double)s.bytes_read / UZ_PAGE_SIZE;
+	if (reads < (double)missed)
+		reads = (double)missed;
+	uz_strbuf_add(out, "hit_rate %.2f\n",
+		      reads > 0 ? 100 - 100 * (double)missed / reads : 100);
+}
 
 void uz__attr_backing_stat(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
 {
@@ -203,6 +263,7 @@ void uz__attr_backing_stat(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
 		      "writeback_total %" PRIu64 "\n"
 		      "writeback_done %" PRIu64 "\n",
 		      running, total, done.pages + done.changed + done.failed);
+	show_hit_rate(ctx, s.read_back_pages, out);
 }
 
 /* ---- writeback ---- */

@@ -99,6 +99,9 @@ int uz__attr_limit_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
 			 struct uz_err *err);
 
 /* attr_backing.c */
+int uz__attr_marks_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
+int uz__attr_marks_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
+			 struct uz_err *err);
 int uz__attr_backing_dev_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
 int uz__attr_backing_dev_store(struct uz_attr_ctx *ctx, const char *text,
 			       size_t len, struct uz_err *err);

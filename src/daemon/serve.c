@@ -42,6 +42,7 @@
  * @d:         what it was given
  * @dev:       the device, or NULL
  * @compactor: works in the background, or NULL
+ * @shrinker:  likewise
  * @fe:        the service
  * @signals:   the thread that ends the service
  * @protection: what it has of swap=on, in words
@@ -53,6 +54,7 @@ struct service {
 	const struct uz__daemon *d;
 	struct uz_device *dev;
 	struct uz_compactor *compactor;
+	struct uz_shrinker *shrinker;
 	struct uz_frontend *fe;
 	struct uz__signals signals;
 	char protection[64];
@@ -122,6 +124,16 @@ static void service_compact(struct service *s)
 		       strerror(-rc));
 }
 
+static void service_shrink(struct service *s)
+{
+	int rc = uz_shrinker_start(&s->shrinker, s->dev);
+
+	if (rc)
+		uz_log(UZ_LOG_WARN,
+		       "no thread to write back at mem_limit (%s): stores that do not fit are refused",
+		       strerror(-rc));
+}
+
 /* What the device keeps by itself. */
 static int service_configure(struct service *s, struct uz_err *err)
 {
@@ -159,6 +171,7 @@ static int service_open(struct service *s, struct uz_err *err)
 	uz_device_set_workers(s->dev, service_workers(config));
 	if (config->compaction)
 		service_compact(s);
+	service_shrink(s);
 	if (config->track_age) {
 		rc = uz_device_track_age(s->dev);
 		if (rc)
@@ -255,6 +268,7 @@ static int service_wait(struct service *s, struct uz_err *err)
 		uz_err_set(err, rc, "service of %s broke: %s", s->d->place.path,
 			   strerror(-rc));
 	s->d->ops->free(s->fe);
+	uz_shrinker_stop(s->shrinker);
 	uz_compactor_stop(s->compactor);
 	if (!rc)
 		rc = service_check(s, err);

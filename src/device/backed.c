@@ -130,6 +130,7 @@ int uz__backed_decode(struct uz_io *io, const struct uz__pinned *p,
 
 	uz__count(io, read_blocks,
 		  last / UZ_BLOCK_SIZE - at / UZ_BLOCK_SIZE + 1);
+	uz__count(io, read_back_pages, 1);
 	if (err)
 		return uz__unreadable(io, index);
 	uz_delay(UZ_DELAY_FETCHED);
@@ -235,6 +236,7 @@ int uz_device_set_backing(struct uz_device *dev, const char *path,
 	backing_remove(dev);
 	backing_install(dev, store);
 	backing_record(dev, path);
+	uz__room_update(dev);
 	return 0;
 }
 
@@ -275,6 +277,8 @@ void uz__backing_reset(struct uz_device *dev)
 	uz_device_set_backing_setting(dev, UZ_BACKING_LIMIT, 0);
 	uz_device_set_backing_setting(dev, UZ_BACKING_BATCH, BATCH_DEFAULT);
 	uz_device_set_backing_setting(dev, UZ_BACKING_PROMOTE, 0);
+	uz_device_set_backing_setting(dev, UZ_BACKING_LOW, UZ_ROOM_LOW);
+	uz_device_set_backing_setting(dev, UZ_BACKING_HIGH, UZ_ROOM_HIGH);
 }
 
 /*

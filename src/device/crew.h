@@ -92,6 +92,11 @@ struct uz__crew {
 
 /* ---- crew.c ---- */
 
+int uz__crew_create(struct uz_device *dev);
+void uz__crew_destroy(struct uz_device *dev);
+void uz__crew_start(struct uz_device *dev);
+void uz__crew_end(struct uz_device *dev);
+
 /* Call one worker, if there is one that sleeps and a CPU for him. */
 void uz__crew_call(struct uz__crew *crew);
 
@@ -108,6 +113,9 @@ uint64_t uz__crew_clock(void);
 bool uz__crew_crowded(struct uz__crew *crew);
 
 /* ---- job.c ---- */
+
+uint64_t uz__crew_run(struct uz_io *io, const struct uz_request *rq,
+		      uint64_t first, uint64_t end);
 
 /* Help with any job that is open; false when there was nothing to do. */
 bool uz__job_help(struct uz__crew *crew, struct uz_io *io);

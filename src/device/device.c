@@ -19,7 +19,7 @@
 #include <uzram/util/ahead.h>
 #include <uzram/util/log.h>
 
-#include "device_priv.h"
+#include "crew.h"
 
 /* An allocator with both lets codecs work on the objects themselves. */
 #define CAPS_DIRECT (UZ_POOL_LINEAR | UZ_POOL_SLEEP_MAPPED)
@@ -102,6 +102,7 @@ int uz__device_map_memory(struct uz_device *dev, uint64_t disksize,
 	dev->ref_end = config->arena_size / UZ_REF_UNIT;
 	dev->direct = (uz_pool_caps(dev->pool) & CAPS_DIRECT) == CAPS_DIRECT;
 	uz_pool_set_limit(dev->pool, uz__device_limit(dev));
+	uz__room_watch(dev);
 	return 0;
 }
 
@@ -211,6 +212,7 @@ int uz_device_open(struct uz_device **dev, const char *name,
 	d->mem = *mem;
 	uz_lock_init(&d->lock, UZ_LOCK_DEVICE);
 	uz_lock_init(&d->gate, UZ_LOCK_LEAF);
+	uz__room_init(d);
 	ret = uz__crew_create(d);
 	if (ret)
 		uz_err_set(err, ret, "no memory for %s", name);
@@ -232,6 +234,7 @@ void uz_device_close(struct uz_device *dev)
 	uz_backing_close(atomic_load(&dev->backing));
 	uz__crew_destroy(dev);
 	uz_shm_unmap(&dev->shm);
+	uz__room_destroy(dev);
 	uz_lock_destroy(&dev->gate);
 	uz_lock_destroy(&dev->lock);
 	free(dev);
@@ -294,6 +297,7 @@ void uz_device_set_limit(struct uz_device *dev, uint64_t bytes)
 	dev->ctl->super.mem_limit = bytes;
 	if (dev->pool)
 		uz_pool_set_limit(dev->pool, uz__device_limit(dev));
+	uz__room_update(dev);
 }
 
 void uz_device_set_ceiling(struct uz_device *dev, uint64_t bytes)
@@ -303,6 +307,7 @@ void uz_device_set_ceiling(struct uz_device *dev, uint64_t bytes)
 	dev->ceiling = bytes & ~(uint64_t)(UZ_PAGE_SIZE - 1);
 	if (dev->pool)
 		uz_pool_set_limit(dev->pool, uz__device_limit(dev));
+	uz__room_update(dev);
 }
 
 uint64_t uz__device_limit(const struct uz_device *dev)

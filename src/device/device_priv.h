@@ -11,6 +11,8 @@
 #include <uzram/util/lock.h>
 #include <uzram/util/shm.h>
 
+#include "room.h"
+
 /* ---- superblock: super.c ---- */
 
 #define UZ__MAGIC   UINT64_C(0x6d6172347a753031) /* "10uz4ram", as bytes */
@@ -127,7 +129,10 @@ struct uz__super_backing {
 	X(promoted_pages)       \
 	X(writeback_changed)    \
 	X(writeback_failed)     \
-	X(backing_read_errors)
+	X(backing_read_errors)  \
+	X(read_back_pages)      \
+	X(shrunk_pages)         \
+	X(pool_limit_hit)
 
 /**
  * struct uz__counters - one thread's share of every counter
@@ -215,6 +220,7 @@ struct uz__ctl {
  * @ios:       contexts of all threads; the index plus one is the counter slot
  * @holders:   opens of the block file
  * @crew:      page workers
+ * @room:      for stores at the limit
  * @snapshot:  told before a page changes, or NULL; set under the configuration
  *             lock while no request is under way
  */
@@ -249,6 +255,7 @@ struct uz_device {
 	struct uz_io *ios[UZ_IO_MAX];
 	_Atomic unsigned int holders;
 	struct uz__crew *crew;
+	struct uz__room room;
 	struct uz_snapshot *snapshot;
 };
 
@@ -332,6 +339,7 @@ uint64_t uz__ages_resident(const struct uz_device *dev);
 
 void uz__age_note(_Atomic uint32_t *ages, uint64_t index);
 void uz__idle_clear(const struct uz_io *io, uint64_t index);
+void uz__idle_set(struct uz_device *dev, uint64_t index);
 
 /* A page was read or written just now. */
 static inline void uz__page_used(const struct uz_io *io, uint64_t index)
@@ -407,15 +415,6 @@ bool uz__pin_swap(struct uz_io *io, uint64_t index, const struct uz__pinned *p,
 		  uz_slot_t slot);
 bool uz__copied_swap(struct uz_io *io, uint64_t index, uz_slot_t old,
 		     const void *copy, uz_slot_t slot);
-
-/* ---- crew.c, job.c ---- */
-
-int uz__crew_create(struct uz_device *dev);
-void uz__crew_destroy(struct uz_device *dev);
-void uz__crew_start(struct uz_device *dev);
-void uz__crew_end(struct uz_device *dev);
-uint64_t uz__crew_run(struct uz_io *io, const struct uz_request *rq,
-		      uint64_t first, uint64_t end);
 
 /* ---- request.c ---- */
 
@@ -507,12 +506,19 @@ void uz__backing_adopt(struct uz_device *dev);
 int uz__backing_check(struct uz_device *dev, struct uz_err *err);
 /* ---- page.c ---- */
 
+int uz__page_place(struct uz_io *io, uint64_t index,
+		   const struct uz__encoded *e, unsigned int flags,
+		   uz_slot_t *slot);
+
+#define UZ__SWAP_RECLAIM 1u /* have objects moved together for room */
+#define UZ__SWAP_OVER	 2u /* pass the limit by what shrinks */
+
 /*
- * Replace what uz__pin() has read by what was encoded; @p is unpinned then. 0;
- * -EAGAIN the slot has changed; -ENOSPC, also if @reclaim could not help.
+ * Replace what uz__pin() has read by what was encoded; @p is unpinned then.
+ * 0; -EAGAIN the slot has changed meanwhile; -ENOSPC whatever @how allows.
  */
 int uz__page_swap(struct uz_io *io, uint64_t index, const struct uz__encoded *e,
-		  struct uz__pinned *p, bool reclaim);
+		  struct uz__pinned *p, unsigned int how);
 
 /* ---- damage.c ---- */
 
@@ -568,13 +574,7 @@ const char *uz__zpool_find(const char *name);
 /* Move one object; @arg is the device. See uz_pool_relocate. */
 bool uz__relocate(void *arg, uint32_t owner, uz_ref_t from, uz_ref_t to);
 
-bool uz__reclaim(struct uz_io *io);
-
-/* ---- page.c ---- */
-
-int uz__page_place(struct uz_io *io, uint64_t index,
-		   const struct uz__encoded *e, unsigned int flags,
-		   uz_slot_t *slot);
+bool uz__reclaim(struct uz_io *io, enum uz_pool_compact_scope scope);
 
 /* ---- snapshot.c ---- */
 

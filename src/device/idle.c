@@ -135,6 +135,11 @@ void uz__idle_clear(const struct uz_io *io, uint64_t index)
 	set_idle(io->dev->table, index, false);
 }
 
+void uz__idle_set(struct uz_device *dev, uint64_t index)
+{
+	set_idle(dev->table, index, true);
+}
+
 /* From *@at on; false: that was the last. */
 static bool mark_batch(struct uz_device *dev, uint64_t age, uint64_t *at,
 		       uint64_t *marked)

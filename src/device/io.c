@@ -15,7 +15,8 @@
  *
  * The gate can also be closed for a moment (uz__gate_close()), by a bit beside
  * nr_pages, in the same order: then whoever comes makes its turn even again and
- * waits for a lock that is held until the gate is open.
+ * waits for a lock that is held until the gate is open. Movers, which change
+ * where pages lie and not what they hold, come and go all the same.
  *
  * Contexts of all codecs in use are made when the thread joins, when the
  * device gets its size and when a codec is added, all under the configuration
@@ -49,6 +50,9 @@ uint64_t uz__io_enter(struct uz_io *io)
 		nr = atomic_load(&dev->nr_pages);
 		if (uz_likely(!(nr & UZ__GATE_CLOSED)))
 			return nr;
+		/* It may be what a request that has to end waits for. */
+		if (io->mover)
+			return nr & ~UZ__GATE_CLOSED;
 		uz__io_leave(io);
 		uz_lock_acquire(&dev->gate);
 		uz_lock_release(&dev->gate);

@@ -10,7 +10,9 @@
  * that fails if the page changed (pinned.c).
  *
  * A store for which there is no room has objects moved together (relocate.c)
- * until there is, and is refused only when that gains nothing more.
+ * until there is. When that gains nothing more it waits for cold pages to be
+ * written back (room.c). Only when there is nowhere to write them it is refused,
+ * unless what it replaces is no smaller.
  *
  * Before other contents are put into a slot, a snapshot that is under way has
  * to be told (snapshot.c).
@@ -142,7 +144,8 @@ static int page_place_reclaim(struct uz_io *io, uint64_t index,
 
 	do {
 		err = uz__page_place(io, index, e, 0, slot);
-	} while (uz_unlikely(err == -ENOSPC) && rounds-- && uz__reclaim(io));
+	} while (uz_unlikely(err == -ENOSPC) && rounds-- &&
+		 uz__reclaim(io, UZ_POOL_COMPACT_ALL));
 	return err;
 }
 
@@ -180,7 +183,7 @@ static void page_return(struct uz_io *io, uint64_t before)
 
 	while (tries && rounds-- && uz_pool_over_limit(pool) &&
 	       uz_pool_used_bytes(pool) > before) {
-		if (uz__reclaim(io))
+		if (uz__reclaim(io, UZ_POOL_COMPACT_ALL))
 			continue;
 		tries--;
 		sched_yield();
@@ -193,7 +196,7 @@ static void page_return(struct uz_io *io, uint64_t before)
  * freed; that is only right if it really replaces that old one, hence a swap.
  */
 int uz__page_swap(struct uz_io *io, uint64_t index, const struct uz__encoded *e,
-		  struct uz__pinned *p, bool reclaim)
+		  struct uz__pinned *p, unsigned int how)
 {
 	struct uz_device *dev = io->dev;
 	uz_slot_t old = p->slot;
@@ -202,9 +205,10 @@ int uz__page_swap(struct uz_io *io, uint64_t index, const struct uz__encoded *e,
 	bool over;
 	int err;
 
-	err = reclaim ? page_place_reclaim(io, index, e, &slot)
-		      : uz__page_place(io, index, e, 0, &slot);
-	over = err == -ENOSPC && page_shrinks(io, index, old, e);
+	err = how & UZ__SWAP_RECLAIM ? page_place_reclaim(io, index, e, &slot)
+				     : uz__page_place(io, index, e, 0, &slot);
+	over = err == -ENOSPC && how & UZ__SWAP_OVER &&
+	       page_shrinks(io, index, old, e);
 	before = uz_pool_used_bytes(dev->pool);
 	if (over)
 		err = uz__page_place(io, index, e, UZ_POOL_OVER_LIMIT, &slot);
@@ -238,7 +242,7 @@ static int page_store_at_limit(struct uz_io *io, uint64_t index,
 		/* What is damaged is replaced as well. */
 		err = uz__pin(io, index, &p);
 		if (!err || err == -EIO)
-			err = uz__page_swap(io, index, e, &p, false);
+			err = uz__page_swap(io, index, e, &p, UZ__SWAP_OVER);
 		uz__unpin(io, &p);
 	} while (err == -EAGAIN);
 	return err;
@@ -252,28 +256,35 @@ static int page_store_failed(struct uz_io *io, int err)
 	return err;
 }
 
+static int page_store_new(struct uz_io *io, uint64_t index,
+			  const struct uz__encoded *e)
+{
+	uz_slot_t slot, old;
+	int err = page_place_reclaim(io, index, e, &slot);
+
+	if (uz_unlikely(err))
+		return err;
+	uz__snapshot_keep(io, index);
+	old = uz_table_exchange(io->dev->table, index, slot);
+	uz_delay(UZ_DELAY_PUBLISHED);
+	uz__stat_slot(io->cnt, slot, 1);
+	page_release(io, index, old, slot);
+	return 0;
+}
+
 int uz_page_store(struct uz_io *io, uint64_t index, const void *buf)
 {
 	struct uz__encoded e;
-	uz_slot_t slot;
+	uint64_t until = 0;
 	int err;
 
 	uz__object_encode(io, buf, &e);
-	err = page_place_reclaim(io, index, &e, &slot);
-	if (!err) {
-		uz_slot_t old;
-
-		uz__snapshot_keep(io, index);
-		old = uz_table_exchange(io->dev->table, index, slot);
-		uz_delay(UZ_DELAY_PUBLISHED);
-		uz__stat_slot(io->cnt, slot, 1);
-		page_release(io, index, old, slot);
-		uz__page_used(io, index);
-		return 0;
-	}
-	if (err == -ENOSPC)
+	do {
+		err = page_store_new(io, index, &e);
+	} while (uz_unlikely(err == -ENOSPC) && uz__room_await(io, &until));
+	if (uz_unlikely(err == -ENOSPC))
 		err = page_store_at_limit(io, index, &e);
-	if (err)
+	if (uz_unlikely(err))
 		return page_store_failed(io, err);
 	uz__page_used(io, index);
 	return 0;
@@ -282,8 +293,10 @@ int uz_page_store(struct uz_io *io, uint64_t index, const void *buf)
 int uz_page_store_part(struct uz_io *io, uint64_t index, uint32_t off,
 		       uint32_t len, const void *buf)
 {
+	unsigned int how = UZ__SWAP_RECLAIM;
 	struct uz__encoded e;
 	struct uz__pinned p;
+	uint64_t until = 0;
 	int err;
 
 	do {
@@ -296,9 +309,14 @@ int uz_page_store_part(struct uz_io *io, uint64_t index, uint32_t off,
 			else
 				memset(io->page + off, 0, len);
 			uz__object_encode(io, io->page, &e);
-			err = uz__page_swap(io, index, &e, &p, true);
+			err = uz__page_swap(io, index, &e, &p, how);
 		}
 		uz__unpin(io, &p);
+		if (uz_likely(err != -ENOSPC) || how & UZ__SWAP_OVER)
+			continue;
+		if (!uz__room_await(io, &until))
+			how = UZ__SWAP_OVER; /* moving gains nothing */
+		err = -EAGAIN;
 	} while (err == -EAGAIN);
 	if (err)
 		return page_store_failed(io, err);

@@ -157,7 +157,7 @@ static int recompress(struct uz_io *io, const struct uz_recompress *how,
 		done->kept += !err;
 		return err;
 	}
-	err = uz__page_swap(io, index, &e, p, true);
+	err = uz__page_swap(io, index, &e, p, UZ__SWAP_RECLAIM | UZ__SWAP_OVER);
 	if (!err) {
 		uint64_t gain =
 			class_of(io->dev, old) - class_of(io->dev, e.size);

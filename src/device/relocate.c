@@ -58,7 +58,8 @@ bool uz__relocate(void *arg, uint32_t owner, uz_ref_t from, uz_ref_t to)
 
 /**
  * uz__reclaim() - gain memory for a store that was refused
- * @io: this thread's context, inside a request
+ * @io:    this thread's context, inside a request
+ * @scope: how far to go
  *
  * Without the configuration lock: whoever resets the device holds it while it
  * waits for this very request. The request itself keeps table and pool, and
@@ -67,13 +68,13 @@ bool uz__relocate(void *arg, uint32_t owner, uz_ref_t from, uz_ref_t to)
  * Context: the thread of @io; no map is held that must not be slept upon.
  * Return:  true: it is worth trying again. False: nothing can be gained now.
  */
-bool uz__reclaim(struct uz_io *io)
+bool uz__reclaim(struct uz_io *io, enum uz_pool_compact_scope scope)
 {
 	struct uz_pool_compaction did = { 0 };
 	bool more;
 
-	more = uz_pool_compact(io->dev->pool, UZ_POOL_COMPACT_ALL,
-			       RECLAIM_BUDGET, uz__relocate, io->dev, &did);
+	more = uz_pool_compact(io->dev->pool, scope, RECLAIM_BUDGET,
+			       uz__relocate, io->dev, &did);
 	uz__stat_compaction(io->cnt, &did);
 	/* What stays where it is for others' sake is no reason to go on. */
 	return did.pages || (more && did.objects);

@@ -15,7 +15,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "device_priv.h"
+#include "crew.h"
 
 /*
  * Requests of fewer pages are never shared: with the usual codecs they are

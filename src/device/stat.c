@@ -235,6 +235,7 @@ void uz_device_backing_stat(struct uz_device *dev, struct uz_backing_stat *stat)
 	uz__stat_sum(dev, &sum);
 	stat->backed_pages = sum.backed_pages;
 	stat->backed_bytes = sum.backed_bytes;
+	stat->stored_pages = sum.pages_stored - sum.backed_pages;
 #define X(name) stat->name = sum.name;
 	UZ__BACKING_COUNTERS(X)
 #undef X

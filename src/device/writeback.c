@@ -84,6 +84,9 @@ struct batch {
  * @under_way: now
  * @nr:        batches in this group, the one that is being filled included
  * @filling:   the last one takes more
+ * @most:      bytes that the group is to take, all of cold pages; 0: what fits
+ * @taken:     bytes that it has
+ * @small:     there are no two free blocks in a row for it
  * @batches:   made when first needed
  */
 struct uz_writeback {
@@ -96,6 +99,9 @@ struct uz_writeback {
 	unsigned int under_way;
 	unsigned int nr;
 	bool filling;
+	uint64_t most;
+	uint64_t taken;
+	bool small;
 	struct batch *batches[UZ_WRITEBACK_DEPTH];
 };
 
@@ -291,6 +297,7 @@ static void batch_add(struct uz_writeback *wb, uint64_t index, uz_slot_t w)
 	b->iov[b->nr] = (struct iovec){ base, length };
 	b->bytes += length;
 	b->nr++;
+	wb->taken += length;
 }
 
 /* -EAGAIN: this group takes no more. */
@@ -411,6 +418,28 @@ static int group_end(struct uz_writeback *wb, struct uz_writeback_done *done)
 	return err;
 }
 
+/* It may lie in no less than two blocks in a row. */
+static bool is_large(uz_slot_t w)
+{
+	return uz__piece_bytes(uz_slot_size(w)) > UZ_BLOCK_SIZE;
+}
+
+/* A page that is not marked is, and has another chance. */
+static bool is_cold(struct uz_writeback *wb, uint64_t index, uz_slot_t w)
+{
+	if (!wb->most)
+		return true;
+	if (w & UZ_SLOT_IDLE)
+		return !wb->small || !is_large(w);
+	uz__idle_set(wb->dev, index);
+	return false;
+}
+
+static bool group_takes(const struct uz_writeback *wb)
+{
+	return !wb->most || wb->taken < wb->most;
+}
+
 static int group_run(struct uz_writeback *wb,
 		     const struct uz_writeback_want *want, uint64_t *next,
 		     uint64_t end, struct uz_writeback_done *done)
@@ -427,11 +456,19 @@ static int group_run(struct uz_writeback *wb,
 		wb->depth = 1;
 	if (stop > end)
 		stop = end;
-	while (!err && (*next = uz_table_next(table, *next)) < stop) {
+	wb->taken = 0;
+	wb->small = false;
+	while (!err && group_takes(wb) &&
+	       (*next = uz_table_next(table, *next)) < stop) {
 		uz_slot_t w = uz_table_load(table, *next);
 
-		if (is_wanted(want, w))
+		if (is_wanted(want, w) && is_cold(wb, *next, w))
 			err = page_add(wb, *next, w);
+		if (err == -ENOSPC && wb->most && is_large(w)) {
+			/* There may be single blocks that are free. */
+			wb->small = true;
+			err = 0;
+		}
 		if (!err)
 			++*next;
 	}
@@ -439,10 +476,26 @@ static int group_run(struct uz_writeback *wb,
 	return ret ? ret : err == -EAGAIN ? 0 : err;
 }
 
-/* Inside the gate: is it still the device that this was made for? */
-static bool is_same_device(const struct uz_writeback *wb, uint64_t nr)
+bool uz__writeback_same(const struct uz_writeback *wb, uint64_t nr)
 {
 	return nr && wb->dev->resets == wb->resets;
+}
+
+struct uz_io *uz__writeback_io(struct uz_writeback *wb)
+{
+	return wb->io;
+}
+
+int uz__writeback_cold(struct uz_writeback *wb, uint64_t bytes, uint64_t *next,
+		       uint64_t end, struct uz_writeback_done *done)
+{
+	const struct uz_writeback_want any = { 0, 1, UZ_PAGE_SIZE };
+	int ret;
+
+	wb->most = bytes;
+	ret = group_run(wb, &any, next, end, done);
+	wb->most = 0;
+	return ret;
 }
 
 int uz_writeback_some(struct uz_writeback *wb,
@@ -452,7 +505,7 @@ int uz_writeback_some(struct uz_writeback *wb,
 	uint64_t nr = uz__io_enter(wb->io);
 	int ret = -ENODEV;
 
-	if (is_same_device(wb, nr))
+	if (uz__writeback_same(wb, nr))
 		ret = group_run(wb, want, next, end < nr ? end : nr, done);
 	uz__io_leave(wb->io);
 	if (!ret && *next >= nr)
@@ -467,7 +520,7 @@ uint64_t uz_writeback_count(struct uz_writeback *wb,
 	uint64_t nr = uz__io_enter(wb->io), pages = 0;
 	const struct uz_table *table = wb->dev->table;
 
-	if (is_same_device(wb, nr)) {
+	if (uz__writeback_same(wb, nr)) {
 		end = end < nr ? end : nr;
 		while ((from = uz_table_next(table, from)) < end)
 			pages += is_wanted(want, uz_table_load(table, from++));

@@ -99,6 +99,8 @@ expect_data 'the next worker'
 
 # ---- written back ----
 
+# The policy alone, without what keeps to the limit in any case.
+echo off >"$dev_dir/writeback_marks"
 : >"$tmp/store"
 truncate -s 64M "$tmp/store"
 echo "$tmp/store" >"$dev_dir/backing_dev"

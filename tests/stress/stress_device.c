@@ -13,6 +13,10 @@
  * so that stores fail and overwrites go through the path at the limit, and the
  * number of page workers changes. All the while one more thread compacts.
  *
+ * With UZ_BACKED=1 the device has a backing store, and a thread that writes back
+ * at the limit: then no store may fail, however low the limit, and one more
+ * thread takes snapshots, whose moments wait for stores that wait for room.
+ *
  * With debug checks all threads are slow at random at each step, and now and
  * then sleep for long with an object mapped.
  *
@@ -29,7 +33,9 @@
 #include <unistd.h>
 
 #include <uzram/device.h>
+#include <uzram/device/snapshot.h>
 #include <uzram/util/delay.h>
+#include <uzram/worker.h>
 
 #define THREADS 4
 #define WHOLE	300u
@@ -45,7 +51,9 @@ static uint64_t seed;
 static _Atomic bool stop;
 static _Atomic uint64_t operations, refused;
 static struct uz_pool_compaction compacted;
-static uint64_t helped;
+static uint64_t helped, shrunk;
+static bool backed;
+static char store[] = "/tmp/uz-stress-XXXXXX";
 
 static uint64_t mix(uint64_t x)
 {
@@ -61,6 +69,16 @@ static _Noreturn void die(const char *what, uint64_t page)
 	fprintf(stderr, "stress_device: page %llu: %s\n",
 		(unsigned long long)page, what);
 	exit(1);
+}
+
+/* Through the gate: snapshots and resets wait for what is inside. */
+static int submit(struct uz_io *io, enum uz_op op, uint64_t page, uint32_t off,
+		  uint32_t len, void *buf)
+{
+	const struct uz_request rq = { op, page * UZ_PAGE_SIZE + off, len,
+				       buf };
+
+	return uz_device_submit(io, &rq);
 }
 
 /* ---- whole pages ---- */
@@ -98,18 +116,18 @@ static void whole(struct uz_io *io, uint64_t x)
 
 	switch (x >> 20 & 7) {
 	case 0:
-		uz_page_drop(io, page);
+		err = submit(io, UZ_OP_DISCARD, page, 0, UZ_PAGE_SIZE, NULL);
 		break;
 	case 1:
 	case 2:
 	case 3:
 		make_whole(buf, page, x | 1);
-		err = uz_page_store(io, page, buf);
-		if (err && err != -ENOSPC)
+		err = submit(io, UZ_OP_WRITE, page, 0, UZ_PAGE_SIZE, buf);
+		if (err && (err != -ENOSPC || backed))
 			die("store failed", page);
 		break;
 	default:
-		if (uz_page_load(io, page, buf))
+		if (submit(io, UZ_OP_READ, page, 0, UZ_PAGE_SIZE, buf))
 			die("load failed", page);
 		check_whole(buf, page);
 	}
@@ -151,16 +169,16 @@ static void striped(struct worker *w, struct uz_io *io, uint64_t x)
 	if (x >> 24 & 1) {
 		for (i = 0; i < STRIPE; i += 8)
 			memcpy(buf + i, &x, 8);
-		err = uz_page_store_part(io, WHOLE + p, s * STRIPE, STRIPE,
-					 buf);
+		err = submit(io, UZ_OP_WRITE, WHOLE + p, s * STRIPE, STRIPE,
+			     buf);
 		if (!err)
 			w->mine[p][s] = x;
-		else if (err == -ENOSPC)
+		else if (err == -ENOSPC && !backed)
 			atomic_fetch_add(&refused, 1);
 		else
 			die("partial store failed", WHOLE + p);
 	}
-	if (uz_page_load(io, WHOLE + p, buf))
+	if (submit(io, UZ_OP_READ, WHOLE + p, 0, UZ_PAGE_SIZE, buf))
 		die("load failed", WHOLE + p);
 	check_stripes(w, buf, p);
 }
@@ -195,7 +213,7 @@ static void range_learn(struct worker *w, struct uz_io *io, uint64_t base)
 	unsigned int i;
 
 	for (i = 0; i < RANGE; i++) {
-		if (uz_page_load(io, base + i, got))
+		if (submit(io, UZ_OP_READ, base + i, 0, UZ_PAGE_SIZE, got))
 			die("load failed", base + i);
 		if (!memcmp(got, w->buf + i * UZ_PAGE_SIZE, UZ_PAGE_SIZE))
 			memcpy(&w->number[i], got, 8);
@@ -223,7 +241,7 @@ static void range(struct worker *w, struct uz_io *io, uint64_t x)
 		err = uz_device_submit(io, &rq);
 		for (i = 0; !err && i < RANGE; i++)
 			w->number[i] = (x + i) | 1;
-		if (err == -ENOSPC)
+		if (err == -ENOSPC && !backed)
 			range_learn(w, io, base);
 		else if (err)
 			die("large write failed", base);
@@ -271,10 +289,42 @@ static void *compact(void *arg)
 	return NULL;
 }
 
+static void *snapshots(void *arg)
+{
+	uint64_t x = mix(seed + THREADS + 1);
+	struct uz_snapshot_info info;
+	struct uz_page_image page;
+	struct uz_snapshot *snap;
+
+	(void)arg;
+	while (!atomic_load(&stop)) {
+		x = mix(x + 1);
+		usleep((unsigned int)x % 100000);
+		if (uz_snapshot_begin(dev, &snap, &info, NULL))
+			die("uz_snapshot_begin failed", 0);
+		/* It may fail, for want of memory for copies. */
+		while (x-- % 256 && uz_snapshot_next(snap, &page, NULL) > 0)
+			;
+		uz_snapshot_end(snap);
+	}
+	return NULL;
+}
+
+static void back(struct uz_shrinker **shrinker)
+{
+	int fd = mkstemp(store);
+
+	if (fd < 0 || ftruncate(fd, 16 * SIZE) || close(fd) ||
+	    uz_device_set_backing(dev, store, NULL) ||
+	    uz_shrinker_start(shrinker, dev))
+		die("cannot make a backing store", 0);
+	uz_device_set_backing_setting(dev, UZ_BACKING_PROMOTE, seed % 2);
+}
+
 static void run(unsigned int seconds)
 {
 	struct worker *w = calloc(THREADS, sizeof(*w));
-	pthread_t t[THREADS], compactor;
+	pthread_t t[THREADS], compactor, snapper;
 	unsigned int i;
 
 	uz_delay_start(seed);
@@ -284,6 +334,8 @@ static void run(unsigned int seconds)
 			die("pthread_create failed", 0);
 	}
 	if (pthread_create(&compactor, NULL, compact, NULL))
+		die("pthread_create failed", 0);
+	if (backed && pthread_create(&snapper, NULL, snapshots, NULL))
 		die("pthread_create failed", 0);
 	for (i = 0; i < seconds * 20; i++) {
 		struct uz_device_stat stat;
@@ -301,12 +353,15 @@ static void run(unsigned int seconds)
 	for (i = 0; i < THREADS; i++)
 		pthread_join(t[i], NULL);
 	pthread_join(compactor, NULL);
+	if (backed)
+		pthread_join(snapper, NULL);
 	uz_delay_stop();
 	free(w);
 }
 
 static void look(void)
 {
+	struct uz_backing_stat backing;
 	struct uz_device_stat stat;
 	struct uz_err err = { 0 };
 	struct uz_io *io;
@@ -318,6 +373,10 @@ static void look(void)
 	}
 	uz_device_stat(dev, &stat);
 	helped = stat.worker_pages;
+	uz_device_backing_stat(dev, &backing);
+	shrunk = backing.shrunk_pages;
+	if (backed && !shrunk)
+		die("nothing was written back", 0);
 	if (stat.deferred_frees)
 		die("frees are deferred although nothing is mapped", 0);
 	if (uz_io_create(dev, &io))
@@ -335,6 +394,7 @@ int main(void)
 {
 	const char *env = getenv("UZ_SEED"), *seconds = getenv("UZ_SECONDS");
 	const char *zpool = getenv("UZ_ZPOOL");
+	struct uz_shrinker *shrinker = NULL;
 	struct uz_device_mem mem;
 
 	seed = env ? strtoull(env, NULL, 0)
@@ -343,19 +403,26 @@ int main(void)
 	fflush(stdout);
 	if (uz_device_mem_create(&mem) ||
 	    uz_device_open(&dev, "stress", &mem, NULL) ||
-	    (zpool && uz_device_set_zpool(dev, zpool, NULL)) ||
-	    uz_device_set_disksize(dev, SIZE, NULL))
+	    (zpool && uz_device_set_zpool(dev, zpool, NULL)))
+		die("cannot make a device", 0);
+	backed = getenv("UZ_BACKED");
+	if (backed)
+		back(&shrinker);
+	if (uz_device_set_disksize(dev, SIZE, NULL))
 		die("cannot make a device", 0);
 	_Static_assert((WHOLE + STRIPED + THREADS * RANGE) * UZ_PAGE_SIZE <=
 			       SIZE,
 		       "pages beyond the end");
 	run(seconds ? (unsigned int)atoi(seconds) : 5);
+	uz_shrinker_stop(shrinker);
+	if (backed)
+		unlink(store);
 	look();
 	uz_device_close(dev);
 	uz_device_mem_close(&mem);
-	printf("%llu operations, %llu refused at the limit, %llu objects moved, %llu pages by workers\n",
+	printf("%llu operations, %llu refused at the limit, %llu objects moved, %llu pages by workers, %llu written back\n",
 	       (unsigned long long)operations, (unsigned long long)refused,
 	       (unsigned long long)compacted.objects,
-	       (unsigned long long)helped);
+	       (unsigned long long)helped, (unsigned long long)shrunk);
 	return 0;
 }

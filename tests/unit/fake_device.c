@@ -394,6 +394,7 @@ int uz_writeback_create(struct uz_writeback **wb, struct uz_device *dev,
 		return uz_err_set(err, -ENODEV, "it has no store");
 	*wb = malloc(sizeof(**wb));
 	(*wb)->dev = dev;
+	dev->writebacks++;
 	return 0;
 }
 
@@ -434,6 +435,39 @@ uint64_t uz_writeback_count(struct uz_writeback *wb,
 	(void)wb;
 	(void)want;
 	return end - from;
+}
+
+void uz_room_set_marks(struct uz_device *dev, unsigned int low,
+		       unsigned int high)
+{
+	dev->settings[UZ_BACKING_LOW] = low;
+	dev->settings[UZ_BACKING_HIGH] = high;
+}
+
+void uz_room_on_need(struct uz_device *dev, void (*fn)(void *arg), void *arg)
+{
+	dev->need = fn;
+	dev->need_arg = arg;
+}
+
+/* What the test has put there, one after the other; then there is no need. */
+int uz_room_make(struct uz_writeback *wb, struct uz_room_hand *hand,
+		 struct uz_writeback_done *done)
+{
+	struct uz_device *dev = wb->dev;
+	int ret = dev->turns < FAKE_TURNS ? dev->turn[dev->turns] : dev->always;
+
+	hand->at++;
+	if (ret > 0)
+		done->pages++;
+	dev->turns++;
+	return ret;
+}
+
+void uz_room_tell(struct uz_device *dev, int err)
+{
+	dev->told_error = err;
+	dev->told++;
 }
 
 int uz_device_track_age(struct uz_device *dev)

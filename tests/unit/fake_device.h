@@ -7,6 +7,7 @@
 #include <uzram/device.h>
 
 #define FAKE_CLASSES 4
+#define FAKE_TURNS   16
 
 /*
  * A device of plain memory in place of src/device/, for tests of what stands
@@ -96,6 +97,19 @@ struct uz_device {
 	_Atomic uint64_t policy[UZ_POLICY_NUMBERS];
 	bool tracks_age;
 	int track_error;
+	/*
+	 * Room: whom to tell of need; what each turn is to return, and each one
+	 * after them, and how many there were; how often somebody was told, and
+	 * what at last; contexts for writing back that were made.
+	 */
+	void (*need)(void *arg);
+	void *need_arg;
+	_Atomic int turn[FAKE_TURNS];
+	_Atomic int always;
+	_Atomic unsigned int writebacks;
+	_Atomic unsigned int turns;
+	_Atomic unsigned int told;
+	_Atomic int told_error;
 	unsigned int nr_classes;
 	struct uz_pool_class_stat classes[FAKE_CLASSES];
 };

@@ -60,6 +60,23 @@ static void test_settings(void **state)
 	assert_int_equal(store(f, "writeback_batch_size", "4294967296"),
 			 -EINVAL);
 	assert_shows(f, "writeback_batch_size", "64\n");
+	/* The fake knows no defaults. */
+	assert_shows(f, "writeback_marks", "off\n");
+	assert_int_equal(store(f, "writeback_marks", "80-100\n"), 0);
+	assert_shows(f, "writeback_marks", "80-100\n");
+	assert_int_equal(store(f, "writeback_marks", "1-2"), 0);
+	assert_int_equal(store(f, "writeback_marks", "90"), -EINVAL);
+	assert_int_equal(store(f, "writeback_marks", "90-95%"), -EINVAL);
+	assert_int_equal(store(f, "writeback_marks", "-1-5"), -EINVAL);
+	assert_int_equal(store(f, "writeback_marks", "1--5"), -EINVAL);
+	assert_int_equal(store(f, "writeback_marks", " 1-5"), -EINVAL);
+	assert_int_equal(store(f, "writeback_marks", "1-1000"), -EINVAL);
+	assert_int_equal(store(f, "writeback_marks", "0-5"), -ERANGE);
+	assert_int_equal(store(f, "writeback_marks", "95-95"), -ERANGE);
+	assert_int_equal(store(f, "writeback_marks", "90-101"), -ERANGE);
+	assert_shows(f, "writeback_marks", "1-2\n");
+	assert_int_equal(store(f, "writeback_marks", "off\n"), 0);
+	assert_shows(f, "writeback_marks", "off\n");
 	assert_int_equal(store(f, "writeback_promote", "1"), 0);
 	assert_int_equal(store(f, "writeback_promote", "2"), -EINVAL);
 	assert_shows(f, "writeback_promote", "1\n");
@@ -111,6 +128,30 @@ static void test_stat_names_every_number(void **state)
 	}
 	assert_int_equal(seen, words);
 	uz_strbuf_free(&out);
+}
+
+static void expect_hit_rate(struct fixture *f, uint64_t bytes_read,
+			    uint64_t read_back, const char *rate)
+{
+	struct uz_strbuf out = { 0 };
+
+	f->dev.stat.bytes_read = bytes_read;
+	f->dev.backing_stat.read_back_pages = read_back;
+	assert_int_equal(uz_attr_show(f->ctx, attr_named("stat"), &out), 0);
+	if (!strstr(out.data, rate))
+		fail_msg("no %s in %s", rate, out.data);
+	uz_strbuf_free(&out);
+}
+
+static void test_hit_rate(void **state)
+{
+	struct fixture *f = *state;
+
+	expect_hit_rate(f, 0, 0, "\nhit_rate 100.00\n");
+	expect_hit_rate(f, 1000 * UZ_PAGE_SIZE, 0, "\nhit_rate 100.00\n");
+	expect_hit_rate(f, 1000 * UZ_PAGE_SIZE, 125, "\nhit_rate 87.50\n");
+	/* Changed in part: read from the store, and not by a read. */
+	expect_hit_rate(f, UZ_PAGE_SIZE, 125, "\nhit_rate 0.00\n");
 }
 
 static void refuse(struct fixture *f, const char *text, int error,
@@ -306,6 +347,7 @@ int main(void)
 		fixture_test(test_settings),
 		fixture_test(test_bd_stat),
 		fixture_test(test_stat_names_every_number),
+		fixture_test(test_hit_rate),
 		fixture_test(test_refusals),
 		fixture_test(test_orders),
 		fixture_test(test_largest_first),

@@ -71,6 +71,10 @@ static const struct {
 	{ "promoted_pages", "pages", "taken back into memory when read" },
 	{ "backing_read_errors", "pages", "could not be read from it" },
 	{ "backing_lost", "stores", "could not be opened again" },
+	{ "stored_pages", "pages", "not on the backing store" },
+	{ "read_back_pages", "pages", "had to be read from it" },
+	{ "shrunk_pages", "pages", "written back to keep to the limit" },
+	{ "pool_limit_hit", "pages", "found no memory at first" },
 	{ "writeback_running", "times", "writeback is under way" },
 	{ "writeback_total", "pages", "that the last writeback is about" },
 	{ "writeback_done", "pages", "that it has written" },
@@ -168,6 +172,22 @@ static void print_limit(const struct report *r)
 	puts(".");
 }
 
+/* Pages that had to leave: what is left in memory is a cache of them all. */
+static void print_cache(const struct report *r)
+{
+	double reads = (double)number(r, "bytes_read") / UZ_PAGE_SIZE;
+	double missed = (double)number(r, "read_back_pages");
+
+	if (!number(r, "shrunk_pages"))
+		return;
+	printf("To keep to the limit %" PRIu64 " pages were written back",
+	       number(r, "shrunk_pages"));
+	if (reads > 0 && reads >= missed)
+		printf("; %.1f %% of those that were read were in memory",
+		       100 - 100 * missed / reads);
+	puts(".");
+}
+
 static void print_words(const struct report *r)
 {
 	uint64_t data = number(r, "orig_data_size");
@@ -191,6 +211,7 @@ static void print_words(const struct report *r)
 		       "with one word.\n",
 		       percent(number(r, "huge_pages") * UZ_PAGE_SIZE, data),
 		       percent(number(r, "same_pages") * UZ_PAGE_SIZE, data));
+	print_cache(r);
 	if (number(r, "checksum_errors"))
 		printf("%" PRIu64 " pages were damaged: the machine's memory "
 		       "may be faulty.\n",

@@ -60,6 +60,8 @@ void uz_device_backing(struct uz_device *dev,
  *                      UZ_WRITEBACK_DEPTH of them at most are
  * @UZ_BACKING_PROMOTE: 1: a page that is read from the store goes back to
  *                      memory, if there is room; default 0
+ * @UZ_BACKING_LOW:     percent of the memory limit; see uz_device_set_marks()
+ * @UZ_BACKING_HIGH:    likewise
  * @UZ_BACKING_SETTINGS: how many there are
  *
  * They outlive the process, and begin again at reset.
@@ -69,6 +71,8 @@ enum uz_backing_setting {
 	UZ_BACKING_LIMIT,
 	UZ_BACKING_BATCH,
 	UZ_BACKING_PROMOTE,
+	UZ_BACKING_LOW,
+	UZ_BACKING_HIGH,
 	UZ_BACKING_SETTINGS,
 };
 
@@ -110,6 +114,10 @@ uint64_t uz_device_backing_setting(const struct uz_device *dev,
  * @writeback_failed:   pages that could not be written, and stayed in memory
  * @backing_read_errors: pages that could not be read from the store
  * @backing_lost:       1: the store that the device had cannot be opened
+ * @stored_pages:       pages that do not lie there
+ * @read_back_pages:    pages that were read from there, each time
+ * @shrunk_pages:       pages that went there unasked, to keep to the limit
+ * @pool_limit_hit:     stores that found no memory, and waited or were refused
  *
  * All since the device got its size.
  */
@@ -126,6 +134,10 @@ struct uz_backing_stat {
 	uint64_t writeback_failed;
 	uint64_t backing_read_errors;
 	uint64_t backing_lost;
+	uint64_t stored_pages;
+	uint64_t read_back_pages;
+	uint64_t shrunk_pages;
+	uint64_t pool_limit_hit;
 };
 
 /**
