@@ -45,6 +45,8 @@ writeback: 'huge=1' > writeback|done|Invalid argument
 # Before 7.0 a page's sort is forgotten with its place in memory.
 [ -e "$pair_theirs/compressed_writeback" ] || meant+="
 writeback*: pages by flags|*.w....*|*.wh...*
+# The first number of debug_stat had a width once.
+files: first lines of debug_stat|version: 1;       0        0;|version: 1;0        0;
 # Any text was taken for a number of streams, and a longer age for one.
 streams and codecs: '?*' > max_comp_streams|done|Invalid argument
 idle: '99999999999' > idle|done|Invalid argument
