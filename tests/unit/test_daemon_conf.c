@@ -255,7 +255,7 @@ static void test_ours(void **state)
 	refuses("disk", -EINVAL, "/etc/uzram.conf:3: ", "already");
 	put("/etc/uzram.conf", "[disk]\nsize=many\nthreads=0\n");
 	refuses("disk", -EINVAL, "/etc/uzram.conf:2: ", "not a size");
-	put("/etc/uzram.conf", "[disk]\nsize=4K\n");
+	put("/etc/uzram.conf", "[disk]\nsize=1K\n");
 	refuses("disk", -EINVAL, "/etc/uzram.conf:2: ", "out of range");
 	put("/etc/uzram.conf", "[disk]\ncolour=red\n");
 	refuses("disk", -EINVAL, "/etc/uzram.conf:2: ", "unknown key 'colour'");
