@@ -133,12 +133,13 @@ requires taskset
 
 requires strace
 
-# faulty CALL FAILURE: makes $tmp/faulty, the daemon with failures put in.
+# faulty CALL FAILURE: makes $tmp/faulty, the daemon with failures put in. For
+# that strace has the daemon call what is no call at all, which a filter refuses.
 faulty()
 {
-	printf '#!/bin/bash\nexec strace -f -qq -o %q -e %q -e %q %q "$@"\n' \
+	printf '#!/bin/bash\nexec strace -f -qq -o %q -e %q -e %q %q %s "$@"\n' \
 		"$tmp/strace.out" "trace=$1" "inject=$1:$2" "$UZRAMD" \
-		>"$tmp/faulty"
+		'-o seccomp=off' >"$tmp/faulty"
 	chmod +x "$tmp/faulty"
 }
 
