@@ -490,7 +490,7 @@ static void check_delays(void)
 
 	/* Compaction's, and behind those the device's, are the last ones. */
 	enum uz_delay_point end = uz_pool_caps(pool) & UZ_POOL_COMPACTS
-					  ? UZ_DELAY_WRITTEN
+					  ? UZ_DELAY_SENT
 					  : UZ_DELAY_SEEN;
 
 	for (point = 0; point < end && !brief; point++)
