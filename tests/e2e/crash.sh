@@ -20,6 +20,11 @@ ulimit -c 0
 : "${UZ_TRANSPORT:=fuse}"
 # A sanitizer must not make an exit of it.
 export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}handle_segv=0
+# libfuse keeps the name of a mount until it unmounts it, which another process
+# does.
+echo 'leak:fuse_session_mount' >"$tmp/leaks"
+export LSAN_OPTIONS=${LSAN_OPTIONS:+$LSAN_OPTIONS:}suppressions=$tmp/leaks
+LSAN_OPTIONS+=:print_suppressions=0
 echo "seed $seed"
 
 UZ_CRASH=no-plan "$UZRAMD" --version >/dev/null 2>&1 &&
