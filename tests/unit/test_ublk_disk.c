@@ -155,7 +155,8 @@ static void test_comes_and_goes(void **state)
 		if (i)
 			nothing_is_left();
 	}
-	assert_in_range(count_maps(), 1, before.maps + 8);
+	/* Less than one a turn; a sanitizer needs some now and then. */
+	assert_in_range(count_maps(), 1, before.maps + i / 2);
 }
 
 static const struct {
