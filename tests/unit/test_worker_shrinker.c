@@ -34,7 +34,8 @@ int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
 			  void *(*main)(void *), void *arg);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
 			  void *(*main)(void *), void *arg);
-void __wrap_uz_log(enum uz_log_level level, const char *fmt, ...);
+void __wrap_uz_log(enum uz_log_level level, const char *fmt, ...)
+	uz_printf(2, 3);
 
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
 			  void *(*main)(void *), void *arg)
