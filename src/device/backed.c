@@ -206,8 +206,8 @@ static void backing_record(struct uz_device *dev, const char *path)
 	__atomic_store_n(&sb->path[0], path[0], __ATOMIC_RELEASE);
 }
 
-int uz_device_set_backing(struct uz_device *dev, const char *path,
-			  struct uz_err *err)
+static int set_backing(struct uz_device *dev, const char *path,
+		       struct uz_err *err)
 {
 	uz_scoped_acquire(guard, &dev->lock);
 	bool present = dev->ctl->backing.path[0];
@@ -238,6 +238,15 @@ int uz_device_set_backing(struct uz_device *dev, const char *path,
 	backing_record(dev, path);
 	uz__room_update(dev);
 	return 0;
+}
+
+int uz_device_set_backing(struct uz_device *dev, const char *path,
+			  struct uz_err *err)
+{
+	int ret = set_backing(dev, path, err);
+
+	uz__room_settle(dev);
+	return ret;
 }
 
 void uz_device_backing(struct uz_device *dev,

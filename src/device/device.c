@@ -247,8 +247,8 @@ const char *uz_device_name(const struct uz_device *dev)
 	return dev->name;
 }
 
-int uz_device_set_disksize(struct uz_device *dev, uint64_t size,
-			   struct uz_err *err)
+static int set_disksize(struct uz_device *dev, uint64_t size,
+			struct uz_err *err)
 {
 	uz_scoped_acquire(guard, &dev->lock);
 	struct uz_pool_config config;
@@ -282,6 +282,15 @@ int uz_device_set_disksize(struct uz_device *dev, uint64_t size,
 	return 0;
 }
 
+int uz_device_set_disksize(struct uz_device *dev, uint64_t size,
+			   struct uz_err *err)
+{
+	int ret = set_disksize(dev, size, err);
+
+	uz__room_settle(dev);
+	return ret;
+}
+
 uint64_t uz_device_disksize(const struct uz_device *dev)
 {
 	return (atomic_load(&dev->nr_pages) & ~UZ__GATE_CLOSED) * UZ_PAGE_SIZE;
@@ -289,25 +298,27 @@ uint64_t uz_device_disksize(const struct uz_device *dev)
 
 void uz_device_set_limit(struct uz_device *dev, uint64_t bytes)
 {
-	uz_scoped_acquire(guard, &dev->lock);
-
 	if (bytes > UINT64_MAX - UZ_PAGE_SIZE)
 		bytes = UINT64_MAX - UZ_PAGE_SIZE;
 	bytes = (bytes + UZ_PAGE_SIZE - 1) & ~(uint64_t)(UZ_PAGE_SIZE - 1);
+	uz_lock_acquire(&dev->lock);
 	dev->ctl->super.mem_limit = bytes;
 	if (dev->pool)
 		uz_pool_set_limit(dev->pool, uz__device_limit(dev));
 	uz__room_update(dev);
+	uz_lock_release(&dev->lock);
+	uz__room_settle(dev);
 }
 
 void uz_device_set_ceiling(struct uz_device *dev, uint64_t bytes)
 {
-	uz_scoped_acquire(guard, &dev->lock);
-
+	uz_lock_acquire(&dev->lock);
 	dev->ceiling = bytes & ~(uint64_t)(UZ_PAGE_SIZE - 1);
 	if (dev->pool)
 		uz_pool_set_limit(dev->pool, uz__device_limit(dev));
 	uz__room_update(dev);
+	uz_lock_release(&dev->lock);
+	uz__room_settle(dev);
 }
 
 uint64_t uz__device_limit(const struct uz_device *dev)

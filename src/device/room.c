@@ -34,6 +34,9 @@
 /* How often who waits looks whether the device is going. */
 #define LOOK_NS (NS_PER_S / 20)
 
+/* How long whoever sets limit, store or marks waits for who makes room. */
+#define READY_NS NS_PER_S
+
 /* After a failure nobody waits for so long. */
 #define REFUSE_NS NS_PER_S
 
@@ -106,6 +109,7 @@ void uz__room_update(struct uz_device *dev)
 
 	uz_lock_acquire(&dev->room.lock);
 	dev->room.refuse = 0;
+	dev->room.ready = !wanted;
 	uz_lock_release(&dev->room.lock);
 	/* relaxed: a number, and notice follows. */
 	atomic_store_explicit(&dev->room.low,
@@ -116,6 +120,46 @@ void uz__room_update(struct uz_device *dev)
 	uz_pool_set_mark(dev->pool, wanted ? percent(dev, UZ_BACKING_HIGH) : 0);
 	if (wanted)
 		dev->room.need(dev->room.arg);
+}
+
+/* True: somebody has called uz_room_ready(), or nobody need. */
+static bool await_ready(struct uz__room *room, uint64_t until)
+{
+	uint64_t to = clock_ns() + LOOK_NS;
+	struct timespec t = { .tv_sec = (time_t)(to / NS_PER_S),
+			      .tv_nsec = (long)(to % NS_PER_S) };
+
+	if (!room->ready && to < until)
+		pthread_cond_timedwait(&room->told, &room->lock.mutex, &t);
+	return room->ready || to >= until;
+}
+
+/**
+ * uz__room_settle() - wait until there is somebody who makes room
+ * @dev: the device; limit, store, marks or size may just have been set
+ *
+ * What it takes to make room is made with the configuration lock held, which
+ * must have happened before somebody can hold that lock and wait for a store
+ * that waits for room. Who does not come within a second has trouble of his
+ * own; stores then wait in vain for WAIT_NS at the worst.
+ *
+ * Context: no lock is held, not inside a request; sleeps.
+ */
+void uz__room_settle(struct uz_device *dev)
+{
+	uint64_t until = clock_ns() + READY_NS;
+	uz_scoped_acquire(guard, &dev->room.lock);
+
+	while (!await_ready(&dev->room, until))
+		;
+}
+
+void uz_room_ready(struct uz_device *dev)
+{
+	uz_scoped_acquire(guard, &dev->room.lock);
+
+	dev->room.ready = true;
+	pthread_cond_broadcast(&dev->room.told);
 }
 
 /**
@@ -136,20 +180,22 @@ void uz__room_watch(struct uz_device *dev)
 void uz_room_set_marks(struct uz_device *dev, unsigned int low,
 		       unsigned int high)
 {
-	uz_scoped_acquire(guard, &dev->lock);
-
+	uz_lock_acquire(&dev->lock);
 	uz_device_set_backing_setting(dev, UZ_BACKING_LOW, low);
 	uz_device_set_backing_setting(dev, UZ_BACKING_HIGH, high);
 	uz__room_update(dev);
+	uz_lock_release(&dev->lock);
+	uz__room_settle(dev);
 }
 
 void uz_room_on_need(struct uz_device *dev, void (*fn)(void *arg), void *arg)
 {
-	uz_scoped_acquire(guard, &dev->lock);
-
+	uz_lock_acquire(&dev->lock);
 	dev->room.need = fn;
 	dev->room.arg = arg;
 	uz__room_watch(dev);
+	uz_lock_release(&dev->lock);
+	uz__room_settle(dev);
 }
 
 /* ---- making room ---- */

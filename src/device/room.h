@@ -21,6 +21,7 @@
  * @failed:  what came of the last one
  * @refuse:  nobody waits before that moment
  * @waiting: stores that were told nothing yet
+ * @ready:   who makes room has all that it takes, as things are now
  */
 struct uz__room {
 	void (*need)(void *arg);
@@ -32,12 +33,14 @@ struct uz__room {
 	int failed;
 	uint64_t refuse;
 	unsigned int waiting;
+	bool ready;
 };
 
 void uz__room_init(struct uz_device *dev);
 void uz__room_destroy(struct uz_device *dev);
 void uz__room_watch(struct uz_device *dev);
 void uz__room_update(struct uz_device *dev);
+void uz__room_settle(struct uz_device *dev);
 bool uz__room_await(struct uz_io *io, uint64_t *until);
 
 /* ---- writeback.c ---- */

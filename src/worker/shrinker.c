@@ -131,6 +131,8 @@ static void work(struct uz_shrinker *s)
 		ret = turn(s, &pages, &err);
 		if (ret == -ENODEV)
 			forget(s);
+		else if (s->wb)
+			uz_room_ready(s->dev);
 		failures = ret < 0 ? failures + 1 : 0;
 		if (pages) {
 			uz_room_tell(s->dev, 0);

@@ -464,6 +464,11 @@ int uz_room_make(struct uz_writeback *wb, struct uz_room_hand *hand,
 	return ret;
 }
 
+void uz_room_ready(struct uz_device *dev)
+{
+	(void)dev;
+}
+
 void uz_room_tell(struct uz_device *dev, int err)
 {
 	dev->told_error = err;

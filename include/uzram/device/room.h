@@ -50,10 +50,21 @@ void uz_room_set_marks(struct uz_device *dev, unsigned int low,
  *       only, and must be short. NULL: nobody, and no store waits
  * @arg: handed to @fn
  *
+ * Whoever sets limit, store or marks is kept waiting, for a second at most,
+ * until uz_room_ready() was called after that.
+ *
  * Context: before the device is used by several threads, and when it is not
  *          used any more; takes the configuration lock.
  */
 void uz_room_on_need(struct uz_device *dev, void (*fn)(void *arg), void *arg);
+
+/**
+ * uz_room_ready() - there is all that it takes to make room
+ * @dev: the device
+ *
+ * Context: any thread; does not wait.
+ */
+void uz_room_ready(struct uz_device *dev);
 
 /**
  * struct uz_room_hand - where the hand is
