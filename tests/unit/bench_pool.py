@@ -105,8 +105,10 @@ def whole(directory):
     assert tuple(parts) == PARTS
     for part in PARTS:
         assert f'\n{part}: ' in result.stdout, result.stdout
+        if part == 'recompress' and not parts[part]['rows']:
+            continue  # check_workers() looks for the reason
         assert f'uzram-bench pool: {part}, ' in result.stderr, result.stderr
-        assert parts[part]['rows'] or part == 'recompress'
+        assert parts[part]['rows']
     assert 'kernel zram' not in result.stdout
     check_memory(parts)
     check_rates(parts)
