@@ -576,9 +576,10 @@ void *uz__fuse_worker_main(void *arg)
 	struct uz__fuse_entry *entry;
 
 	uz_ahead_stack();
-	/* Goes to the kernel with what follows; it is of use without. */
-	if (uz__ring_guard(w->ring, w->uring->control))
-		uz_log(UZ_LOG_DEBUG, "io_uring: no room for a guard");
+	/* It is of use without; what does not go now goes with what follows. */
+	if (uz__ring_guard(w->ring, w->uring->control) ||
+	    uz__ring_submit(w->ring, false))
+		uz_log(UZ_LOG_DEBUG, "io_uring: no guard yet");
 	if (!is_slow_one(w))
 		uz__polite_join(w->uring->polite, w->index);
 	/* relaxed: whoever sets it interrupts us until we have seen it */
