@@ -8,8 +8,8 @@
 #
 # UZ_ROUNDS: how often each load is repeated (1). UZ_SEED repeats a run's
 # decisions. UZ_NEW: how many new devices see deaths from their first request on
-# (0): about one in thirty of them still fails a write with EIO over /dev/fuse,
-# for a reason that is not known yet.
+# (0): one of them once failed a write with EIO over /dev/fuse, after four
+# deaths, for a reason that is not known yet.
 
 . "$(dirname "$0")/functions.sh" || exit 1
 
