@@ -172,18 +172,17 @@ static void test_defaults(void **state)
 {
 	struct device_options o = { 0 };
 	struct device_options given = {
-		.nr_targets = 1,
-		.target = { "uzram" },
+		.targets = { 1, { "uzram" } },
 		.seconds = 7,
 	};
 
 	(void)state;
 	compare_defaults(&o);
-	assert_int_equal(o.nr_targets, 7);
-	assert_string_equal(o.target[0], names[0]);
+	assert_int_equal(o.targets.n, 7);
+	assert_string_equal(o.targets.item[0], names[0]);
 	assert_true(o.seconds == 1.5 && o.max_large == 4);
 	compare_defaults(&given);
-	assert_int_equal(given.nr_targets, 1);
+	assert_int_equal(given.targets.n, 1);
 	assert_true(given.seconds == 7);
 }
 

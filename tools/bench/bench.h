@@ -150,20 +150,57 @@ void output_printable(char *text);
 
 /* ---- options.c: what options of several verbs have in common ---- */
 
-#define LIST_MAX 16
+#define LIST_MAX  16
+#define RULES_MAX 24
 
 struct list {
 	unsigned int n;
 	const char *item[LIST_MAX];
 };
 
-int options_list(struct list *l, const char *item, struct uz_err *err);
+/* What the value of an option is, and what it is kept as. */
+enum option_kind {
+	OPTION_SET, /* none; bool: true */
+	OPTION_TEXT, /* const char * */
+	OPTION_LIST, /* struct list: may be repeated, @max times at most */
+	OPTION_NUMBER, /* unsigned int: @min ... @max */
+	OPTION_SECONDS, /* double: 0.01 ... 3600 */
+	OPTION_SIZE, /* uint64_t: bytes, as options_size() */
+	OPTION_JSON, /* struct output */
+	OPTION_SVG, /* struct output */
+	OPTION_CALL, /* whatever @take makes of it */
+};
+
+struct option_rule {
+	const char *name; /* after "--" */
+	char letter; /* after "-"; 0: none */
+	enum option_kind kind;
+	size_t at; /* in the verb's struct */
+	uint64_t min, max;
+	int (*take)(void *options, char *text, struct uz_err *err);
+};
+
+struct option_set {
+	const char *verb;
+	void (*usage)(FILE *out);
+	unsigned int nr; /* RULES_MAX at most */
+	const struct option_rule *rule;
+};
+
+/* Take all options into @options, which has the defaults. Ends the program
+ * after --help, and after an option that there is none of.
+ */
+int options_take(const struct option_set *set, void *options, int argc,
+		 char **argv, struct uz_err *err);
+/* For what a rule's @take makes of words in its text. */
 /* @text has @min ... @max, or -EINVAL and a sentence about @what. */
 int options_number(const char *what, const char *text, unsigned int min,
 		   unsigned int max, unsigned int *value, struct uz_err *err);
-/* 0.01 ... 3600, or -EINVAL and a sentence about @what. */
-int options_seconds(const char *what, const char *text, double *seconds,
-		    struct uz_err *err);
+/* Bytes, whole MiB, @min or more; likewise. */
+int options_size(const char *what, const char *text, uint64_t min,
+		 uint64_t *size, struct uz_err *err);
+int options_list(struct list *l, const char *item, unsigned int max,
+		 struct uz_err *err);
 
 /* ---- clock.c ---- */
 

@@ -5,12 +5,8 @@
  * Only the options are here; device_run.c measures, device_report.c prints.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-#include <uzram/util/size.h>
 
 #include "device.h"
 
@@ -73,52 +69,42 @@ static int take_list(const char *what, char *text, unsigned int max,
 	return 0;
 }
 
-static int take_option(struct device_options *o, int c, struct uz_err *err)
+static int take_depths(void *options, char *text, struct uz_err *err)
 {
-	switch (c) {
-	case 't':
-		if (o->nr_targets == TARGETS_MAX)
-			return uz_err_set(err, -EINVAL, "more than %d targets",
-					  TARGETS_MAX);
-		o->target[o->nr_targets++] = optarg;
-		return 0;
-	case 'c':
-		o->corpus = optarg;
-		return 0;
-	case 'd':
-		return take_list("depth", optarg, 1024, o->depth, &o->nr_depths,
-				 err);
-	case 'j':
-		return take_list("jobs", optarg, 64, o->jobs, &o->nr_jobs, err);
-	case 'r':
-		return options_number("rounds", optarg, 1, STATS_MAX,
-				      &o->rounds, err);
-	case 'E':
-		return options_seconds("seconds", optarg, &o->seconds, err);
-	case 's':
-		if (uz_size_parse(optarg, uz_size_ram(), &o->size) ||
-		    o->size < 64 * (uint64_t)CORPUS_WRAP)
-			return uz_err_set(err, -EINVAL,
-					  "size \"%s\": is not a size of 64M "
-					  "or more",
-					  optarg);
-		o->size &= ~((uint64_t)CORPUS_WRAP - 1);
-		return 0;
-	case 'C':
-		o->compare = true;
-		return 0;
-	case 'O':
-		o->overwrite = true;
-		return 0;
-	case 'J':
-		o->output.json = true;
-		o->output.json_path = optarg;
-		return 0;
-	default:
-		o->output.svg_path = optarg;
-		return 0;
-	}
+	struct device_options *o = options;
+
+	return take_list("depth", text, 1024, o->depth, &o->nr_depths, err);
 }
+
+static int take_jobs(void *options, char *text, struct uz_err *err)
+{
+	struct device_options *o = options;
+
+	return take_list("jobs", text, 64, o->jobs, &o->nr_jobs, err);
+}
+
+#define AT(member) .at = offsetof(struct device_options, member)
+
+static const struct option_rule rules[] = {
+	{ "compare", 0, OPTION_SET, AT(compare) },
+	{ "target", 't', OPTION_LIST, AT(targets), .max = TARGETS_MAX },
+	{ "corpus", 'c', OPTION_TEXT, AT(corpus) },
+	{ "depth", 'd', OPTION_CALL, .take = take_depths },
+	{ "jobs", 'j', OPTION_CALL, .take = take_jobs },
+	{ "rounds", 'r', OPTION_NUMBER, AT(rounds), 1, STATS_MAX },
+	{ "seconds", 0, OPTION_SECONDS, AT(seconds) },
+	{ "size", 's', OPTION_SIZE, AT(size), .min = UINT64_C(64) << 20 },
+	{ "overwrite", 0, OPTION_SET, AT(overwrite) },
+	{ "json", 0, OPTION_JSON, AT(output) },
+	{ "svg", 0, OPTION_SVG, AT(output) },
+};
+
+static const struct option_set options = {
+	.verb = "device",
+	.usage = usage,
+	.nr = sizeof(rules) / sizeof(rules[0]),
+	.rule = rules,
+};
 
 /* Depths above 1 need io_uring; say so rather than leave them out. */
 static int check_depths(const struct device_options *o, struct uz_err *err)
@@ -135,44 +121,14 @@ static int check_depths(const struct device_options *o, struct uz_err *err)
 static int take_options(struct device_options *o, int argc, char **argv,
 			struct uz_err *err)
 {
-	static const struct option longs[] = {
-		{ "compare", no_argument, NULL, 'C' },
-		{ "target", required_argument, NULL, 't' },
-		{ "corpus", required_argument, NULL, 'c' },
-		{ "depth", required_argument, NULL, 'd' },
-		{ "jobs", required_argument, NULL, 'j' },
-		{ "rounds", required_argument, NULL, 'r' },
-		{ "seconds", required_argument, NULL, 'E' },
-		{ "size", required_argument, NULL, 's' },
-		{ "overwrite", no_argument, NULL, 'O' },
-		{ "json", optional_argument, NULL, 'J' },
-		{ "svg", required_argument, NULL, 'S' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
-	int c;
+	int ret = options_take(&options, o, argc, argv, err);
 
-	while ((c = getopt_long(argc, argv, "t:c:d:j:r:s:h", longs, NULL)) !=
-	       -1) {
-		if (c == 'h') {
-			usage(stdout);
-			exit(EXIT_DONE);
-		}
-		if (c == '?') {
-			usage(stderr);
-			exit(EXIT_USAGE);
-		}
-		if (take_option(o, c, err))
-			return err->code;
-	}
-	if (optind < argc)
-		return uz_err_set(err, -EINVAL,
-				  "\"%s\": targets are given with -t",
-				  argv[optind]);
+	if (ret)
+		return ret;
 	if (o->compare)
 		compare_defaults(o);
-	if (!o->nr_targets)
-		o->target[o->nr_targets++] = "uzram";
+	if (!o->targets.n)
+		o->targets.item[o->targets.n++] = "uzram";
 	if (o->seconds <= 0)
 		o->seconds = 2;
 	return check_depths(o, err);

@@ -134,8 +134,7 @@ int ring_run(struct load_job *j);
 #define DEVICE_LIST_MAX 8
 
 struct device_options {
-	unsigned int nr_targets;
-	const char *target[TARGETS_MAX];
+	struct list targets;
 	const char *corpus;
 	unsigned int nr_depths, depth[DEVICE_LIST_MAX];
 	unsigned int nr_jobs, jobs[DEVICE_LIST_MAX];

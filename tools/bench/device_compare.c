@@ -33,9 +33,9 @@ void compare_defaults(struct device_options *o)
 	/* 20 kinds of load on 7 targets in 5 rounds: 18 minutes. */
 	if (o->seconds <= 0)
 		o->seconds = 1.5;
-	if (!o->nr_targets) {
-		memcpy(o->target, targets, sizeof(targets));
-		o->nr_targets = NR_TARGETS;
+	if (!o->targets.n) {
+		memcpy(o->targets.item, targets, sizeof(targets));
+		o->targets.n = NR_TARGETS;
 	}
 	/* These occupy every CPU of most machines; more would only queue. */
 	o->max_large = 4;

@@ -129,16 +129,17 @@ static int set_up(struct device_run *run, const struct device_options *o,
 
 	if (o->compare)
 		compare_allow_uring();
-	for (unsigned int i = 0; i < o->nr_targets; i++) {
+	for (unsigned int i = 0; i < o->targets.n; i++) {
 		struct target *t = &run->target[run->nr_targets];
 		unsigned int mark = undo_mark();
 		int ret;
 
-		show("set up and fill", o->target[i], 0, 0);
-		ret = target_open(t, o->target[i], o->size, o->overwrite, err);
+		show("set up and fill", o->targets.item[i], 0, 0);
+		ret = target_open(t, o->targets.item[i], o->size, o->overwrite,
+				  err);
 		if (o->compare && unsupported(ret)) {
 			undo_to(mark);
-			leave_out(run, o->target[i], err);
+			leave_out(run, o->targets.item[i], err);
 			continue;
 		}
 		if (ret)

@@ -6,7 +6,6 @@
  * engine_run.c, the printing in engine_report.c.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -45,36 +44,24 @@ static void usage(FILE *out)
 	      out);
 }
 
-static int take_option(struct options *o, int c, struct uz_err *err)
-{
-	switch (c) {
-	case 'c':
-		return options_list(&o->corpora, optarg, err);
-	case 'a':
-		return options_list(&o->codecs, optarg, err);
-	case 'j':
-		return options_number("threads", optarg, 1, 64, &o->threads,
-				      err);
-	case 'r':
-		return options_number("rounds", optarg, 1, STATS_MAX,
-				      &o->rounds, err);
-	case 's':
-		if (uz_size_parse(optarg, uz_size_ram(), &o->size) ||
-		    o->size < CORPUS_MIN)
-			return uz_err_set(err, -EINVAL,
-					  "size \"%s\": is not a size of 1M "
-					  "or more",
-					  optarg);
-		return 0;
-	case 'J':
-		o->output.json = true;
-		o->output.json_path = optarg;
-		return 0;
-	default:
-		o->output.svg_path = optarg;
-		return 0;
-	}
-}
+#define AT(member) .at = offsetof(struct options, member)
+
+static const struct option_rule rules[] = {
+	{ "corpus", 'c', OPTION_LIST, AT(corpora), .max = LIST_MAX },
+	{ "algorithm", 'a', OPTION_LIST, AT(codecs), .max = LIST_MAX },
+	{ "threads", 'j', OPTION_NUMBER, AT(threads), 1, 64 },
+	{ "rounds", 'r', OPTION_NUMBER, AT(rounds), 1, STATS_MAX },
+	{ "size", 's', OPTION_SIZE, AT(size), .min = CORPUS_MIN },
+	{ "json", 0, OPTION_JSON, AT(output) },
+	{ "svg", 0, OPTION_SVG, AT(output) },
+};
+
+static const struct option_set option_set = {
+	.verb = "engine",
+	.usage = usage,
+	.nr = sizeof(rules) / sizeof(rules[0]),
+	.rule = rules,
+};
 
 /* Every codec of this build that compresses. */
 static void default_codecs(struct list *l)
@@ -191,39 +178,11 @@ static int run_all(const struct options *o, struct uz_err *err)
 
 int engine_main(int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{ "corpus", required_argument, NULL, 'c' },
-		{ "algorithm", required_argument, NULL, 'a' },
-		{ "threads", required_argument, NULL, 'j' },
-		{ "rounds", required_argument, NULL, 'r' },
-		{ "size", required_argument, NULL, 's' },
-		{ "json", optional_argument, NULL, 'J' },
-		{ "svg", required_argument, NULL, 'S' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
 	struct options o = { .threads = 2, .rounds = 5, .size = 64u << 20 };
 	struct uz_err err = { 0 };
-	int c;
 
-	while ((c = getopt_long(argc, argv, "c:a:j:r:s:h", longs, NULL)) !=
-	       -1) {
-		if (c == 'h') {
-			usage(stdout);
-			return EXIT_DONE;
-		}
-		if (c == '?') {
-			usage(stderr);
-			return EXIT_USAGE;
-		}
-		if (take_option(&o, c, &err))
-			return bench_exit(&err);
-	}
-	if (optind < argc) {
-		uz_err_set(&err, -EINVAL, "\"%s\": engine takes options only",
-			   argv[optind]);
+	if (options_take(&option_set, &o, argc, argv, &err))
 		return bench_exit(&err);
-	}
 	if (!o.corpora.n)
 		o.corpora.item[o.corpora.n++] = "/usr/bin";
 	if (!o.codecs.n)

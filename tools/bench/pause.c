@@ -4,7 +4,6 @@
  *
  * Only options and output are here; pause_run.c measures.
  */
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,19 +36,9 @@ static void usage(FILE *out)
 	      out);
 }
 
-static int take_size(const char *text, uint64_t *size, struct uz_err *err)
+static int take_sizes(void *options, char *text, struct uz_err *err)
 {
-	if (uz_size_parse(text, uz_size_ram(), size) || *size < CORPUS_WRAP ||
-	    *size > UZ_DISKSIZE_MAX)
-		return uz_err_set(err, -EINVAL,
-				  "size \"%s\": is not a size of 1M or more",
-				  text);
-	*size &= ~((uint64_t)CORPUS_WRAP - 1);
-	return 0;
-}
-
-static int take_sizes(struct pause_options *o, char *text, struct uz_err *err)
-{
+	struct pause_options *o = options;
 	uint64_t size = 0, before = 0;
 	char *word;
 
@@ -57,7 +46,7 @@ static int take_sizes(struct pause_options *o, char *text, struct uz_err *err)
 		if (o->nr_sizes == PAUSE_SIZES_MAX)
 			return uz_err_set(err, -EINVAL, "more than %d sizes",
 					  PAUSE_SIZES_MAX);
-		if (take_size(word, &size, err))
+		if (options_size("size", word, CORPUS_WRAP, &size, err))
 			return err->code;
 		if (size <= before)
 			return uz_err_set(err, -EINVAL,
@@ -69,43 +58,36 @@ static int take_sizes(struct pause_options *o, char *text, struct uz_err *err)
 	return 0;
 }
 
-static int take_target(struct pause_options *o, const char *text,
-		       struct uz_err *err)
+static int take_target(void *options, char *text, struct uz_err *err)
 {
+	struct pause_options *o = options;
+
 	if (strcmp(text, "uzram") != 0 && strncmp(text, "uzram:", 6) != 0)
 		return uz_err_set(err, -EINVAL,
 				  "target \"%s\": is no device of ours; give "
 				  "uzram[:KEY=VALUE,...]",
 				  text);
-	if (o->targets.n == TARGETS_MAX)
-		return uz_err_set(err, -EINVAL, "more than %d targets",
-				  TARGETS_MAX);
-	return options_list(&o->targets, text, err);
+	return options_list(&o->targets, text, TARGETS_MAX, err);
 }
 
-static int take_option(struct pause_options *o, int c, struct uz_err *err)
-{
-	switch (c) {
-	case 't':
-		return take_target(o, optarg, err);
-	case 'd':
-		return options_list(&o->data, optarg, err);
-	case 's':
-		return take_sizes(o, optarg, err);
-	case 'D':
-		return take_size(optarg, &o->disksize, err);
-	case 'k':
-		return options_number("kills", optarg, 1, STATS_MAX, &o->kills,
-				      err);
-	case 'J':
-		o->output.json = true;
-		o->output.json_path = optarg;
-		return 0;
-	default:
-		o->output.svg_path = optarg;
-		return 0;
-	}
-}
+#define AT(member) .at = offsetof(struct pause_options, member)
+
+static const struct option_rule rules[] = {
+	{ "target", 't', OPTION_CALL, .take = take_target },
+	{ "data", 'd', OPTION_LIST, AT(data), .max = LIST_MAX },
+	{ "size", 's', OPTION_CALL, .take = take_sizes },
+	{ "disksize", 0, OPTION_SIZE, AT(disksize), .min = CORPUS_WRAP },
+	{ "kills", 'k', OPTION_NUMBER, AT(kills), 1, STATS_MAX },
+	{ "json", 0, OPTION_JSON, AT(output) },
+	{ "svg", 0, OPTION_SVG, AT(output) },
+};
+
+static const struct option_set options = {
+	.verb = "pause",
+	.usage = usage,
+	.nr = sizeof(rules) / sizeof(rules[0]),
+	.rule = rules,
+};
 
 static void set_defaults(struct pause_options *o)
 {
@@ -121,42 +103,6 @@ static void set_defaults(struct pause_options *o)
 		o->nr_sizes = 3;
 	if (o->disksize < o->size[o->nr_sizes - 1])
 		o->disksize = o->size[o->nr_sizes - 1];
-}
-
-static int take_options(struct pause_options *o, int argc, char **argv,
-			struct uz_err *err)
-{
-	static const struct option longs[] = {
-		{ "target", required_argument, NULL, 't' },
-		{ "data", required_argument, NULL, 'd' },
-		{ "size", required_argument, NULL, 's' },
-		{ "disksize", required_argument, NULL, 'D' },
-		{ "kills", required_argument, NULL, 'k' },
-		{ "json", optional_argument, NULL, 'J' },
-		{ "svg", required_argument, NULL, 'S' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
-	int c;
-
-	while ((c = getopt_long(argc, argv, "t:d:s:k:h", longs, NULL)) != -1) {
-		if (c == 'h') {
-			usage(stdout);
-			exit(EXIT_DONE);
-		}
-		if (c == '?') {
-			usage(stderr);
-			exit(EXIT_USAGE);
-		}
-		if (take_option(o, c, err))
-			return err->code;
-	}
-	if (optind < argc)
-		return uz_err_set(err, -EINVAL,
-				  "\"%s\": pause takes options only",
-				  argv[optind]);
-	set_defaults(o);
-	return 0;
 }
 
 /* A panel for each size of each kind of data, a bar for each target. */
@@ -262,8 +208,9 @@ int pause_main(int argc, char **argv)
 	struct pause_options o = { .kills = 20 };
 	struct uz_err err = { 0 };
 
-	if (take_options(&o, argc, argv, &err))
+	if (options_take(&options, &o, argc, argv, &err))
 		return bench_exit(&err);
+	set_defaults(&o);
 	undo_catch_signals();
 	pause_all(&o, &err);
 	undo_all();

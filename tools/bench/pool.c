@@ -4,7 +4,6 @@
  *
  * Options and the loop over parts and codecs; each part is a file.
  */
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,9 +93,10 @@ struct chart_panel *pool_panel(struct pool_run *run, const char *title,
 	return p;
 }
 
-static int take_part(struct pool_options *o, const char *name,
-		     struct uz_err *err)
+static int take_part(void *options, char *name, struct uz_err *err)
 {
+	struct pool_options *o = options;
+
 	for (unsigned int i = 0; i < NR_PARTS; i++) {
 		if (!strcmp(parts[i]->name, name)) {
 			o->parts |= 1u << i;
@@ -107,99 +107,48 @@ static int take_part(struct pool_options *o, const char *name,
 			  "part \"%s\": there is none; see --help", name);
 }
 
-/* Whole blocks of the zram fill. */
-static int take_size(const char *text, uint64_t *size, struct uz_err *err)
+static int take_zpool(void *options, char *name, struct uz_err *err)
 {
-	if (uz_size_parse(text, uz_size_ram(), size) || *size < CORPUS_WRAP ||
-	    *size > UZ_DISKSIZE_MAX)
-		return uz_err_set(err, -EINVAL,
-				  "size \"%s\": is not a size of 1M or more",
-				  text);
-	*size &= ~((uint64_t)CORPUS_WRAP - 1);
-	return 0;
+	struct pool_options *o = options;
+
+	o->zpool = name;
+	return uz_device_check_zpool(name, err);
 }
 
-static int take_option(struct pool_options *o, int c, struct uz_err *err)
-{
-	switch (c) {
-	case 'P':
-		return take_part(o, optarg, err);
-	case 'c':
-		return options_list(&o->corpora, optarg, err);
-	case 'a':
-		return options_list(&o->codecs, optarg, err);
-	case 'z':
-		o->zpool = optarg;
-		return uz_device_check_zpool(optarg, err);
-	case 'Z':
-		o->zram = false;
-		return 0;
-	case 'j':
-		return options_number("threads", optarg, 1, 64, &o->threads,
-				      err);
-	case 'r':
-		return options_number("rounds", optarg, 1, STATS_MAX,
-				      &o->rounds, err);
-	case 'C':
-		return options_number("churn", optarg, 1, 1000, &o->churn, err);
-	case 'E':
-		return options_seconds("seconds", optarg, &o->seconds, err);
-	case 'W':
-		return options_seconds("sleep", optarg, &o->sleep, err);
-	case 's':
-		return take_size(optarg, &o->size, err);
-	case 'L':
-		return take_size(optarg, &o->large, err);
-	case 'J':
-		o->output.json = true;
-		o->output.json_path = optarg;
-		return 0;
-	default:
-		o->output.svg_path = optarg;
-		return 0;
-	}
-}
+#define AT(member) .at = offsetof(struct pool_options, member)
+
+/* Sizes: whole blocks of the zram fill. */
+static const struct option_rule rules[] = {
+	{ "part", 0, OPTION_CALL, .take = take_part },
+	{ "corpus", 'c', OPTION_LIST, AT(corpora), .max = LIST_MAX },
+	{ "algorithm", 'a', OPTION_LIST, AT(codecs), .max = LIST_MAX },
+	{ "zpool", 0, OPTION_CALL, .take = take_zpool },
+	{ "no-zram", 0, OPTION_SET, AT(no_zram) },
+	{ "threads", 'j', OPTION_NUMBER, AT(threads), 1, 64 },
+	{ "rounds", 'r', OPTION_NUMBER, AT(rounds), 1, STATS_MAX },
+	{ "churn", 0, OPTION_NUMBER, AT(churn), 1, 1000 },
+	{ "seconds", 0, OPTION_SECONDS, AT(seconds) },
+	{ "sleep", 0, OPTION_SECONDS, AT(sleep) },
+	{ "size", 's', OPTION_SIZE, AT(size), .min = CORPUS_WRAP },
+	{ "large", 0, OPTION_SIZE, AT(large), .min = CORPUS_WRAP },
+	{ "json", 0, OPTION_JSON, AT(output) },
+	{ "svg", 0, OPTION_SVG, AT(output) },
+};
+
+static const struct option_set options = {
+	.verb = "pool",
+	.usage = usage,
+	.nr = sizeof(rules) / sizeof(rules[0]),
+	.rule = rules,
+};
 
 static int take_options(struct pool_options *o, int argc, char **argv,
 			struct uz_err *err)
 {
-	static const struct option longs[] = {
-		{ "part", required_argument, NULL, 'P' },
-		{ "corpus", required_argument, NULL, 'c' },
-		{ "algorithm", required_argument, NULL, 'a' },
-		{ "zpool", required_argument, NULL, 'z' },
-		{ "no-zram", no_argument, NULL, 'Z' },
-		{ "threads", required_argument, NULL, 'j' },
-		{ "rounds", required_argument, NULL, 'r' },
-		{ "churn", required_argument, NULL, 'C' },
-		{ "seconds", required_argument, NULL, 'E' },
-		{ "sleep", required_argument, NULL, 'W' },
-		{ "size", required_argument, NULL, 's' },
-		{ "large", required_argument, NULL, 'L' },
-		{ "json", optional_argument, NULL, 'J' },
-		{ "svg", required_argument, NULL, 'S' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
-	};
-	int c;
+	int ret = options_take(&options, o, argc, argv, err);
 
-	while ((c = getopt_long(argc, argv, "c:a:j:r:s:h", longs, NULL)) !=
-	       -1) {
-		if (c == 'h') {
-			usage(stdout);
-			exit(EXIT_DONE);
-		}
-		if (c == '?') {
-			usage(stderr);
-			exit(EXIT_USAGE);
-		}
-		if (take_option(o, c, err))
-			return err->code;
-	}
-	if (optind < argc)
-		return uz_err_set(err, -EINVAL,
-				  "\"%s\": pool takes options only",
-				  argv[optind]);
+	if (ret)
+		return ret;
 	if (!o->parts)
 		o->parts = (1u << NR_PARTS) - 1;
 	if (!o->corpora.n)
@@ -359,7 +308,6 @@ int pool_main(int argc, char **argv)
 		.sleep = 10,
 		.size = UINT64_C(1) << 30,
 		.large = UINT64_C(16) << 30,
-		.zram = true,
 	};
 	struct uz_err err = { 0 };
 

@@ -24,7 +24,7 @@ struct pool_options {
 	double sleep; /* that objects stay mapped */
 	uint64_t size;
 	uint64_t large; /* of "growth" */
-	bool zram;
+	bool no_zram;
 	struct output output;
 };
 

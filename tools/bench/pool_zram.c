@@ -28,7 +28,7 @@ int pool_zram_open(struct pool_zram *z, struct pool_run *run,
 
 	memset(z, 0, sizeof(*z));
 	z->fd = -1;
-	if (!run->o->zram)
+	if (run->o->no_zram)
 		return 0;
 	snprintf(spec, sizeof(spec), "zram:%s", run->codec_text);
 	if (!target_open(&z->target, spec, run->o->size, false, &why)) {
