@@ -14,11 +14,11 @@ import xml.etree.ElementTree as ElementTree
 BENCH = sys.argv[1]
 PARTS = (
     'density', 'churn', 'discard', 'sleepers', 'latency', 'cost',
-    'recompress', 'writeback', 'growth',
+    'recompress', 'writeback', 'policy', 'cache', 'growth',
 )
 TINY = (
     '-s', '4M', '--large', '8M', '--seconds', '0.03', '--sleep', '0.03',
-    '-r', '2', '--churn', '2', '--no-zram',
+    '-r', '2', '--churn', '2', '--idle', '0.03', '--limit', '1M', '--no-zram',
 )
 
 
@@ -96,6 +96,21 @@ def check_workers(parts, text):
         assert median(row['pages']) > 900, row
 
 
+def check_unasked(parts):
+    for codec in ('lz4', 'lz4hc'):
+        row = rows(parts['policy'])[codec, 'auto']
+        # Nothing is old enough.
+        assert row['all_bytes_before'] > 0 and row['marked_pages'] == 0, row
+        cache = rows(parts['cache'])
+        for what in ('written once', '80/20'):
+            row = cache[codec, what]
+            assert row['peak_arena_bytes'] <= 1.01 * (1 << 20), row
+            assert 0 < row['peak_to_limit'] <= 1.01, row
+        assert cache[codec, 'written once']['written_back_pages'] > 0, cache
+        # On a machine that is busy perhaps not a page was read in that time.
+        assert 0 <= cache[codec, '80/20'].get('hit_percent', 0) <= 100, cache
+
+
 def whole(directory):
     svg, out = directory / 'chart.svg', directory / 'results.json'
     result = run(*TINY, '-a', 'lz4', '-a', 'lz4hc', f'--json={out}', '--svg', svg)
@@ -113,6 +128,7 @@ def whole(directory):
     check_memory(parts)
     check_rates(parts)
     check_workers(parts, result.stdout)
+    check_unasked(parts)
     root = ElementTree.parse(svg).getroot()
     titles = [e.text for e in root.iter('{http://www.w3.org/2000/svg}text')]
     assert any('latency: stores, p99' in t for t in titles), titles
@@ -150,6 +166,9 @@ def refusals():
         ('--seconds', 'nan'),
         ('-s', '64K'),
         ('--large', 'much'),
+        ('--limit', '64K'),
+        ('--idle', '0'),
+        ('--policy', 'on'),
         ('-a', 'nonesuch'),
         ('stray',),
     ):

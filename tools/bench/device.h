@@ -61,6 +61,8 @@ void child_stop(pid_t pid);
 
 /* A new directory below TMPDIR, removed by undo_all(). */
 int scratch_make(char path[PATH_MAX], struct uz_err *err);
+/* A new file of @size bytes in such a directory. */
+int scratch_file(char path[PATH_MAX], uint64_t size, struct uz_err *err);
 /* Whatever happened: nothing is mounted at @path any more. */
 void scratch_unmount(const char *path);
 /* Write @text to the file @path. */

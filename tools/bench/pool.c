@@ -8,13 +8,14 @@
 #include <string.h>
 
 #include <uzram/util/size.h>
+#include <uzram/worker/policy.h>
 
 #include "pool.h"
 
 static const struct pool_part *const parts[] = {
-	&pool_density,	  &pool_churn,	   &pool_discard,
-	&pool_sleepers,	  &pool_latency,   &pool_cost,
-	&pool_recompress, &pool_writeback, &pool_growth,
+	&pool_density, &pool_churn, &pool_discard,    &pool_sleepers,
+	&pool_latency, &pool_cost,  &pool_recompress, &pool_writeback,
+	&pool_policy,  &pool_cache, &pool_growth,
 };
 
 #define NR_PARTS (sizeof(parts) / sizeof(parts[0]))
@@ -35,6 +36,9 @@ static void usage(FILE *out)
 	      "       cost     of map and unmap, alloc and free\n"
 	      "       recompress  memory and latency as pages go to zstd\n"
 	      "       writeback   blocks written and speed\n"
+	      "       policy      memory of a device that is left alone\n"
+	      "       cache       a working set larger than its memory, in "
+	      "front of a file\n"
 	      "       growth   cost and metadata of a page, little and much "
 	      "stored\n"
 	      "  -c, --corpus PATH     data to store: a file, or a directory "
@@ -45,15 +49,21 @@ static void usage(FILE *out)
 	      "                        repeated\n"
 	      "      --zpool NAME      allocator of the pool\n"
 	      "      --no-zram         without the kernel's zram beside it\n"
-	      "  -j, --threads N       threads of \"latency\" (default 2)\n"
+	      "  -j, --threads N       threads of \"latency\" and \"cache\" "
+	      "(default 2)\n"
 	      "  -r, --rounds N        rounds, of which the medians are shown "
 	      "(default 5)\n"
 	      "      --churn N         overwrites of everything (default 10)\n"
-	      "      --seconds S       of each half of a round (default 2)\n"
+	      "      --seconds S       of each half of a round, and of "
+	      "\"cache\" (default 2)\n"
 	      "      --sleep S         that objects stay mapped (default 10)\n"
+	      "      --idle S          that \"policy\" waits (default 120)\n"
+	      "      --policy SETTING  of \"policy\" (default auto)\n"
 	      "  -s, --size SIZE       bytes stored (default 1G)\n"
 	      "      --large SIZE      bytes stored by \"growth\" too "
 	      "(default 16G)\n"
+	      "      --limit SIZE      of memory for \"cache\" (default: an "
+	      "eighth of the size)\n"
 	      "      --json[=FILE]     results as JSON: instead of text, or "
 	      "into FILE\n"
 	      "      --svg FILE        results as a bar chart\n"
@@ -115,6 +125,14 @@ static int take_zpool(void *options, char *name, struct uz_err *err)
 	return uz_device_check_zpool(name, err);
 }
 
+static int take_policy(void *options, char *text, struct uz_err *err)
+{
+	struct pool_options *o = options;
+
+	o->policy = text;
+	return uz_policy_check(text, err);
+}
+
 #define AT(member) .at = offsetof(struct pool_options, member)
 
 /* Sizes: whole blocks of the zram fill. */
@@ -129,8 +147,11 @@ static const struct option_rule rules[] = {
 	{ "churn", 0, OPTION_NUMBER, AT(churn), 1, 1000 },
 	{ "seconds", 0, OPTION_SECONDS, AT(seconds) },
 	{ "sleep", 0, OPTION_SECONDS, AT(sleep) },
+	{ "idle", 0, OPTION_SECONDS, AT(idle) },
+	{ "policy", 0, OPTION_CALL, .take = take_policy },
 	{ "size", 's', OPTION_SIZE, AT(size), .min = CORPUS_WRAP },
 	{ "large", 0, OPTION_SIZE, AT(large), .min = CORPUS_WRAP },
+	{ "limit", 0, OPTION_SIZE, AT(limit), .min = CORPUS_WRAP },
 	{ "json", 0, OPTION_JSON, AT(output) },
 	{ "svg", 0, OPTION_SVG, AT(output) },
 };
@@ -155,6 +176,9 @@ static int take_options(struct pool_options *o, int argc, char **argv,
 		o->corpora.item[o->corpora.n++] = "/usr/bin";
 	if (!o->codecs.n)
 		o->codecs.item[o->codecs.n++] = "lz4";
+	if (!o->limit)
+		o->limit = o->size / 8 > CORPUS_WRAP ? o->size / 8
+						     : CORPUS_WRAP;
 	return 0;
 }
 
@@ -308,6 +332,8 @@ int pool_main(int argc, char **argv)
 		.sleep = 10,
 		.size = UINT64_C(1) << 30,
 		.large = UINT64_C(16) << 30,
+		.idle = 120,
+		.policy = "auto",
 	};
 	struct uz_err err = { 0 };
 

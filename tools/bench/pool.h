@@ -24,6 +24,9 @@ struct pool_options {
 	double sleep; /* that objects stay mapped */
 	uint64_t size;
 	uint64_t large; /* of "growth" */
+	uint64_t limit; /* of "cache" */
+	double idle; /* that "policy" leaves it alone */
+	const char *policy; /* its setting */
 	bool no_zram;
 	struct output output;
 };
@@ -60,7 +63,7 @@ struct pool_part {
 
 extern const struct pool_part pool_density, pool_churn, pool_discard,
 	pool_sleepers, pool_latency, pool_cost, pool_growth, pool_recompress,
-	pool_writeback;
+	pool_writeback, pool_policy, pool_cache;
 
 /* Is there memory for the large size? Looked at before anything is run. */
 int pool_growth_fits(const struct pool_run *run, struct uz_err *err);
@@ -102,6 +105,9 @@ int pool_device_background(struct pool_device *d, struct uz_err *err);
 /* One page by a request. */
 int pool_device_submit(struct uz_io *io, enum uz_op op, uint64_t page,
 		       const void *buf);
+/* All pages, those of the corpus, and wait until the reserve is gone. */
+int pool_device_fill(struct pool_device *d, const struct corpus *corpus,
+		     struct uz_err *err);
 /* Does the device agree with itself, checksums included? */
 int pool_device_check(struct pool_device *d, struct uz_err *err);
 /* Bytes of the arena that the kernel counts. */

@@ -96,6 +96,23 @@ int pool_device_submit(struct uz_io *io, enum uz_op op, uint64_t page,
 	return uz_device_submit(io, &rq);
 }
 
+int pool_device_fill(struct pool_device *d, const struct corpus *corpus,
+		     struct uz_err *err)
+{
+	int ret = 0;
+
+	for (uint64_t i = 0; i < d->pages && !ret; i++) {
+		ret = pool_device_submit(d->io, UZ_OP_WRITE, i,
+					 corpus_page(corpus, i));
+		if (undo_stopped())
+			ret = -EINTR;
+	}
+	if (!ret)
+		ret = pool_device_settle(d);
+	return ret ? uz_err_set(err, ret, "cannot store: %s", strerror(-ret))
+		   : 0;
+}
+
 int pool_device_check(struct pool_device *d, struct uz_err *err)
 {
 	return uz_device_check(d->dev, err);

@@ -63,23 +63,6 @@ static void *recompress(void *arg)
 	return NULL;
 }
 
-static int fill(struct pool_device *d, const struct corpus *corpus,
-		struct uz_err *err)
-{
-	int ret = 0;
-
-	for (uint64_t i = 0; i < d->pages && !ret; i++) {
-		ret = pool_device_submit(d->io, UZ_OP_WRITE, i,
-					 corpus_page(corpus, i));
-		if (undo_stopped())
-			ret = -EINTR;
-	}
-	if (!ret)
-		ret = pool_device_settle(d);
-	return ret ? uz_err_set(err, ret, "cannot store: %s", strerror(-ret))
-		   : 0;
-}
-
 static int load_some(struct pool_device *d, double seconds, struct hist *hist,
 		     struct uz_err *err)
 {
@@ -129,7 +112,7 @@ static int run_round(const struct pool_run *run, const struct corpus *corpus,
 	int ret = uz_device_set_secondary(d->dev, 1, SECONDARY, err);
 
 	if (!ret)
-		ret = fill(d, corpus, err);
+		ret = pool_device_fill(d, corpus, err);
 	if (ret)
 		return ret;
 	pool_device_memory(d, &r->before);

@@ -7,11 +7,7 @@
  * turns. Ours ends when the data are on the device, as writing back does before
  * it gives memory up.
  */
-#include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
-
-#include <uzram/util/cleanup.h>
 
 #include "pool.h"
 
@@ -38,21 +34,6 @@ static const struct table_column columns[NR_STATS] = {
 	{ "rate_to_plain", "by", "plain", 1, 2 },
 	{ "arena_bytes_after", "left in", "memory MB", 1e-6, 1 },
 };
-
-static int make_file(char path[PATH_MAX], uint64_t size, struct uz_err *err)
-{
-	uz_autoclose int fd = -1;
-	char dir[PATH_MAX];
-	int ret = scratch_make(dir, err);
-
-	if (ret)
-		return ret;
-	if (snprintf(path, PATH_MAX, "%s/store", dir) >= PATH_MAX)
-		return uz_err_set(err, -ENAMETOOLONG, "%s: too long", dir);
-	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	ret = fd < 0 ? -errno : -posix_fallocate(fd, 0, (off_t)size);
-	return ret ? uz_err_set(err, ret, "%s: %s", path, strerror(-ret)) : 0;
-}
 
 /* Once untimed: a block costs more when it is written for the first time. */
 static int plain_rate(const struct pool_run *run, const struct corpus *corpus,
@@ -166,7 +147,7 @@ static int one(struct pool_run *run, const struct corpus *corpus,
 		struct pool_device d;
 		char file[PATH_MAX];
 
-		ret = make_file(file, run->o->size, err);
+		ret = scratch_file(file, run->o->size, err);
 		if (!ret)
 			ret = pool_device_open(&d, run, run->o->size, err);
 		if (!ret) {

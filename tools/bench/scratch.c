@@ -50,6 +50,21 @@ int scratch_make(char path[PATH_MAX], struct uz_err *err)
 	return 0;
 }
 
+int scratch_file(char path[PATH_MAX], uint64_t size, struct uz_err *err)
+{
+	uz_autoclose int fd = -1;
+	char dir[PATH_MAX];
+	int ret = scratch_make(dir, err);
+
+	if (ret)
+		return ret;
+	if (snprintf(path, PATH_MAX, "%s/store", dir) >= PATH_MAX)
+		return uz_err_set(err, -ENAMETOOLONG, "%s: too long", dir);
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	ret = fd < 0 ? -errno : -posix_fallocate(fd, 0, (off_t)size);
+	return ret ? uz_err_set(err, ret, "%s: %s", path, strerror(-ret)) : 0;
+}
+
 void scratch_unmount(const char *path)
 {
 	char *argv[] = { (char *)"fusermount3", (char *)"-uqz", (char *)path,
