@@ -134,7 +134,7 @@ static void test_random(void **state)
 	size_t i, n;
 
 	(void)state;
-	print_message("seed %u\n", seed);
+	print_message("# seed %u\n", seed);
 	srand(seed);
 	for (n = 0; n < 100000; n++) {
 		for (i = 0; i < sizeof(desc); i++)
