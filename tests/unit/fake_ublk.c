@@ -42,14 +42,23 @@ struct fake_driver driver = {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
 	.stopped = PTHREAD_COND_INITIALIZER,
 	.node = -1,
+	.limit = -1,
 };
 
 void fake_driver_init(void)
 {
+	if (driver.limit < 0)
+		driver.limit = memfd_create("nr_requests", MFD_CLOEXEC);
+	if (ftruncate(driver.limit, 0))
+		abort();
 	fault = (struct fake_fault){ 0 };
 	driver.features = FEATURES;
 	driver.exists = false;
 	driver.busy = 0;
+	driver.held = 0;
+	driver.early = 0;
+	driver.slow = 0;
+	driver.late = false;
 	driver.node = -1;
 	driver.threads = 0;
 }
@@ -112,14 +121,31 @@ static int on_stop(void)
 
 void fake_driver_release(void)
 {
-	driver.info.state = UBLK_S_DEV_QUIESCED;
+	driver.info.state = driver.early ? UBLK_S_DEV_LIVE
+					 : UBLK_S_DEV_QUIESCED;
 	driver.ends = false;
 	driver.tags = 0;
+	driver.late = !(driver.features & UBLK_F_PER_IO_DAEMON);
+}
+
+/* While the dead server's node is open, another work may be put off. */
+int uz__ublk_control_settle(struct uz__ublk_control *c)
+{
+	(void)c;
+	assert_int_equal(driver.held, 0);
+	assert_int_equal(driver.info.state, UBLK_S_DEV_QUIESCED);
+	if (driver.slow) {
+		driver.slow--;
+		return -EBUSY;
+	}
+	driver.late = false;
+	return 0;
 }
 
 static int on_recovery(void)
 {
 	assert_false(is_open());
+	assert_false(driver.late);
 	if (driver.busy) {
 		driver.busy--;
 		return -EBUSY;
@@ -149,6 +175,8 @@ int uz__ublk_command(struct uz__ublk_control *c, unsigned int nr, uint32_t dev,
 	switch (nr) {
 	case UBLK_CMD_GET_DEV_INFO:
 		memcpy(buf, &driver.info, len);
+		if (driver.early && !--driver.early)
+			driver.info.state = UBLK_S_DEV_QUIESCED;
 		return 0;
 	case UBLK_CMD_GET_QUEUE_AFFINITY:
 		return -EINVAL;
@@ -264,6 +292,11 @@ static int open_node(void)
 		errno = fault.code;
 		return -1;
 	}
+	if (driver.held) {
+		driver.held--;
+		errno = EBUSY;
+		return -1;
+	}
 	if (!fails(MAP, 0)) {
 		driver.node = memfd_create("ublkc", MFD_CLOEXEC);
 		if (ftruncate(driver.node, QUEUES * DESC_SPAN))
@@ -280,6 +313,8 @@ int __wrap_open64(const char *path, int flags, ...)
 {
 	if (!strcmp(path, "/dev/ublkc7"))
 		return open_node();
+	if (!strcmp(path, "/sys/block/ublkb7/queue/nr_requests"))
+		return dup(driver.limit);
 	if (strcmp(path, "/dev/ublkb7"))
 		return __real_open64(path, flags, 0600);
 	assert_int_equal(driver.info.state, UBLK_S_DEV_LIVE);

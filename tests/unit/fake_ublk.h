@@ -47,6 +47,11 @@ struct fake_driver {
 	bool ends; /* tags come back */
 	unsigned int tags;
 	unsigned int busy; /* times that a recovery is too early */
+	unsigned int early; /* times that the disk is still asked for as live */
+	unsigned int held; /* times that the dead server's node is open */
+	unsigned int slow; /* times that its works are not done in time */
+	bool late; /* a work of the dead server has yet to be done */
+	int limit; /* file: of requests to a queue */
 	int node; /* its server's descriptor, or -1 */
 	int controls, rings, threads;
 	unsigned int last; /* command */

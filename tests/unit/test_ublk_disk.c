@@ -287,25 +287,53 @@ static void killed(void)
 	config.restarts++;
 }
 
-static void test_taken_over(void **state)
+static void take_over(unsigned int i)
+{
+	driver.early = i % 4;
+	killed();
+	driver.busy = i % 3;
+	/* An older driver's node stays open for a while. */
+	driver.held = driver.late ? i % 5 : 0;
+	driver.slow = driver.late ? i % 2 : 0;
+	assert_int_equal(uz__ublk_disk_start(&disk, &config, &err), 0);
+	assert_true(disk.live);
+	assert_int_equal(driver.info.state, UBLK_S_DEV_LIVE);
+	assert_int_equal(driver.busy + driver.held + driver.slow + driver.early,
+			 0);
+	assert_int_equal(count("/proc/self/fd"), before.fds);
+}
+
+static void taken_over(uint64_t features)
 {
 	unsigned int i;
 
-	(void)state;
+	driver.features = features;
+	config.restarts = 0;
 	assert_int_equal(uz__ublk_disk_start(&disk, &config, &err), 0);
 	look_before();
-	for (i = 0; i < 100; i++) {
-		killed();
-		driver.busy = i % 3;
-		assert_int_equal(uz__ublk_disk_start(&disk, &config, &err), 0);
-		assert_true(disk.live);
-		assert_int_equal(driver.info.state, UBLK_S_DEV_LIVE);
-		assert_int_equal(count("/proc/self/fd"), before.fds);
-	}
+	for (i = 0; i < 100; i++)
+		take_over(i);
 	uz__ublk_disk_end(&disk);
 	assert_false(driver.exists);
 	assert_int_equal(driver.controls, 0);
 	assert_int_equal(driver.rings, 0);
+}
+
+static void test_taken_over(void **state)
+{
+	(void)state;
+	taken_over(FEATURES);
+}
+
+/* Nothing of the dead one may be left that would take back tags. */
+static void test_taken_over_from_old(void **state)
+{
+	char text[16] = "";
+
+	(void)state;
+	taken_over(FEATURES & ~UBLK_F_PER_IO_DAEMON);
+	assert_in_range(pread(driver.limit, text, sizeof(text) - 1, 0), 1, 4);
+	assert_int_equal(atoi(text), disk.plan.depth - 1);
 }
 
 /* A start that fails leaves the disk, and the control open. */
@@ -361,6 +389,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_end_fails, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_taken_over, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_taken_over_from_old, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_not_taken_over, setup,
 						teardown),

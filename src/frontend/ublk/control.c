@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ublk_frontend.h"
@@ -21,6 +22,9 @@
  */
 #define LIMIT	   10
 #define LIMIT_STOP 60
+
+/* A work that is put off is done after some microseconds, mostly. */
+#define NAP_MS 500
 
 static long limit_of(unsigned int nr)
 {
@@ -90,6 +94,46 @@ int uz__ublk_command(struct uz__ublk_control *c, unsigned int nr, uint32_t dev,
 	if (buf && ret >= 0)
 		memcpy(buf, c->room, len);
 	return ret;
+}
+
+/*
+ * Reading this file has each CPU bring its statistics up to date, by a work in
+ * that queue, and waits for all of them. Works of a CPU are begun one after the
+ * other unless one sleeps.
+ */
+static int flush_works(struct uz__ublk_control *c)
+{
+	int fd = open("/proc/sys/vm/stat_refresh", O_RDONLY | O_CLOEXEC);
+	struct io_uring_sqe *sqe;
+	int ret;
+
+	if (fd < 0)
+		return -errno;
+	sqe = io_uring_get_sqe(&c->ring);
+	if (!sqe) {
+		close(fd);
+		return -EBUSY;
+	}
+	memset(sqe, 0, 2 * sizeof(*sqe));
+	io_uring_prep_read(sqe, fd, c->room, sizeof(c->room), 0);
+	sqe->user_data = ++c->seq;
+	ret = io_uring_submit(&c->ring);
+	if (ret >= 0)
+		ret = wait_for(c, LIMIT);
+	close(fd);
+	return ret;
+}
+
+int uz__ublk_control_settle(struct uz__ublk_control *c)
+{
+	const struct timespec nap = { .tv_nsec = NAP_MS * 1000000L };
+	int ret = flush_works(c);
+
+	if (ret == -ETIMEDOUT)
+		return -EBUSY;
+	if (ret < 0)
+		nanosleep(&nap, NULL);
+	return 0;
 }
 
 static int open_device(int *fd, struct uz_err *err)

@@ -33,9 +33,6 @@
 #define NODE_MS 3000
 #define STEP_MS 5
 
-/* How long the kernel may take to let go of a worker that was killed. */
-#define RELEASE_MS 20000
-
 #define RECOVERY (UBLK_F_USER_RECOVERY | UBLK_F_USER_RECOVERY_REISSUE)
 
 /* In the session's word, beside the number of the disk and one. */
@@ -174,6 +171,32 @@ static int set_params(struct uz__ublk_disk *disk)
 				disk->info.dev_id, 0, &params, sizeof(params));
 }
 
+/*
+ * Drivers before Linux 6.16 hear of the death of their server through tags that
+ * have no request, or else when a request has taken 30 s. So one tag of each
+ * queue never gets any.
+ */
+static void spare_tag(const struct uz__ublk_disk *disk)
+{
+	char path[64], text[16];
+	int fd, n;
+
+	if (!uz__ublk_disk_recovers(disk) ||
+	    (disk->control.features & UBLK_F_PER_IO_DAEMON))
+		return;
+	snprintf(path, sizeof(path), "/sys/block/ublkb%u/queue/nr_requests",
+		 disk->info.dev_id);
+	n = snprintf(text, sizeof(text), "%u", disk->plan.depth - 1);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, text, (size_t)n) < 0)
+		uz_log(UZ_LOG_NOTICE,
+		       "%s: %s; a worker that dies under full load is followed "
+		       "by another only after 30 s",
+		       path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+}
+
 static int go_live(struct uz__ublk_disk *disk)
 {
 	int fd, ret;
@@ -187,6 +210,7 @@ static int go_live(struct uz__ublk_disk *disk)
 	if (fd < 0)
 		return fd;
 	close(fd);
+	spare_tag(disk);
 	return 0;
 }
 
@@ -231,24 +255,11 @@ static int find(struct uz__ublk_disk *disk, struct uz_err *err)
 	return 0;
 }
 
-/*
- * Until the kernel has let go of the dead one it says -EBUSY. The word is
- * written after that: death in between is told by the driver itself (-EINVAL).
- */
+/* The word is written after that: death in between, the driver tells itself. */
 static int begin_recovery(struct uz__ublk_disk *disk)
 {
-	const struct timespec step = { .tv_nsec = STEP_MS * 1000000L };
-	int left, ret = -EBUSY;
+	int ret = uz__ublk_recovery_begin(&disk->control, disk->info.dev_id);
 
-	for (left = RELEASE_MS; left > 0 && ret == -EBUSY; left -= STEP_MS) {
-		ret = uz__ublk_command(&disk->control,
-				       UBLK_CMD_START_USER_RECOVERY,
-				       disk->info.dev_id, 0, NULL, 0);
-		if (ret == -EBUSY)
-			nanosleep(&step, NULL);
-	}
-	if (ret == -EINVAL)
-		return -ENOTSUP;
 	return ret < 0 ? ret : keep_word(disk, WORD_HANDING);
 }
 

@@ -21,6 +21,7 @@
  *   ublk.c     its life, beside the FUSE mount that has the attributes
  *   disk.c     one disk: add, start, take over, stop, delete; its node
  *   queues.c   all its queues: memory and threads
+ *   recovery.c when the disk of a worker that died can be taken over
  *   control.c  commands to the driver, each with a time limit
  *   orphan.c   disks whose daemon died
  *   guard.c    a process that outlives the daemon, to delete its disk
@@ -160,6 +161,33 @@ void uz__ublk_control_close(struct uz__ublk_control *c);
  */
 int uz__ublk_command(struct uz__ublk_control *c, unsigned int nr, uint32_t dev,
 		     uint64_t data, void *buf, size_t len);
+
+/**
+ * uz__ublk_control_settle() - until works are done that the kernel has put off
+ * @c: opened
+ *
+ * All that are in its common queue for short ones ("events"), of any CPU, and
+ * do not sleep. Where the kernel does not offer that it is a nap that should do.
+ *
+ * Return: 0; -EBUSY they are not done after all that time.
+ */
+uz_must_check int uz__ublk_control_settle(struct uz__ublk_control *c);
+
+/* ---- recovery.c ---- */
+
+/**
+ * uz__ublk_recovery_begin() - begin to take over the disk of a worker that died
+ * @c:  opened
+ * @id: the disk's number
+ *
+ * Waits until the kernel is done with the dead one. On success nobody but the
+ * caller may open the disk's node and give it tags, and nothing takes them back.
+ *
+ * Return: 0; -EBUSY the kernel still has the dead one, after a minute; -ENOTSUP
+ *         there is no disk that could be taken over; other -errno.
+ */
+uz_must_check int uz__ublk_recovery_begin(struct uz__ublk_control *c,
+					  uint32_t id);
 
 /* ---- orphan.c ---- */
 
