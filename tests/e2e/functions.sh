@@ -251,24 +251,31 @@ is_mounted()
 # ---- loop devices and file systems ----
 
 # attach_loop FILE: sets loop_dev. Numbers from 900 on, so that nobody who
-# takes "the first free one" meets ours.
+# takes "the first free one" meets ours; each test begins at another one, so that
+# what it detaches is not at once somebody else's.
 attach_loop()
 {
-	local number
+	local i
 
-	for ((number = 900; number < 964; number++)); do
-		loop_dev=/dev/loop$number
+	for ((i = 0; i < 64; i++)); do
+		loop_dev=/dev/loop$((900 + ($$ * 5 + i) % 64))
 		losetup --direct-io=on --sector-size 4096 "$loop_dev" "$1" \
 			2>"$tmp/losetup.log" || continue
+		unset "detached[$loop_dev]"
 		on_exit detach_loop "$loop_dev"
 		return
 	done
 	fail "cannot attach $1 to a loop device: $(cat "$tmp/losetup.log")"
 }
 
+# Loop devices that may be others' by now.
+declare -A detached
+
 # detach_loop DEVICE: and wait until nothing of it is under way.
 detach_loop()
 {
+	[ -z "${detached[$1]-}" ] || return 0
+	detached[$1]=1
 	losetup "$1" >/dev/null 2>&1 || return 0
 	losetup -d "$1" && wait_until 10 loop_is_free "$1"
 }
