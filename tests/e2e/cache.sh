@@ -11,8 +11,8 @@
 requires_fuse
 requires python3
 
-mib=256
-limit=$((32 * 1048576))
+mib=128
+limit=$((16 * 1048576))
 
 stat_of()
 {
@@ -68,7 +68,7 @@ eighty_twenty()
 		fail '80/20'
 }
 
-# Three quarters text, one quarter noise: some 128 MiB compressed.
+# Three quarters text, one quarter noise: some 64 MiB compressed.
 make_text $((mib * 786432)) "$tmp/data"
 make_noise $((mib * 262144)) "$tmp/noise"
 cat "$tmp/noise" >>"$tmp/data"
@@ -84,7 +84,7 @@ echo 1 >"$dev_dir/writeback_promote"
 write_all
 [ "$(stat_of shrunk_pages)" -gt 0 ] || fail 'nothing was written back'
 expect_data 'after writing all of it'
-eighty_twenty 40000
+eighty_twenty 20000
 [ "$(stat_of read_back_pages)" -gt 0 ] || fail 'nothing was read back'
 stat_of hit_rate | grep -qx '[0-9]*\.[0-9][0-9]' ||
 	fail "hit_rate $(stat_of hit_rate)"
@@ -102,7 +102,7 @@ fi
 
 # ---- killed while it makes room ----
 
-for delay in 0.1 0.3; do
+for delay in 0.05 0.15; do
 	write_all &
 	writer=$!
 	sleep $delay
@@ -133,7 +133,7 @@ stop_device cache
 # ---- full ----
 
 truncate -s 0 "$tmp/store"
-truncate -s 8M "$tmp/store"
+truncate -s 4M "$tmp/store"
 start_device full -s ${mib}M -a lz4 -o mem_limit=$limit \
 	-o "backing_dev=$tmp/store"
 expect_errno ENOSPC/EIO write_all
@@ -141,7 +141,7 @@ expect_equal "$(grep -c 'no room below mem_limit .* the backing store is full' \
 	"$tmp/full.log")" 1 'lines about the full store'
 [ "$(stat_of limit_rejections)" -gt 0 ] || fail 'nothing was refused'
 # What it took it has.
-stored=$((16 * 1048576))
+stored=$((8 * 1048576))
 cmp -n $stored "$tmp/data" "$dev_block" >&2 || fail 'full: other data'
 limit_was_kept 'full'
 stop_device full

@@ -26,59 +26,71 @@ of_tasks()
 	done
 }
 
-# sum FILE AWK-PROGRAM: over all threads; one that has ended meanwhile is none.
+# sum PID FILE AWK-PROGRAM: over all threads; one that has ended meanwhile is
+# none.
 sum()
 {
 	# shellcheck disable=SC2046 # paths without spaces
-	awk "$2 END { printf \"%.0f\", n }" $(of_tasks "$1" "$dev_pid") \
+	awk "$3 END { printf \"%.0f\", n }" $(of_tasks "$2" "$1") \
 		2>/dev/null || :
 }
 
-# switches: how often they have gone to sleep, which is how often they woke up.
+# switches PID: how often they have gone to sleep, which is how often they woke
+# up.
 switches()
 {
-	sum status '/^voluntary_ctxt_switches/ { n += $2 }'
+	sum "$1" status '/^voluntary_ctxt_switches/ { n += $2 }'
 }
 
-# cpu_time: nanoseconds of all of them together
+# cpu_time PID: nanoseconds of all of them together
 cpu_time()
 {
-	sum schedstat '{ n += $1 }'
+	sum "$1" schedstat '{ n += $1 }'
 }
 
-# wakers: for the log, what each thread has done so far
+# wakers PID: for the log, what each thread has done so far
 wakers()
 {
-	sum status '/^Name/ { printf "%s: ", $2 }
+	sum "$1" status '/^Name/ { printf "%s: ", $2 }
 		/^voluntary_ctxt_switches/ { print $2 }'
 }
 
-# Whatever goes on behind the requests has come to its end.
+# settled PID: whatever goes on behind the requests has come to its end.
 settled()
 {
 	local before
 
-	before=$(switches)
+	before=$(switches "$1")
 	sleep 1
-	[ "$(switches)" -eq "$before" ]
+	[ "$(switches "$1")" -eq "$before" ]
 }
 
-# expect_quiet WHAT: for five seconds
+# expect_quiet WHAT PID...: each of these daemons, for the same five seconds
 expect_quiet()
 {
-	local woken spent
+	local what=$1 pid woken=() spent=()
 
-	wait_until 60 settled || fail "$1: it does not settle: $(wakers)"
-	wakers >"$tmp/wakers.log"
-	woken=$(switches)
-	spent=$(cpu_time)
+	shift
+	for pid; do
+		wait_until 60 settled "$pid" ||
+			fail "$what: $pid does not settle: $(wakers "$pid")"
+	done
+	for pid; do
+		wakers "$pid" >"$tmp/wakers-$pid.log"
+		woken[pid]=$(switches "$pid")
+		spent[pid]=$(cpu_time "$pid")
+	done
 	sleep 5
-	woken=$(($(switches) - woken))
-	spent=$(($(cpu_time) - spent))
-	wakers >>"$tmp/wakers.log"
-	[ $woken -le 5 ] || fail "$1: $woken wake-ups in five seconds"
-	[ $spent -le 5000000 ] || fail "$1: $spent ns of CPU in five seconds"
-	rm "$tmp/wakers.log"
+	for pid; do
+		woken[pid]=$(($(switches "$pid") - woken[pid]))
+		spent[pid]=$(($(cpu_time "$pid") - spent[pid]))
+		wakers "$pid" >>"$tmp/wakers-$pid.log"
+		[ "${woken[pid]}" -le 5 ] ||
+			fail "$what: $pid: ${woken[pid]} wake-ups in five seconds"
+		[ "${spent[pid]}" -le 5000000 ] ||
+			fail "$what: $pid: ${spent[pid]} ns of CPU in five seconds"
+		rm "$tmp/wakers-$pid.log"
+	done
 }
 
 start_device idle -s 8G -a lz4
@@ -96,22 +108,23 @@ dd if="$tmp/text" of="$dev_block" bs=1M conv=notrunc oflag=direct status=none
 for ((i = 0; i < 256; i++)); do
 	fallocate -p -o $((i * 262144)) -l 245760 "$dev_block"
 done
-expect_quiet 'after work'
-
-# With the file open, and a thread that was killed in the middle.
-exec 7<>"$dev_block"
-dd if=/dev/zero of="$dev_block" bs=1M count=512 conv=notrunc oflag=direct \
-	status=none &
-kill -KILL $!
-wait $! 2>/dev/null || true
-expect_quiet 'after a client was killed'
-exec 7>&-
-stop_device idle
+expect_quiet 'after work' "$dev_pid"
 
 # Threads as on a machine with 64 CPUs.
+idle_pid=$dev_pid
+idle_block=$dev_block
 start_device wide -s 8G -a lz4 -t 64 -o workers=64
 taken=$(awk '/^Private_(Clean|Dirty):/ { n += $2 } END { print n * 1024 }' \
 	"/proc/$(worker_pid)/smaps_rollup")
 [ "$taken" -le 8388608 ] || fail "with 64 CPUs it takes $taken bytes"
-expect_quiet 'with 64 CPUs'
+
+# The first one with the file open, and a thread that was killed in the middle.
+exec 7<>"$idle_block"
+dd if=/dev/zero of="$idle_block" bs=1M count=512 conv=notrunc oflag=direct \
+	status=none &
+kill -KILL $!
+wait $! 2>/dev/null || true
+expect_quiet 'after a client was killed, and with 64 CPUs' "$idle_pid" "$dev_pid"
+exec 7>&-
+stop_device idle
 stop_device wide

@@ -8,7 +8,7 @@
 # If something hangs, a process that is not swapped ends the connection of the
 # device, so that whoever waits for it gets errors.
 #
-# UZ_SECONDS=N: work for so long (20). UZ_SEED=N repeats the order of the pages
+# UZ_SECONDS=N: work for so long (10). UZ_SEED=N repeats the order of the pages
 # and the pauses between kills.
 
 . "${0%/*}/functions.sh"
@@ -19,7 +19,7 @@ requires mkswap python3
 
 limit=$((64 << 20))
 working_set=$((256 << 20))
-seconds=${UZ_SECONDS:-20}
+seconds=${UZ_SECONDS:-10}
 RANDOM=${UZ_SEED:-$RANDOM}
 
 # Real memory, each page made its own by numbers, changed and read in any order.
