@@ -58,12 +58,14 @@ struct uz_backing_info {
  * @err:     the reason; may be NULL
  *
  * What it holds is overwritten as space is handed out. Nobody else may open it
- * as a store meanwhile (flock).
+ * as a store meanwhile (flock); nor after this process was killed, until the
+ * writes that it had under way have ended.
  *
  * Context: any thread; sleeps.
  * Return:  0; -EINVAL not absolute, or smaller than a block; -EISDIR a
  *          directory; -ENOTBLK neither that, nor a file or block device;
- *          -EBUSY somebody has it; -ENOMEM; -errno of open(2).
+ *          -EBUSY somebody has it; -ESTALE it became another file just then;
+ *          -ENOMEM; -errno of open(2).
  */
 uz_must_check int uz_backing_open(struct uz_backing **backing, const char *path,
 				  struct uz_err *err);
@@ -75,6 +77,21 @@ uz_must_check int uz_backing_open(struct uz_backing **backing, const char *path,
  * Context: nobody uses it any more.
  */
 void uz_backing_close(struct uz_backing *backing);
+
+/**
+ * uz_backing_direct() - do writes go past the page cache?
+ * @backing: the store
+ *
+ * Then each begins at a block, has buffers that are aligned to blocks, and is
+ * of whole blocks; and it is done when it has reached the device. Nothing is
+ * said of the device's own cache: what it loses when power fails, the memory
+ * with the slots loses as well.
+ *
+ * Context: any thread.
+ * Return:  true if so; else pieces may begin anywhere, and uz_writer_sync()
+ *          has to be called.
+ */
+bool uz_backing_direct(const struct uz_backing *backing);
 
 /**
  * uz_backing_info() - its numbers now
@@ -228,7 +245,8 @@ void uz_writer_submit(struct uz_writer *writer, struct uz_write *write);
  * uz_writer_wait() - the next write that is done
  * @writer: the writer
  *
- * Done is not durable: see uz_writer_sync().
+ * Done is not yet on the device unless uz_backing_direct(): see
+ * uz_writer_sync().
  *
  * Context: the thread that uses the writer; sleeps.
  * Return:  one of those submitted, its @result set; NULL when none is under
@@ -243,7 +261,7 @@ struct uz_write *uz_writer_wait(struct uz_writer *writer);
  * @length: bytes, from there to the highest
  *
  * Afterwards the system need not keep these bytes in memory, and is told so:
- * memory is what writing back is to save.
+ * memory is what writing back is to save. Nothing where uz_backing_direct().
  *
  * Context: the thread that uses the writer; sleeps.
  * Return:  0; -errno: nothing that was written since the last call may be

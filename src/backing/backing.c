@@ -2,8 +2,15 @@
 /*
  * The file behind a store: opening, reading, numbers.
  *
- * The file goes through the system's page cache, because pieces begin
- * anywhere; the cache is told to forget what was written (writer.c) and read.
+ * It is opened twice, where it can be: for writes by direct I/O, which costs
+ * neither memory nor a copy, and when it is done has reached the device; and
+ * for reads, whose pieces begin anywhere, through the page cache. The kernel
+ * throws out of the cache what is written past it. A file that cannot do
+ * direct I/O in whole blocks is opened once, and all goes through the cache.
+ *
+ * The descriptor for writes is the one that keeps others away. A write that is
+ * under way when its process is killed still has it, so nobody has the file
+ * before that write has ended.
  *
  * No locks here; counters are relaxed, as they order nothing.
  */
@@ -30,11 +37,55 @@ static int file_size(int fd, const struct stat *st, uint64_t *size)
 	return ioctl(fd, BLKGETSIZE64, size) ? -errno : 0;
 }
 
+/* -EINVAL: none in whole blocks. What else is wrong with it is found later. */
+static int open_direct(const char *path, int flags)
+{
+	_Alignas(UZ_BLOCK_SIZE) char block[UZ_BLOCK_SIZE];
+	int fd = open(path, flags | O_DIRECT);
+
+	if (fd < 0)
+		return -errno;
+	if (pread(fd, block, sizeof(block), 0) >= 0 || errno != EINVAL)
+		return fd;
+	close(fd);
+	return -EINVAL;
+}
+
+static int same_file(int fd, const struct stat *st)
+{
+	struct stat other;
+
+	if (fstat(fd, &other))
+		return -errno;
+	return other.st_dev == st->st_dev && other.st_ino == st->st_ino
+		       ? 0
+		       : -ESTALE;
+}
+
 /* O_EXCL on a block device: refused while it is mounted or swapped on. */
-static int file_open(const char *path, struct uz_err *err)
+static int open_both(struct uz_backing *b, const char *path,
+		     const struct stat *st)
+{
+	int flags = O_RDWR | O_CLOEXEC | (S_ISBLK(st->st_mode) ? O_EXCL : 0);
+
+	b->out = open_direct(path, flags);
+	if (b->out == -EINVAL) {
+		b->out = b->fd = open(path, flags);
+		return b->fd < 0 ? -errno : 0;
+	}
+	if (b->out < 0)
+		return b->out;
+	b->direct = true;
+	b->fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (b->fd < 0)
+		return -errno;
+	return same_file(b->fd, st) ? -ESTALE : same_file(b->out, st);
+}
+
+static int file_open(struct uz_backing *b, const char *path, struct uz_err *err)
 {
 	struct stat st;
-	int fd;
+	int ret;
 
 	if (path[0] != '/')
 		return uz_err_set(err, -EINVAL,
@@ -47,14 +98,11 @@ static int file_open(const char *path, struct uz_err *err)
 				  "%s: a backing store is a file or a block "
 				  "device",
 				  path);
-	fd = open(path,
-		  O_RDWR | O_CLOEXEC | (S_ISBLK(st.st_mode) ? O_EXCL : 0));
-	if (fd >= 0)
-		return fd;
-	if (errno == EBUSY)
-		return uz_err_set(err, -EBUSY,
-				  "%s is in use (mounted, or swap)", path);
-	return uz_err_set(err, -errno, "%s: %s", path, strerror(errno));
+	ret = open_both(b, path, &st);
+	if (ret == -EBUSY)
+		return uz_err_set(err, ret, "%s is in use (mounted, or swap)",
+				  path);
+	return ret ? uz_err_set(err, ret, "%s: %s", path, strerror(-ret)) : 0;
 }
 
 static int backing_fill(struct uz_backing *b, const char *path,
@@ -64,7 +112,7 @@ static int backing_fill(struct uz_backing *b, const char *path,
 	uint64_t size;
 	int ret;
 
-	if (flock(b->fd, LOCK_EX | LOCK_NB))
+	if (flock(b->out, LOCK_EX | LOCK_NB))
 		return uz_err_set(err, errno == EWOULDBLOCK ? -EBUSY : -errno,
 				  "%s is the backing store of another device",
 				  path);
@@ -95,20 +143,16 @@ static int backing_fill(struct uz_backing *b, const char *path,
 int uz_backing_open(struct uz_backing **backing, const char *path,
 		    struct uz_err *err)
 {
-	struct uz_backing *b;
-	int fd, ret;
+	struct uz_backing *b = calloc(1, sizeof(*b));
+	int ret;
 
-	fd = file_open(path, err);
-	if (fd < 0)
-		return fd;
-	b = calloc(1, sizeof(*b));
-	if (!b) {
-		close(fd);
+	if (!b)
 		return uz_err_set(err, -ENOMEM, "%s: no memory", path);
-	}
-	b->fd = fd;
+	b->fd = b->out = -1;
 	uz_lock_init(&b->lock, UZ_LOCK_LEAF);
-	ret = backing_fill(b, path, err);
+	ret = file_open(b, path, err);
+	if (!ret)
+		ret = backing_fill(b, path, err);
 	if (ret) {
 		uz_backing_close(b);
 		return ret;
@@ -123,8 +167,16 @@ void uz_backing_close(struct uz_backing *b)
 		return;
 	uz__space_destroy(b);
 	uz_lock_destroy(&b->lock);
-	close(b->fd);
+	if (b->out >= 0 && b->out != b->fd)
+		close(b->out);
+	if (b->fd >= 0)
+		close(b->fd);
 	free(b);
+}
+
+bool uz_backing_direct(const struct uz_backing *b)
+{
+	return b->direct;
 }
 
 int uz_backing_read(struct uz_backing *b, uint64_t offset, void *buf,

@@ -12,7 +12,9 @@
 
 /*
  * struct uz_backing - a store
- * @fd:      the file, locked
+ * @fd:      the file, for reading; through the page cache
+ * @out:     the same for writing, locked; @fd itself where @direct is false
+ * @direct:  @out goes past the page cache
  * @blocks:  in all
  * @dev:     st_dev
  * @ino:     st_ino
@@ -26,6 +28,8 @@
  */
 struct uz_backing {
 	int fd;
+	int out;
+	bool direct;
 	uint64_t blocks;
 	uint64_t dev;
 	uint64_t ino;

@@ -38,7 +38,7 @@ int uz_writer_create(struct uz_writer **writer, struct uz_backing *backing,
 		return -ENOMEM;
 	w->backing = backing;
 	/* Whatever the reason, it works without. */
-	if (uz__queue_create(&w->queue, backing->fd, depth))
+	if (uz__queue_create(&w->queue, backing->out, depth))
 		w->queue = NULL;
 	*writer = w;
 	return 0;
@@ -73,7 +73,7 @@ static int write_rest(struct uz_backing *b, struct uz_write *write)
 	ssize_t n;
 
 	while (write->length) {
-		n = pwritev(b->fd, write->iov, (int)write->nr,
+		n = pwritev(b->out, write->iov, (int)write->nr,
 			    (off_t)write->offset);
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -132,8 +132,10 @@ struct uz_write *uz_writer_wait(struct uz_writer *w)
 
 int uz_writer_sync(struct uz_writer *w, uint64_t offset, uint64_t length)
 {
-	int fd = w->backing->fd;
+	int fd = w->backing->out;
 
+	if (w->backing->direct)
+		return 0;
 	if (fdatasync(fd))
 		return -errno;
 	posix_fadvise(fd, (off_t)offset, (off_t)length, POSIX_FADV_DONTNEED);

@@ -1,77 +1,46 @@
 // SPDX-License-Identifier: MIT
 /*
- * Pages go to the backing store, some MiB at a time.
+ * Pages go to the backing store, batch after batch (batch.c), several of which
+ * are under way at a time.
  *
- * A *batch* is a run of blocks and the objects that are to lie in it, one
- * behind the other, each from a multiple of eight bytes on. Where the pool
- * allows it the objects stay mapped and are written from where they lie;
- * otherwise each is copied while it is mapped. Several batches are under way
- * at a time. When a *group* of them was written it is made durable, once, and
- * only then is each slot swapped, from the very word that was mapped to the
- * one that names the piece. So a page that was overwritten, dropped, marked or
- * moved meanwhile keeps its object, and the piece is given up; and whoever is
- * killed at any moment leaves either the object in memory or a piece that is
- * durable. What its slots do not name is free for a successor.
+ * A *group* is what one call does. Where a write that is done is on the device
+ * (uz_backing_direct()) each batch is finished as soon as it is written, and
+ * another one takes its place: memory is given up while more is written.
+ * Otherwise a group is as many batches as there are, which are made durable
+ * together when all are written, and finished then.
  *
- * The run's holder is a user of its blocks until the group ends; each piece is
- * held for its slot before the slot names it.
+ * Slots are swapped only after that, so whoever is killed at any moment leaves
+ * either the object in memory or a piece that can be relied on. What its slots
+ * do not name is free for a successor.
  *
  * No lock is held across anything that sleeps. Each group is a request that
  * passes the gate (io.c): reset waits for its end, and the next one finds that
  * the device is another.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <uzram/util/delay.h>
 
-#include "device_priv.h"
+#include "batch.h"
 
-#define RUN_BLOCKS 64u /* 256 KiB */
-#define PIECES	   512u
+#define NS_PER_S UINT64_C(1000000000)
 
-/* Runs that are too short for the next object, one after the other. */
-#define SHORT_RUNS 64
+/* Pages; chosen. */
+#define AHEAD 2
 
 /* Slots that one call looks at: reset waits for it. */
 #define LOOKED_AT (UINT64_C(1) << 20)
 
 /*
- * struct piece - an object on its way
- * @map:   pin on the object, where it may be held
- * @old:   the word that names it in the pool
- * @slot:  the word that will name the piece
- * @index: its page
+ * A group of more batches than there are takes no longer: reset waits for it.
+ * Its end, when nothing is left to be written and the last writes are waited
+ * for, is a small part of that.
  */
-struct piece {
-	struct uz_map map;
-	uz_slot_t old;
-	uz_slot_t slot;
-	uint64_t index;
-};
-
-/*
- * struct batch - a run that is being filled and written
- * @run:     its blocks
- * @budget:  blocks taken out of the limit
- * @nr:      pieces
- * @bytes:   that they take
- * @write:   of all of them
- * @iov:     each of them; changed by the write
- * @pieces:  likewise
- * @copy:    RUN_BLOCKS blocks, where objects cannot stay mapped
- */
-struct batch {
-	struct uz_run run;
-	uint32_t budget;
-	unsigned int nr;
-	uint32_t bytes;
-	struct uz_write write;
-	struct iovec iov[PIECES];
-	struct piece pieces[PIECES];
-	unsigned char *copy;
-};
+#define GROUP_NS (NS_PER_S / 20)
 
 /*
  * struct uz_writeback - one thread's context
@@ -82,12 +51,17 @@ struct batch {
  * @resets:    of the device when this was made
  * @depth:     writes under way, at most
  * @under_way: now
- * @nr:        batches in this group, the one that is being filled included
- * @filling:   the last one takes more
+ * @begun:     batches in this group
+ * @until:     when it takes no more
+ * @filling:   takes more, or NULL
+ * @unsynced:  written, but not yet durable
+ * @idle:      take part in nothing
+ * @made:      batches that there are
+ * @err:       the group's first error of the store
  * @most:      bytes that the group is to take, all of cold pages; 0: what fits
  * @taken:     bytes that it has
  * @small:     there are no two free blocks in a row for it
- * @batches:   made when first needed
+ * @done:      where to count
  */
 struct uz_writeback {
 	struct uz_device *dev;
@@ -97,12 +71,17 @@ struct uz_writeback {
 	uint64_t resets;
 	unsigned int depth;
 	unsigned int under_way;
-	unsigned int nr;
-	bool filling;
+	unsigned int begun;
+	uint64_t until;
+	struct uz__batch *filling;
+	struct uz__batch *unsynced;
+	struct uz__batch *idle;
+	unsigned int made;
+	int err;
 	uint64_t most;
 	uint64_t taken;
 	bool small;
-	struct batch *batches[UZ_WRITEBACK_DEPTH];
+	struct uz_writeback_done *done;
 };
 
 /* ---- which pages ---- */
@@ -121,273 +100,157 @@ static bool is_wanted(const struct uz_writeback_want *want, uz_slot_t w)
 		 !(w & UZ_SLOT_INCOMPRESSIBLE));
 }
 
-/* ---- the limit ---- */
+/* ---- batches ---- */
 
-/* Takes up to @blocks out of the limit; 0: it is used up. */
-static uint32_t budget_take(struct uz_device *dev, uint32_t blocks)
+static uint64_t clock_ns(void)
 {
-	_Atomic uint64_t *limit = &dev->ctl->backing.settings[UZ_BACKING_LIMIT];
-	uint64_t left, take;
+	struct timespec t;
 
-	if (!uz_device_backing_setting(dev, UZ_BACKING_LIMITED))
-		return blocks;
-	/* relaxed, also below: a number that orders nothing. */
-	left = atomic_load_explicit(limit, memory_order_relaxed);
-	do {
-		take = left < blocks ? left : blocks;
-	} while (!atomic_compare_exchange_weak_explicit(
-		limit, &left, left - take, memory_order_relaxed,
-		memory_order_relaxed));
-	return (uint32_t)take;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
-static void budget_return(struct uz_device *dev, uint32_t blocks)
+static void push(struct uz__batch **list, struct uz__batch *b)
 {
-	if (uz_device_backing_setting(dev, UZ_BACKING_LIMITED))
-		atomic_fetch_add_explicit(
-			&dev->ctl->backing.settings[UZ_BACKING_LIMIT], blocks,
-			memory_order_relaxed);
+	b->next = *list;
+	*list = b;
 }
 
-/* ---- filling a batch ---- */
-
-static uint32_t batch_blocks(const struct batch *b)
+static struct uz__batch *pop(struct uz__batch **list)
 {
-	return (b->bytes + UZ_BLOCK_SIZE - 1) / UZ_BLOCK_SIZE;
+	struct uz__batch *b = *list;
+
+	if (b)
+		*list = b->next;
+	return b;
 }
 
-/* The first run found that has room for an object of so many bytes. */
-static int run_reserve(struct uz_backing *store, uint32_t blocks, uint32_t need,
-		       struct uz_run *run)
+static void finish(struct uz_writeback *wb, struct uz__batch *b, int err)
 {
-	unsigned int tries = SHORT_RUNS;
-	int err = -ENOSPC;
+	uz__batch_finish(b, err, wb->done);
+	push(&wb->idle, b);
+	if (!wb->err)
+		wb->err = err;
+}
 
-	while (tries--) {
-		err = uz_backing_reserve(store, blocks, run);
-		if (err || run->nr * UZ_BLOCK_SIZE >= need)
-			return err;
-		uz_backing_release(store, run);
+/* False: nothing is under way. */
+static bool await_one(struct uz_writeback *wb)
+{
+	struct uz_write *write = uz_writer_wait(wb->writer);
+	struct uz__batch *b;
+
+	if (!write)
+		return false;
+	b = (struct uz__batch *)((char *)write -
+				 offsetof(struct uz__batch, write));
+	wb->under_way--;
+	if (!uz_backing_direct(wb->store)) {
+		push(&wb->unsynced, b);
+		return true;
 	}
-	return -ENOSPC;
+	uz_delay(UZ_DELAY_SYNCED);
+	finish(wb, b, write->result);
+	return true;
 }
 
-static struct batch *batch_make(const struct uz_device *dev)
+static bool group_is_over(const struct uz_writeback *wb)
 {
-	struct batch *b = malloc(sizeof(*b));
-
-	if (!b)
-		return NULL;
-	b->copy = dev->direct ? NULL : malloc(RUN_BLOCKS * UZ_BLOCK_SIZE);
-	if (dev->direct || b->copy)
-		return b;
-	free(b);
-	return NULL;
+	if (wb->begun < UZ_WRITEBACK_DEPTH)
+		return false;
+	return !uz_backing_direct(wb->store) || clock_ns() > wb->until;
 }
 
-/* The next batch of the group, with room for @need bytes at least. */
+/*
+ * The next batch of the group, with room for @need bytes at least; -EAGAIN:
+ * this group takes no more.
+ */
 static int batch_begin(struct uz_writeback *wb, uint32_t need)
 {
-	struct batch **place = &wb->batches[wb->nr];
-	struct batch *b;
+	struct uz__batch *b;
 	int err;
 
-	if (!*place)
-		*place = batch_make(wb->dev);
-	b = *place;
-	if (!b)
-		return -ENOMEM;
-	b->nr = 0;
-	b->bytes = 0;
-	b->budget = budget_take(wb->dev, RUN_BLOCKS);
-	err = b->budget * UZ_BLOCK_SIZE < need
-		      ? -EDQUOT
-		      : run_reserve(wb->store, b->budget, need, &b->run);
-	if (err) {
-		budget_return(wb->dev, b->budget);
-		return err;
+	if (group_is_over(wb))
+		return -EAGAIN;
+	if (!wb->idle && wb->made < UZ_WRITEBACK_DEPTH) {
+		b = uz__batch_create(wb->io, wb->store);
+		if (!b)
+			return -ENOMEM;
+		wb->made++;
+		push(&wb->idle, b);
 	}
-	wb->nr++;
-	wb->filling = true;
+	/* Only where each is finished when it is done are there none left. */
+	if (!wb->idle)
+		await_one(wb);
+	err = uz__batch_begin(wb->idle, need);
+	if (err)
+		return err;
+	wb->filling = pop(&wb->idle);
+	wb->begun++;
 	return 0;
 }
 
-static struct uz_write *write_done(struct uz_writeback *wb)
-{
-	struct uz_write *write = uz_writer_wait(wb->writer);
-
-	if (write)
-		wb->under_way--;
-	return write;
-}
-
-/* No more pieces: write it. What it did not need can be used by others. */
+/* No more pieces: write it. */
 static void batch_end(struct uz_writeback *wb)
 {
-	struct batch *b;
+	struct uz__batch *b = wb->filling;
 
-	if (!wb->filling)
+	if (!b)
 		return;
-	wb->filling = false;
-	b = wb->batches[wb->nr - 1];
-	budget_return(wb->dev, b->budget - batch_blocks(b));
-	b->budget = batch_blocks(b);
-	b->write = (struct uz_write){
-		.iov = b->iov,
-		.nr = b->nr,
-		.offset = b->run.block * UZ_BLOCK_SIZE,
-		.length = b->bytes,
-	};
-	if (!b->nr)
+	wb->filling = NULL;
+	uz__batch_close(b);
+	if (!b->nr) {
+		finish(wb, b, 0);
 		return;
+	}
 	if (wb->under_way == wb->depth)
-		write_done(wb);
+		await_one(wb);
 	uz_writer_submit(wb->writer, &b->write);
 	wb->under_way++;
 	uz_delay(UZ_DELAY_SENT);
 }
 
-static bool batch_takes(const struct uz_writeback *wb, uint32_t need)
-{
-	const struct batch *b;
-
-	if (!wb->filling)
-		return false;
-	b = wb->batches[wb->nr - 1];
-	return b->nr < PIECES && b->bytes + need <= b->run.nr * UZ_BLOCK_SIZE;
-}
-
-/*
- * Have the slot's object in the batch, if the slot is still the same: mapped
- * as pinned.c says, word for word.
- */
-static void batch_add(struct uz_writeback *wb, uint64_t index, uz_slot_t w)
-{
-	struct uz_pool *pool = wb->dev->pool;
-	struct batch *b = wb->batches[wb->nr - 1];
-	struct piece *p = &b->pieces[b->nr];
-	uint32_t length = uz__piece_bytes(uz_slot_size(w));
-	uint64_t at = b->run.block * UZ_BLOCK_SIZE + b->bytes;
-	void *base;
-
-	if (!uz__slot_sound(wb->dev, w))
-		return;
-	uz_pool_map(pool, uz_slot_ref(w), &p->map);
-	if (uz_table_load(wb->dev->table, index) != w) {
-		uz_pool_unmap(pool, &p->map);
-		return;
-	}
-	base = (void *)p->map.bytes;
-	if (!wb->dev->direct) {
-		uint32_t bytes = uz__object_bytes(uz_slot_size(w));
-		const void *from;
-
-		base = b->copy + b->bytes;
-		from = uz_pool_view(pool, &p->map, bytes, base);
-		if (from && from != base)
-			memcpy(base, from, bytes);
-		memset((char *)base + bytes, 0, length - bytes);
-		uz_pool_unmap(pool, &p->map);
-		if (!from)
-			return;
-	}
-	p->old = w;
-	p->slot = uz_slot_to_backing(w, at / UZ_REF_UNIT);
-	p->index = index;
-	b->iov[b->nr] = (struct iovec){ base, length };
-	b->bytes += length;
-	b->nr++;
-	wb->taken += length;
-}
-
-/* -EAGAIN: this group takes no more. */
 static int page_add(struct uz_writeback *wb, uint64_t index, uz_slot_t w)
 {
 	uint32_t need = uz__piece_bytes(uz_slot_size(w));
 	int err;
 
-	if (!batch_takes(wb, need)) {
+	if (!wb->filling || !uz__batch_takes(wb->filling, need)) {
 		batch_end(wb);
-		if (wb->nr == UZ_WRITEBACK_DEPTH)
-			return -EAGAIN;
 		err = batch_begin(wb, need);
 		if (err)
 			return err;
 	}
-	batch_add(wb, index, w);
+	wb->taken += uz__batch_add(wb->filling, index, w);
 	return 0;
 }
 
-/* ---- the end of a group ---- */
+/* ---- groups ---- */
 
-/* Durable: the slot is to name the piece. */
-static bool piece_swap(struct uz_writeback *wb, const struct batch *b,
-		       const struct piece *p)
+static void group_begin(struct uz_writeback *wb, struct uz_writeback_done *done)
 {
-	uint64_t at = uz_slot_ref(p->slot) * UZ_REF_UNIT;
-	struct uz_device *dev = wb->dev;
+	uint64_t depth = uz_device_backing_setting(wb->dev, UZ_BACKING_BATCH);
 
-	if (uz__backed_hold(dev, p->slot))
-		return false;
-	uz_delay(UZ_DELAY_WRITTEN);
-	if (dev->direct ? uz_table_swap(dev->table, p->index, p->old, p->slot)
-			: uz__copied_swap(wb->io, p->index, p->old,
-					  b->copy + at -
-						  b->run.block * UZ_BLOCK_SIZE,
-					  p->slot))
-		return true;
-	uz__backed_free(dev, p->slot);
-	return false;
-}
-
-static void piece_end(struct uz_writeback *wb, const struct batch *b,
-		      const struct piece *p, bool durable,
-		      struct uz_writeback_done *done)
-{
-	struct uz_device *dev = wb->dev;
-	bool swapped = durable && piece_swap(wb, b, p);
-
-	if (dev->direct)
-		uz_pool_unmap(dev->pool, &p->map);
-	if (swapped) {
-		uz__stat_move(wb->io->cnt, p->old, p->slot);
-		uz_pool_free(dev->pool, uz_slot_ref(p->old));
-		uz__count(wb->io, written_back_pages, 1);
-		done->pages++;
-	} else if (durable) {
-		uz__count(wb->io, writeback_changed, 1);
-		done->changed++;
-	} else {
-		uz__count(wb->io, writeback_failed, 1);
-		done->failed++;
-	}
-}
-
-static void batch_finish(struct uz_writeback *wb, struct batch *b, int err,
-			 struct uz_writeback_done *done)
-{
-	unsigned int i;
-
-	if (b->nr && !err)
-		uz__count(wb->io, written_blocks, b->budget);
-	for (i = 0; i < b->nr; i++)
-		piece_end(wb, b, &b->pieces[i], !err, done);
-	if (err)
-		budget_return(wb->dev, b->budget);
-	uz_backing_release(wb->store, &b->run);
+	if (depth > UZ_WRITEBACK_DEPTH)
+		depth = UZ_WRITEBACK_DEPTH;
+	wb->depth = depth ? (unsigned int)depth : 1;
+	wb->begun = 0;
+	wb->until = clock_ns() + GROUP_NS;
+	wb->err = 0;
+	wb->taken = 0;
+	wb->small = false;
+	wb->done = done;
 }
 
 /* From the lowest byte that was written to the highest. */
 static int group_sync(struct uz_writeback *wb)
 {
 	uint64_t from = UINT64_MAX, to = 0;
-	unsigned int i;
+	const struct uz__batch *b;
 
-	for (i = 0; i < wb->nr; i++) {
-		const struct batch *b = wb->batches[i];
+	for (b = wb->unsynced; b; b = b->next) {
 		uint64_t at = b->run.block * UZ_BLOCK_SIZE;
 
-		if (!b->nr || b->write.result)
+		if (b->write.result)
 			continue;
 		from = at < from ? at : from;
 		to = at + b->bytes > to ? at + b->bytes : to;
@@ -395,27 +258,21 @@ static int group_sync(struct uz_writeback *wb)
 	return to ? uz_writer_sync(wb->writer, from, to - from) : 0;
 }
 
-static int group_end(struct uz_writeback *wb, struct uz_writeback_done *done)
+static int group_end(struct uz_writeback *wb)
 {
-	unsigned int i;
-	int sync, err = 0;
+	struct uz__batch *b;
+	int sync;
 
 	batch_end(wb);
-	while (write_done(wb))
+	while (await_one(wb))
 		;
+	if (!wb->unsynced)
+		return wb->err;
 	sync = group_sync(wb);
 	uz_delay(UZ_DELAY_SYNCED);
-	for (i = 0; i < wb->nr; i++) {
-		int ret = wb->batches[i]->nr ? wb->batches[i]->write.result : 0;
-
-		if (!ret)
-			ret = sync;
-		batch_finish(wb, wb->batches[i], ret, done);
-		if (!err)
-			err = ret;
-	}
-	wb->nr = 0;
-	return err;
+	while ((b = pop(&wb->unsynced)))
+		finish(wb, b, b->write.result ? b->write.result : sync);
+	return wb->err;
 }
 
 /* It may lie in no less than two blocks in a row. */
@@ -440,6 +297,20 @@ static bool group_takes(const struct uz_writeback *wb)
 	return !wb->most || wb->taken < wb->most;
 }
 
+/* Objects lie anywhere: have the next ones on their way from memory. */
+static void look_ahead(const struct uz_writeback *wb,
+		       const struct uz_writeback_want *want, uint64_t index,
+		       uint64_t stop)
+{
+	uz_slot_t w;
+
+	if (stop - index <= AHEAD)
+		return;
+	w = uz_table_load(wb->dev->table, index + AHEAD);
+	if (is_wanted(want, w))
+		uz__slot_prefetch(wb->dev, w);
+}
+
 static int group_run(struct uz_writeback *wb,
 		     const struct uz_writeback_want *want, uint64_t *next,
 		     uint64_t end, struct uz_writeback_done *done)
@@ -448,20 +319,14 @@ static int group_run(struct uz_writeback *wb,
 	uint64_t stop = *next + LOOKED_AT;
 	int err = 0, ret;
 
-	wb->depth = UZ_WRITEBACK_DEPTH;
-	if (uz_device_backing_setting(wb->dev, UZ_BACKING_BATCH) < wb->depth)
-		wb->depth = (unsigned int)uz_device_backing_setting(
-			wb->dev, UZ_BACKING_BATCH);
-	if (!wb->depth)
-		wb->depth = 1;
 	if (stop > end)
 		stop = end;
-	wb->taken = 0;
-	wb->small = false;
-	while (!err && group_takes(wb) &&
+	group_begin(wb, done);
+	while (!err && !wb->err && group_takes(wb) &&
 	       (*next = uz_table_next(table, *next)) < stop) {
 		uz_slot_t w = uz_table_load(table, *next);
 
+		look_ahead(wb, want, *next, stop);
 		if (is_wanted(want, w) && is_cold(wb, *next, w))
 			err = page_add(wb, *next, w);
 		if (err == -ENOSPC && wb->most && is_large(w)) {
@@ -472,7 +337,7 @@ static int group_run(struct uz_writeback *wb,
 		if (!err)
 			++*next;
 	}
-	ret = group_end(wb, done);
+	ret = group_end(wb);
 	return ret ? ret : err == -EAGAIN ? 0 : err;
 }
 
@@ -566,14 +431,10 @@ int uz_writeback_create(struct uz_writeback **wb, struct uz_device *dev,
 
 void uz_writeback_destroy(struct uz_writeback *wb)
 {
-	unsigned int i;
-
 	if (!wb)
 		return;
-	for (i = 0; i < UZ_WRITEBACK_DEPTH && wb->batches[i]; i++) {
-		free(wb->batches[i]->copy);
-		free(wb->batches[i]);
-	}
+	while (wb->idle)
+		uz__batch_destroy(pop(&wb->idle));
 	uz_writer_destroy(wb->writer);
 	uz_io_destroy(wb->io);
 	free(wb);

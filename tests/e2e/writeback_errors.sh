@@ -105,7 +105,7 @@ mount_store
 attach_loop "$tmp/small/store"
 start_device disk -s 64M -a lz4 -o "backing_dev=$loop_dev"
 fill
-refused ".* pages could not be written (.*) and stay in memory" EIO
+refused ".* pages could not be written (.*) and stay in memory" ENOSPC/EIO
 expect_data
 mount -o remount,size=64M "$tmp/small"
 echo huge >"$dev_dir/writeback"

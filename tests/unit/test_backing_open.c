@@ -15,6 +15,8 @@
 
 #include <uzram/backing.h>
 
+#include "direct_fixture.h"
+
 static char path[] = "/tmp/uz-backing-XXXXXX";
 
 static int set_up(void **state)
@@ -98,12 +100,30 @@ static void test_one_at_a_time(void **state)
 	uz_backing_close(b);
 }
 
+/* A file that refuses it is a store all the same, and nobody else's. */
+static void test_no_direct(void **state)
+{
+	struct uz_backing *b;
+
+	(void)state;
+	assert_int_equal(truncate(path, 1 << 20), 0);
+	no_direct = true;
+	assert_int_equal(uz_backing_open(&b, path, NULL), 0);
+	assert_false(uz_backing_direct(b));
+	no_direct = false;
+	refuses(path, -EBUSY, "another device");
+	uz_backing_close(b);
+	assert_int_equal(uz_backing_open(&b, path, NULL), 0);
+	uz_backing_close(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_one_at_a_time),
+		cmocka_unit_test(test_no_direct),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Writes of many pieces: through io_uring and without it, in part, refused,
- * and not kept.
+ * Writes of many pieces, and of whole blocks past the page cache: through
+ * io_uring and without it, in part, refused, and not kept.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -14,6 +14,8 @@
 #include <cmocka.h>
 
 #include <uzram/backing.h>
+
+#include "direct_fixture.h"
 
 #define SIZE   (1u << 20)
 #define PIECES 100
@@ -69,7 +71,19 @@ static int set_up(void **state)
 	if (fd < 0 || ftruncate(fd, 16 * SIZE))
 		return -1;
 	close(fd);
+	no_direct = true;
 	return uz_backing_open(&b, path, NULL);
+}
+
+/* Where the files of tests are in memory they have none. */
+static bool reopen_direct(void)
+{
+	uz_backing_close(b);
+	no_direct = false;
+	assert_int_equal(uz_backing_open(&b, path, NULL), 0);
+	if (!uz_backing_direct(b))
+		print_message("no direct I/O in /tmp\n");
+	return uz_backing_direct(b);
 }
 
 static int tear_down(void **state)
@@ -81,7 +95,7 @@ static int tear_down(void **state)
 
 static unsigned char *bytes(unsigned int salt)
 {
-	unsigned char *p = malloc(SIZE);
+	unsigned char *p = aligned_alloc(UZ_BLOCK_SIZE, SIZE);
 	size_t i;
 
 	assert_non_null(p);
@@ -90,11 +104,16 @@ static unsigned char *bytes(unsigned int salt)
 	return p;
 }
 
-/* SIZE bytes in pieces of odd lengths. */
+/* SIZE bytes at most: in pieces of odd lengths, or as they are. */
 static size_t cut(struct iovec *iov, unsigned char *from)
 {
 	size_t done = 0, len;
 	unsigned int i;
+
+	if (uz_backing_direct(b)) {
+		iov[0] = (struct iovec){ from, SIZE };
+		return SIZE;
+	}
 
 	for (i = 0; i < PIECES; i++, done += len) {
 		len = 1 + i * 97 % 4099;
@@ -118,8 +137,9 @@ static void write_all(void)
 	struct iovec iov[DEPTH][PIECES];
 	struct uz_write writes[DEPTH], *done;
 	unsigned char *data[DEPTH];
+	bool direct = uz_backing_direct(b);
+	size_t length = 0, first = direct ? UZ_BLOCK_SIZE : 8;
 	struct uz_writer *w;
-	size_t length = 0;
 	unsigned int i;
 
 	assert_int_equal(uz_writer_create(&w, b, DEPTH), 0);
@@ -128,8 +148,8 @@ static void write_all(void)
 		data[i] = bytes(i);
 		length = cut(iov[i], data[i]);
 		writes[i] = (struct uz_write){ .iov = iov[i],
-					       .nr = PIECES,
-					       .offset = (uint64_t)i * SIZE + 8,
+					       .nr = direct ? 1 : PIECES,
+					       .offset = i * SIZE + first,
 					       .length = length,
 					       .result = 1 };
 		uz_writer_submit(w, &writes[i]);
@@ -141,10 +161,10 @@ static void write_all(void)
 	}
 	assert_null(uz_writer_wait(w));
 	assert_int_equal(uz_writer_sync(w, 0, DEPTH * SIZE),
-			 sync_fails ? -sync_fails : 0);
+			 sync_fails && !direct ? -sync_fails : 0);
 	for (i = 0; i < DEPTH; i++) {
 		if (!fails)
-			expect((uint64_t)i * SIZE + 8, data[i], length);
+			expect(i * SIZE + first, data[i], length);
 		free(data[i]);
 	}
 	uz_writer_destroy(w);
@@ -192,6 +212,21 @@ static void test_failures(void **state)
 	no_queue = false;
 }
 
+static void test_direct(void **state)
+{
+	(void)state;
+	if (!reopen_direct())
+		return;
+	test_queue(NULL);
+	no_queue = true;
+	at_most = UZ_BLOCK_SIZE;
+	write_all();
+	at_most = 0;
+	test_failures(NULL);
+	/* Of what is read through the page cache nothing is old. */
+	test_queue(NULL);
+}
+
 static void test_end(void **state)
 {
 	char buf[16];
@@ -206,6 +241,7 @@ int main(void)
 		cmocka_unit_test(test_queue),
 		cmocka_unit_test(test_no_queue),
 		cmocka_unit_test(test_failures),
+		cmocka_unit_test(test_direct),
 		cmocka_unit_test(test_end),
 	};
 

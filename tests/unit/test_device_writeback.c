@@ -3,7 +3,8 @@
  * Pages that are written back: they leave memory, lie packed in the store, and
  * read as before; whatever happens to a page or to the store in between,
  * nothing is lost. What happens in between is brought about at the moments
- * when a group is durable and when a page was read from the store.
+ * when pages are durable and when a page was read from the store. On a store
+ * that takes direct I/O, and what differs also on one that does not.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -16,6 +17,7 @@
 
 #include <uzram/backing.h>
 
+#include "direct_fixture.h"
 #include "writeback_fixture.h"
 
 /* Called at a moment, once, unless it is put in again. */
@@ -57,11 +59,15 @@ int __wrap_uz_backing_read(struct uz_backing *b, uint64_t offset, void *buf,
 	return read_fails ? -read_fails : ret;
 }
 
-/* Every second write fails. */
+/* Every second write fails. What is written is durable with direct I/O. */
 struct uz_write *__wrap_uz_writer_wait(struct uz_writer *w)
 {
 	struct uz_write *write = __real_uz_writer_wait(w);
 
+	if (write && !no_direct) {
+		hook(&at_sync);
+		write->result = sync_fails ? -sync_fails : write->result;
+	}
 	if (write && write_fails && write->offset / (256 << 10) % 2 == 0)
 		write->result = -write_fails;
 	return write;
@@ -75,12 +81,19 @@ static int set_up(void **state)
 	return 0;
 }
 
+static int set_up_cached(void **state)
+{
+	no_direct = true;
+	return set_up(state);
+}
+
 static int tear_down(void **state)
 {
 	(void)state;
 	sync_fails = read_fails = write_fails = 0;
 	at_sync = at_read = NULL;
 	backed_close(&f);
+	no_direct = false;
 	return 0;
 }
 
@@ -480,7 +493,8 @@ static void test_promotes(void **state)
 
 int main(void)
 {
-#define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+#define TEST(fn)   cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
+#define CACHED(fn) cmocka_unit_test_setup_teardown(fn, set_up_cached, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_packs),
 		TEST(test_states),
@@ -496,6 +510,14 @@ int main(void)
 		TEST(test_full),
 		TEST(test_limit),
 		TEST(test_promotes),
+		CACHED(test_packs),
+		CACHED(test_changes),
+		CACHED(test_overwritten_meanwhile),
+		CACHED(test_compacted_meanwhile),
+		CACHED(test_write_errors),
+		CACHED(test_sync_error),
+		CACHED(test_full),
+		CACHED(test_limit),
 	};
 
 	return cmocka_run_group_tests_name("device writeback", tests, NULL,

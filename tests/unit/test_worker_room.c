@@ -19,11 +19,15 @@
 #include <uzram/device/snapshot.h>
 #include <uzram/worker.h>
 
+#include "direct_fixture.h"
 #include "writeback_fixture.h"
 
 #define LIMIT (3u << 20)
 
-/* How the store is just now: errno, microseconds, held until it is let go. */
+/*
+ * How the store is just now: errno, microseconds, held until it is let go. It
+ * takes no direct I/O: how it is shows when a group is made durable.
+ */
 static _Atomic int sync_fails;
 static _Atomic unsigned int sync_us;
 static _Atomic bool sync_held;
@@ -45,6 +49,7 @@ int __wrap_uz_writer_sync(struct uz_writer *w, uint64_t offset, uint64_t len)
 
 static void begin(uint64_t store_bytes, uint64_t limit)
 {
+	no_direct = true;
 	if (store_bytes)
 		backed_open(&f, SIZE, store_bytes);
 	else

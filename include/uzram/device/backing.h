@@ -218,10 +218,11 @@ void uz_writeback_destroy(struct uz_writeback *wb);
  * @end:  page behind the last one; what lies beyond the device is left out
  * @done: added to
  *
- * Some MiB at most. Objects are mapped, written from where they lie, made
- * durable, and only then given up in memory: a page that was changed, dropped
- * or moved meanwhile stays as it is, and its copy on the store is forgotten.
- * Reads and writes go on; nobody waits.
+ * Some MiB, or what is written in a twentieth of a second if that is more.
+ * Objects are mapped, written, and given up in memory when they have reached
+ * the store: a page that was changed, dropped or moved meanwhile stays as it
+ * is, and its copy on the store is forgotten. Reads and writes go on; nobody
+ * waits.
  *
  * Context: the thread of @wb; sleeps; holds no lock while it does.
  * Return:  0: go on while *@next is below @end; -ENOSPC the store is full;

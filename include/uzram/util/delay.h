@@ -40,8 +40,8 @@
  * @UZ_DELAY_COPIED:    a move has copied its object, not swapped the slot yet
  * @UZ_DELAY_SWAPPED:   a move has swapped the slot, the old place is not freed
  * @UZ_DELAY_SENT:      pages are being written to the backing store
- * @UZ_DELAY_SYNCED:    all of them are durable, no slot says so yet
- * @UZ_DELAY_WRITTEN:   a page's copy on the backing store is durable and held,
+ * @UZ_DELAY_SYNCED:    they have reached it, no slot says so yet
+ * @UZ_DELAY_WRITTEN:   a page's copy has reached the backing store and is held,
  *                      its slot does not say so yet
  * @UZ_DELAY_FETCHED:   a copy was read from the backing store, and is held
  * @UZ_DELAY_GIVEN:     a copy has a user less, which the store does not know yet

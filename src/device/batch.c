@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A batch: a run of blocks of the store, and the objects that are to lie in
+ * it, one behind the other, each from a multiple of eight bytes on.
+ *
+ * Where the store takes direct I/O, objects are copied, end to end, into a
+ * buffer of whole blocks; the page cache would take a copy as well, and keep
+ * it. Otherwise objects are written from where they lie, if the pool allows
+ * them to stay mapped meanwhile, and copied if it does not.
+ *
+ * However that is, an object stays mapped until its slot was swapped where the
+ * pool allows it: from the very word that was mapped to the one that names the
+ * piece. So a page that was overwritten, dropped, marked or moved meanwhile
+ * keeps its object, and the piece is given up.
+ *
+ * The batch is a user of its run's blocks until it is finished; each piece is
+ * held for its slot before the slot names it.
+ *
+ * No locks here.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <uzram/util/delay.h>
+
+#include "batch.h"
+
+/* Runs that are too short for the next object, one after the other. */
+#define SHORT_RUNS 64
+
+/* ---- the limit ---- */
+
+/* Takes up to @blocks out of the limit; 0: it is used up. */
+static uint32_t budget_take(struct uz_device *dev, uint32_t blocks)
+{
+	_Atomic uint64_t *limit = &dev->ctl->backing.settings[UZ_BACKING_LIMIT];
+	uint64_t left, take;
+
+	if (!uz_device_backing_setting(dev, UZ_BACKING_LIMITED))
+		return blocks;
+	/* relaxed, also below: a number that orders nothing. */
+	left = atomic_load_explicit(limit, memory_order_relaxed);
+	do {
+		take = left < blocks ? left : blocks;
+	} while (!atomic_compare_exchange_weak_explicit(
+		limit, &left, left - take, memory_order_relaxed,
+		memory_order_relaxed));
+	return (uint32_t)take;
+}
+
+static void budget_return(struct uz_device *dev, uint32_t blocks)
+{
+	if (uz_device_backing_setting(dev, UZ_BACKING_LIMITED))
+		atomic_fetch_add_explicit(
+			&dev->ctl->backing.settings[UZ_BACKING_LIMIT], blocks,
+			memory_order_relaxed);
+}
+
+/* ---- filling ---- */
+
+struct uz__batch *uz__batch_create(struct uz_io *io, struct uz_backing *store)
+{
+	struct uz__batch *b = malloc(sizeof(*b));
+
+	if (!b)
+		return NULL;
+	b->io = io;
+	b->store = store;
+	b->copy = NULL;
+	if (io->dev->direct && !uz_backing_direct(store))
+		return b;
+	b->copy =
+		aligned_alloc(UZ_BLOCK_SIZE, UZ__BATCH_BLOCKS * UZ_BLOCK_SIZE);
+	if (b->copy)
+		return b;
+	free(b);
+	return NULL;
+}
+
+void uz__batch_destroy(struct uz__batch *b)
+{
+	if (!b)
+		return;
+	free(b->copy);
+	free(b);
+}
+
+static uint32_t blocks_used(const struct uz__batch *b)
+{
+	return (b->bytes + UZ_BLOCK_SIZE - 1) / UZ_BLOCK_SIZE;
+}
+
+/* The first run found that has room for an object of so many bytes. */
+static int run_reserve(struct uz__batch *b, uint32_t need)
+{
+	unsigned int tries = SHORT_RUNS;
+	int err;
+
+	while (tries--) {
+		err = uz_backing_reserve(b->store, b->budget, &b->run);
+		if (err || b->run.nr * UZ_BLOCK_SIZE >= need)
+			return err;
+		uz_backing_release(b->store, &b->run);
+	}
+	return -ENOSPC;
+}
+
+int uz__batch_begin(struct uz__batch *b, uint32_t need)
+{
+	struct uz_device *dev = b->io->dev;
+	int err;
+
+	b->nr = 0;
+	b->bytes = 0;
+	b->budget = budget_take(dev, UZ__BATCH_BLOCKS);
+	err = b->budget * UZ_BLOCK_SIZE < need ? -EDQUOT : run_reserve(b, need);
+	if (err)
+		budget_return(dev, b->budget);
+	return err;
+}
+
+bool uz__batch_takes(const struct uz__batch *b, uint32_t need)
+{
+	return b->nr < UZ__BATCH_PIECES &&
+	       b->bytes + need <= b->run.nr * UZ_BLOCK_SIZE;
+}
+
+/* The mapped object, and nothing else, in the buffer; false: there is none. */
+static bool copy_object(struct uz__batch *b, const struct uz_map *map,
+			uint32_t bytes, uint32_t length)
+{
+	unsigned char *to = b->copy + b->bytes;
+	const void *from = uz_pool_view(b->io->dev->pool, map, bytes, to);
+
+	if (from && from != to)
+		memcpy(to, from, bytes);
+	memset(to + bytes, 0, length - bytes);
+	return from;
+}
+
+uint32_t uz__batch_add(struct uz__batch *b, uint64_t index, uz_slot_t w)
+{
+	struct uz_device *dev = b->io->dev;
+	struct uz__piece *p = &b->pieces[b->nr];
+	uint32_t length = uz__piece_bytes(uz_slot_size(w));
+	uint64_t at = b->run.block * UZ_BLOCK_SIZE + b->bytes;
+	bool taken;
+
+	if (!uz__slot_sound(dev, w))
+		return 0;
+	uz_pool_map(dev->pool, uz_slot_ref(w), &p->map);
+	taken = uz_table_load(dev->table, index) == w;
+	if (taken && b->copy)
+		taken = copy_object(b, &p->map,
+				    uz__object_bytes(uz_slot_size(w)), length);
+	else if (taken)
+		b->iov[b->nr] = (struct iovec){ (void *)p->map.bytes, length };
+	if (!taken || !dev->direct)
+		uz_pool_unmap(dev->pool, &p->map);
+	if (!taken)
+		return 0;
+	p->old = w;
+	p->slot = uz_slot_to_backing(w, at / UZ_REF_UNIT);
+	p->index = index;
+	b->bytes += length;
+	b->nr++;
+	return length;
+}
+
+void uz__batch_close(struct uz__batch *b)
+{
+	uint32_t blocks = blocks_used(b), length = blocks * UZ_BLOCK_SIZE;
+
+	budget_return(b->io->dev, b->budget - blocks);
+	b->budget = blocks;
+	b->write = (struct uz_write){
+		.iov = b->iov,
+		.nr = b->nr,
+		.offset = b->run.block * UZ_BLOCK_SIZE,
+		.length = b->bytes,
+	};
+	if (!b->copy)
+		return;
+	memset(b->copy + b->bytes, 0, length - b->bytes);
+	b->iov[0] = (struct iovec){ b->copy, length };
+	b->write.nr = 1;
+	b->write.length = length;
+}
+
+/* ---- the end ---- */
+
+/* Durable: the slot is to name the piece. */
+static bool piece_swap(const struct uz__batch *b, const struct uz__piece *p)
+{
+	uint64_t at = uz_slot_ref(p->slot) * UZ_REF_UNIT;
+	struct uz_device *dev = b->io->dev;
+
+	if (uz__backed_hold(dev, p->slot))
+		return false;
+	uz_delay(UZ_DELAY_WRITTEN);
+	if (dev->direct ? uz_table_swap(dev->table, p->index, p->old, p->slot)
+			: uz__copied_swap(b->io, p->index, p->old,
+					  b->copy + at -
+						  b->run.block * UZ_BLOCK_SIZE,
+					  p->slot))
+		return true;
+	uz__backed_free(dev, p->slot);
+	return false;
+}
+
+static void piece_end(const struct uz__batch *b, const struct uz__piece *p,
+		      bool durable, struct uz_writeback_done *done)
+{
+	struct uz_device *dev = b->io->dev;
+	bool swapped = durable && piece_swap(b, p);
+
+	if (dev->direct)
+		uz_pool_unmap(dev->pool, &p->map);
+	if (swapped) {
+		uz__stat_move(b->io->cnt, p->old, p->slot);
+		uz_pool_free(dev->pool, uz_slot_ref(p->old));
+		uz__count(b->io, written_back_pages, 1);
+		done->pages++;
+	} else if (durable) {
+		uz__count(b->io, writeback_changed, 1);
+		done->changed++;
+	} else {
+		uz__count(b->io, writeback_failed, 1);
+		done->failed++;
+	}
+}
+
+void uz__batch_finish(struct uz__batch *b, int err,
+		      struct uz_writeback_done *done)
+{
+	unsigned int i;
+
+	if (b->nr && !err)
+		uz__count(b->io, written_blocks, b->budget);
+	for (i = 0; i < b->nr; i++)
+		piece_end(b, &b->pieces[i], !err, done);
+	if (err)
+		budget_return(b->io->dev, b->budget);
+	uz_backing_release(b->store, &b->run);
+}
