@@ -6,7 +6,8 @@
 # Boots KERNEL (a name of kernel.sh) in a virtual machine and runs SCRIPTs
 # there, named as below tests/, without ".sh". -u lets the guest's FUSE have
 # io_uring. The machine is emulated, so this needs neither root nor hardware
-# that can do more. Both of the guest's serial lines are shown when it fails.
+# that can do more. Both of the guest's serial lines are shown when it fails,
+# and last the one that says how far the scripts came.
 #
 # UZ_KILLS, UZ_CYCLES and UZ_SEED, where they are set, are the guest's as well.
 #
@@ -47,9 +48,10 @@ touch "$tmp/console.log" "$tmp/results"
 # the kernel's allocator; without cx16 the kernel does without that, too. With a
 # thread for each CPU it sometimes runs code that the kernel has just patched;
 # with one for both it takes hardly longer.
-# The guest ends itself; the second limit is for a kernel that does not.
+# The guest ends itself, so long after its boot; the second limit is for a
+# kernel that does not.
 status=0
-timeout -k 5 $((limit + 60)) qemu-system-x86_64 \
+timeout -k 5 $((limit + 180)) qemu-system-x86_64 \
 	-accel tcg,thread=single -cpu max,cx16=off -smp 2 -m 1024 \
 	-nodefaults -no-user-config -display none -no-reboot \
 	-serial "file:$tmp/console.log" -serial "file:$tmp/results" \
@@ -60,7 +62,12 @@ ${UZ_KILLS:+UZ_KILLS=$UZ_KILLS} ${UZ_CYCLES:+UZ_CYCLES=$UZ_CYCLES} \
 ${UZ_SEED:+UZ_SEED=$UZ_SEED}" \
 	</dev/null >"$tmp/qemu.log" 2>&1 || status=$?
 
-tr -d '\r' <"$tmp/results" >&2
+# shellcheck disable=SC2317 # it is called in the end
+show_results()
+{
+	tr -d '\r' <"$tmp/results" >&2
+}
+on_exit show_results
 [ "$status" -eq 0 ] || fail "qemu ended with status $status"
 ended=$(tr -d '\r' <"$tmp/results" | sed -n '$s/^ended //p')
 reports=$(tr -d '\r' <"$tmp/results" | grep -cE '^(ok|skip) [^ ]+ \([0-9]+ s\)$') ||

@@ -31,7 +31,7 @@ nothing_left()
 
 expect_nothing_left()
 {
-	wait_until 20 nothing_left || fail "$*: left: $(
+	wait_until 60 nothing_left || fail "$*: left: $(
 		ls -d "$UZRAM_RUNDIR"/* /dev/ublk* /sys/block/ublk*
 		grep uzramd /proc/[0-9]*/comm
 	)"

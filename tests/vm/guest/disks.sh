@@ -32,12 +32,12 @@ no_disk()
 
 remove_disk()
 {
-	"$UZRAMCTL" remove "$1"
-	wait_until 10 gone ||
+	timeout 100 "$UZRAMCTL" remove "$1"
+	wait_until 60 gone ||
 		fail "left behind: $(ls -d "$dev_dir" /dev/ublk*)"
 }
 
 stat_of()
 {
-	sed -n "s/^$1 //p" "$dev_dir/stat"
+	timeout 60 sed -n "s/^$1 //p" "$dev_dir/stat"
 }

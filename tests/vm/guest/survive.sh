@@ -37,7 +37,8 @@ kill_worker()
 
 	old=$(stat_of worker_pid)
 	kill -KILL "$old"
-	wait_until 30 another_than "$old" || fail 'no other worker took over'
+	wait_until 100 another_than "$old" ||
+		fail "seed $seed: no other worker took over from $old"
 }
 
 killer()
@@ -51,30 +52,42 @@ killer()
 	done
 }
 
+# ends_within SECONDS PID WHAT...: it ends, and well. Who hangs in the kernel
+# cannot be killed, so that timeout(1) would wait, too.
+ends_within()
+{
+	local seconds=$1 pid=$2
+
+	shift 2
+	wait_until "$seconds" pid_gone "$pid" ||
+		fail "seed $seed: $* hangs: $(cat "/proc/$pid/stack")"
+	wait "$pid" || fail "seed $seed: $* failed"
+}
+
 # killed_while COMMAND...: run it over and over while the worker is killed.
 killed_while()
 {
 	local killer
 
-	killer >"$tmp/killer.log" 2>&1 &
+	killer &
 	killer=$!
 	while ! pid_gone $killer; do
 		"$@"
 	done
-	wait $killer || fail "seed $seed: $(cat "$tmp/killer.log")"
+	ends_within 5 $killer 'who kills workers'
 	"$@"
 }
 
 # verify FILE SIZES
 verify()
 {
-	timeout 120 fio --name=verify --filename="$1" --ioengine=libaio \
+	fio --name=verify --filename="$1" --ioengine=libaio \
 		--bssplit="$2" --rw=randwrite --size=6m \
 		--offset_increment=6m --numjobs=2 --iodepth=32 --direct=1 \
 		--buffer_compress_percentage=60 --refill_buffers \
 		--verify=crc32c --verify_fatal=1 --verify_state_save=0 \
-		--allow_file_create=0 --minimal >"$tmp/fio.log" 2>&1 ||
-		fail "seed $seed: fio on $1: $(tail "$tmp/fio.log")"
+		--allow_file_create=0 --minimal >"$tmp/fio.log" 2>&1 &
+	ends_within 200 $! "fio on $1"
 }
 
 # no_errors: and as many workers as were killed.
@@ -104,7 +117,7 @@ killed_while verify "$fs_dir/file" 4k/40:16k/10:64k/50
 cp -r /uzram "$fs_dir" &
 copy=$!
 kill_worker
-wait $copy || fail 'copying failed'
+ends_within 100 $copy 'copying'
 kill_worker
 no_errors $((2 * kills + 2))
 (cd / && find uzram -type f -exec cmp {} "$fs_dir/{}" \;) >&2
@@ -138,14 +151,14 @@ use()
 # ended: everybody has got errors and can let go.
 ended()
 {
-	wait_until 30 pid_gone "$reader" || fail 'a reader goes on, or hangs'
+	wait_until 100 pid_gone "$reader" || fail 'a reader goes on, or hangs'
 	wait "$reader" || true
-	expect_equal "$(timeout -k 1 30 dd bs=4k count=1 <&7 2>"$tmp/dd.log" |
+	expect_equal "$(timeout -k 1 100 dd bs=4k count=1 <&7 2>"$tmp/dd.log" |
 		wc -c)" 0 'bytes read from a disk that is gone'
-	wait_until 30 none_stuck || fail 'a task is stuck'
+	wait_until 100 none_stuck || fail 'a task is stuck'
 	unmount_fs "$fs_dir"
 	exec 7<&-
-	wait_until 30 no_disk || fail "left behind: $(ls /dev/ublk*)"
+	wait_until 100 no_disk || fail "left behind: $(ls /dev/ublk*)"
 }
 
 # guards: processes. Others may end while it looks.
@@ -157,8 +170,8 @@ guards()
 # clear_up: of the daemon, its dead mount is left.
 clear_up()
 {
-	"$UZRAMCTL" remove --force one
-	wait_until 10 gone || fail "left behind: $(ls -d "$dev_dir")"
+	timeout 100 "$UZRAMCTL" remove --force one
+	wait_until 60 gone || fail "left behind: $(ls -d "$dev_dir")"
 }
 
 add_disk one --size 64M
@@ -190,8 +203,8 @@ use
 kill -KILL "$guard"
 kill_worker
 kill -KILL "$pid"
-wait_until 10 pid_gone "$pid" || fail 'the daemon is still there'
-"$UZRAMCTL" remove --force one
+wait_until 60 pid_gone "$pid" || fail 'the daemon is still there'
+timeout 100 "$UZRAMCTL" remove --force one
 ended
 
 # Not even its mount is there.
@@ -199,12 +212,12 @@ add_disk one --size 64M
 pid=$(cat "$dev_dir/pid")
 kill -KILL "$(guards)"
 kill -KILL "$pid"
-wait_until 10 pid_gone "$pid" || fail 'the daemon is still there'
+wait_until 60 pid_gone "$pid" || fail 'the daemon is still there'
 umount -l "$dev_dir"
 rmdir "$dev_dir"
-"$UZRAMCTL" doctor | grep -q '^ok *ublk .*; 1 left by daemons' ||
+timeout 100 "$UZRAMCTL" doctor | grep -q '^ok *ublk .*; 1 left by daemons' ||
 	fail 'doctor does not see the disk that is left'
-"$UZRAMCTL" remove --force one
+timeout 100 "$UZRAMCTL" remove --force one
 no_disk || fail "left behind: $(ls /dev/ublk*)"
 expect_fail_line 3 'no device one' "$UZRAMCTL" remove --force one
 

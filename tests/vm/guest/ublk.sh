@@ -94,7 +94,7 @@ fio --name=verify --filename="$disk" --ioengine=libaio --direct=1 \
 # ---- partitions ----
 
 printf 'label: gpt\nsize=32M\nsize=32M\n' | sfdisk --quiet "$disk" >"$tmp/sfdisk.log"
-wait_until 10 test -b "${disk}p2" || fail 'no partition'
+wait_until 60 test -b "${disk}p2" || fail 'no partition'
 mkfs.ext4 -q "${disk}p1"
 mount_fs "${disk}p1"
 echo content >"$fs_dir/file"

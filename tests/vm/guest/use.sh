@@ -79,7 +79,7 @@ expect_fail_line 4 'in use: swap' "$UZRAMCTL" remove one
 expect_fail_line 3 'nothing swaps' "$UZRAMCTL" swapoff one
 "$UZRAMCTL" swapon one >"$tmp/swapon.log"
 "$UZRAMCTL" remove --force one
-wait_until 10 gone || fail 'left behind with swap'
+wait_until 60 gone || fail 'left behind with swap'
 expect_equal "$(swapped_to)" '' 'swapped to'
 no_loops
 
@@ -87,7 +87,7 @@ no_loops
 
 add_disk one --size 64M
 printf 'label: gpt\nsize=24M\nsize=24M\n' | sfdisk --quiet "$disk" >"$tmp/sfdisk.log"
-wait_until 10 test -b "${disk}p2" || fail 'no partition'
+wait_until 60 test -b "${disk}p2" || fail 'no partition'
 mkfs.ext4 -q "${disk}p1"
 mount "${disk}p1" "$tmp/mnt"
 mkswap "${disk}p2" >"$tmp/mkswap.log"
@@ -105,5 +105,5 @@ grep -q 'process .* (bash)' "$tmp/remove.log" || fail 'nobody was named'
 expect_equal "$(source_of "$tmp/mnt")$(swapped_to)" '' 'used still'
 [ -b "$disk" ] || fail 'gone under its user'
 exec 7<&-
-wait_until 10 gone || fail "left behind: $(ls -d "$dev_dir" /dev/ublk*)"
+wait_until 60 gone || fail "left behind: $(ls -d "$dev_dir" /dev/ublk*)"
 no_loops
