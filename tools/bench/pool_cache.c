@@ -25,6 +25,8 @@ enum {
 	WRITTEN_BACK,
 	READ_BACK,
 	WAITED,
+	STORE,
+	LIVE,
 	PEAK,
 	PEAK_ARENA,
 	OF_LIMIT,
@@ -36,6 +38,8 @@ static const struct table_column columns[] = {
 	{ "written_back_pages", "pages", "written", 1, 0 },
 	{ "read_back_pages", "pages", "read back", 1, 0 },
 	{ "waited_pages", "stores", "waited", 1, 0 },
+	{ "store_bytes", "store", "MB", 1e-6, 1 },
+	{ "store_live_bytes", "live in it", "MB", 1e-6, 1 },
 	{ "peak_bytes", "peak", "MB", 1e-6, 1 },
 	{ "peak_arena_bytes", "peak of", "arena MB", 1e-6, 1 },
 	{ "peak_to_limit", "peak by", "limit", 1, 4 },
@@ -196,6 +200,8 @@ static void report(struct table_row *row, const struct shared *all,
 	table_set(row, READ_BACK, missed);
 	table_set(row, WAITED,
 		  (double)(b.pool_limit_hit - before->pool_limit_hit));
+	table_set(row, STORE, (double)b.used_blocks * UZ_PAGE_SIZE);
+	table_set(row, LIVE, (double)b.backed_bytes);
 	table_set(row, PEAK, (double)s.mem_used_max);
 	table_set(row, PEAK_ARENA, (double)u[0].peak);
 	table_set(row, OF_LIMIT,
