@@ -8,6 +8,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,15 @@ static const struct uz_codec_ops *const codecs[] = {
 #endif
 	&uz__codec_store,
 };
+
+/* Of the number of a dictionary, which has 64 bits. */
+#define DICT_DIGITS 16
+
+/* The longest text: both parameters, with the largest values. */
+_Static_assert(UZ_CODEC_NAME_MAX + sizeof(":acceleration=-65537,dict=") +
+			       DICT_DIGITS <=
+		       UZ_CODEC_TEXT_MAX,
+	       "room for every codec");
 
 #define N_CODECS (sizeof(codecs) / sizeof(codecs[0]))
 
@@ -76,24 +86,44 @@ static int parse_level(const struct uz_codec_ops *ops, const char *value,
 	return 0;
 }
 
-static int parse_param(const struct uz_codec_ops *ops, char *param, int *level,
-		       struct uz_err *err)
+static int parse_dict(const struct uz_codec_ops *ops, const char *value,
+		      uint64_t *dict, struct uz_err *err)
 {
+	size_t len = strlen(value);
+
+	if (!ops->dict_create)
+		return uz_err_set(err, -EINVAL,
+				  "%s has no use for dictionaries", ops->name);
+	if (!len || len > DICT_DIGITS ||
+	    value[strspn(value, "0123456789abcdef")])
+		return uz_err_set(
+			err, -EINVAL,
+			"%s: dict '%.40s' is not the number of a dictionary: use up to %d of 0-9 and a-f",
+			ops->name, value, DICT_DIGITS);
+	*dict = strtoull(value, NULL, 16);
+	return 0;
+}
+
+static int parse_param(struct uz_codec *codec, char *param, struct uz_err *err)
+{
+	const struct uz_codec_ops *ops = codec->ops;
 	char *value = strchr(param, '=');
 
 	if (value)
 		*value++ = '\0';
+	if (value && !strcmp(param, "dict"))
+		return parse_dict(ops, value, &codec->dict, err);
 	if (strcmp(param, "level") && strcmp(param, ops->level_key))
 		return uz_err_set(err, -EINVAL,
 				  "%s: parameter '%s' is unknown: use %s=N",
 				  ops->name, param, ops->level_key);
-	return parse_level(ops, value ? value : "", level, err);
+	return parse_level(ops, value ? value : "", &codec->level, err);
 }
 
 int uz_codec_parse(const char *text, struct uz_codec *codec, struct uz_err *err)
 {
 	char copy[UZ_CODEC_TEXT_MAX + 1];
-	struct uz_codec parsed;
+	struct uz_codec parsed = { 0 };
 	char *params, *param;
 	size_t len;
 	int ret;
@@ -116,7 +146,7 @@ int uz_codec_parse(const char *text, struct uz_codec *codec, struct uz_err *err)
 		return codec_unknown(copy, err);
 	parsed.level = parsed.ops->level_default;
 	while ((param = strsep(&params, ","))) {
-		ret = parse_param(parsed.ops, param, &parsed.level, err);
+		ret = parse_param(&parsed, param, err);
 		if (ret)
 			return ret;
 	}
@@ -128,12 +158,16 @@ void uz_codec_format(const struct uz_codec *codec,
 		     char text[UZ_CODEC_TEXT_MAX + 1])
 {
 	const struct uz_codec_ops *ops = codec->ops;
+	char *at = stpcpy(text, ops->name);
+	char sign = ':';
 
-	if (codec->level == ops->level_default)
-		snprintf(text, UZ_CODEC_TEXT_MAX + 1, "%s", ops->name);
-	else
-		snprintf(text, UZ_CODEC_TEXT_MAX + 1, "%s:%s=%d", ops->name,
-			 ops->level_key, codec->level);
+	if (codec->level != ops->level_default) {
+		at += sprintf(at, "%c%s=%d", sign, ops->level_key,
+			      codec->level);
+		sign = ',';
+	}
+	if (codec->dict)
+		sprintf(at, "%cdict=%" PRIx64, sign, codec->dict);
 }
 
 const char *uz_codec_name(const struct uz_codec *codec)
@@ -146,10 +180,47 @@ const char *uz_codec_known(unsigned int i)
 	return i < N_CODECS ? codecs[i]->name : NULL;
 }
 
-int uz_codec_ctx_create(const struct uz_codec *codec, struct uz_codec_ctx **ctx)
+int uz_codec_dict_create(const struct uz_codec *codec, const void *bytes,
+			 size_t size, struct uz_codec_dict **dict)
 {
-	struct uz_codec_ctx *made = codec->ops->ctx_create(codec->level);
+	struct uz_codec_dict *made;
+	int ret;
 
+	if (!codec->ops->dict_create)
+		return -ENOTSUP;
+	if (size < UZ_CODEC_DICT_MIN || size > UZ_CODEC_DICT_MAX)
+		return -ERANGE;
+	ret = codec->ops->dict_create(codec->level, bytes, size, &made);
+	if (ret)
+		return ret;
+	made->ops = codec->ops;
+	made->data = bytes;
+	made->size = size;
+	*dict = made;
+	return 0;
+}
+
+void uz_codec_dict_destroy(struct uz_codec_dict *dict)
+{
+	if (dict)
+		dict->ops->dict_destroy(dict);
+}
+
+size_t uz_codec_dict_bytes(const struct uz_codec_dict *dict)
+{
+	return dict ? dict->bytes : 0;
+}
+
+int uz_codec_ctx_create(const struct uz_codec *codec,
+			const struct uz_codec_dict *dict,
+			struct uz_codec_ctx **ctx)
+{
+	struct uz_codec_ctx *made;
+
+	if (!codec->dict != !dict)
+		return -EINVAL;
+	assert(!dict || dict->ops == codec->ops);
+	made = codec->ops->ctx_create(codec->level, dict);
 	if (!made)
 		return -ENOMEM;
 	made->ops = codec->ops;

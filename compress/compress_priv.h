@@ -17,6 +17,22 @@ struct uz_codec_ctx {
 };
 
 /**
+ * struct uz_codec_dict - the part of a dictionary that every codec has
+ * @ops:   the codec it was made for, set by uz_codec_dict_create()
+ * @data:  borrowed
+ * @size:  of @data, likewise
+ * @bytes: that it takes beside @data, set by @dict_create of the codec
+ *
+ * First member of the codec's own. Nobody changes it once it is made.
+ */
+struct uz_codec_dict {
+	const struct uz_codec_ops *ops;
+	const void *data;
+	size_t size;
+	size_t bytes;
+};
+
+/**
  * struct uz_codec_ops - what one codec is
  * @name:          at most UZ_CODEC_NAME_MAX bytes
  * @level_key:     how its level is written; "level" is understood as well
@@ -24,8 +40,8 @@ struct uz_codec_ctx {
  * @level_max:     the highest level
  * @level_default: the level when none is given
  *
- * Constant and the same for all contexts. No pointer is ever NULL; a codec
- * without levels has the range 0 ... 0.
+ * Constant and the same for all contexts. A codec without levels has the range
+ * 0 ... 0. No pointer is ever NULL but those for dictionaries, both or none.
  */
 struct uz_codec_ops {
 	const char *name;
@@ -37,10 +53,12 @@ struct uz_codec_ops {
 	/**
 	 * @ctx_create: allocate all that @compress and @decompress will use
 	 *
-	 * The level is within the range. Returns the context with @bytes set,
-	 * or NULL when there is no memory.
+	 * The level is within the range; the dictionary is one of this codec
+	 * and level, or NULL. Returns the context with @bytes set, or NULL
+	 * when there is no memory.
 	 */
-	struct uz_codec_ctx *(*ctx_create)(int level);
+	struct uz_codec_ctx *(*ctx_create)(int level,
+					   const struct uz_codec_dict *dict);
 
 	/** @ctx_destroy: free a context; never called with NULL */
 	void (*ctx_destroy)(struct uz_codec_ctx *ctx);
@@ -52,6 +70,17 @@ struct uz_codec_ops {
 	/** @decompress: as uz_codec_decompress() */
 	int (*decompress)(struct uz_codec_ctx *ctx, const void *src, size_t len,
 			  void *dst);
+
+	/**
+	 * @dict_create: make a dictionary ready; as uz_codec_dict_create()
+	 *
+	 * Its size is within the range. Sets @bytes of what it makes.
+	 */
+	int (*dict_create)(int level, const void *data, size_t size,
+			   struct uz_codec_dict **dict);
+
+	/** @dict_destroy: free one; never called with NULL */
+	void (*dict_destroy)(struct uz_codec_dict *dict);
 };
 
 extern const struct uz_codec_ops uz__codec_lz4;

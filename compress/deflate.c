@@ -54,11 +54,13 @@ static void deflate_destroy(struct uz_codec_ctx *base)
 	free(ctx);
 }
 
-static struct uz_codec_ctx *deflate_create(int level)
+static struct uz_codec_ctx *deflate_create(int level,
+					   const struct uz_codec_dict *dict)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct deflate_ctx *ctx = calloc(1, sizeof(*ctx));
 
+	(void)dict;
 	if (!ctx)
 		return NULL;
 	if (level == LEVEL_ZLIB_DEFAULT)

@@ -12,6 +12,10 @@
  * it, and no interface lets us bring them. Without memory the page is reported
  * as one that does not fit. On system libraries these levels win at most 0.2 %
  * over level 9; they are offered because kernel zram takes them.
+ *
+ * With a dictionary each page begins with a copy of a state that has read it.
+ * liblz4 could refer to such a state instead, but Debian's exports no function
+ * for that.
  */
 #include <errno.h>
 #include <lz4hc.h>
@@ -22,8 +26,41 @@
 struct lz4hc_ctx {
 	struct uz_codec_ctx base;
 	int level;
+	const struct lz4hc_dict *dict;
 	LZ4_streamHC_t *state;
 };
+
+struct lz4hc_dict {
+	struct uz_codec_dict base;
+	LZ4_streamHC_t *loaded;
+};
+
+static void lz4hc_dict_destroy(struct uz_codec_dict *base)
+{
+	struct lz4hc_dict *dict = (struct lz4hc_dict *)base;
+
+	LZ4_freeStreamHC(dict->loaded);
+	free(dict);
+}
+
+static int lz4hc_dict_create(int level, const void *data, size_t size,
+			     struct uz_codec_dict **made)
+{
+	struct lz4hc_dict *dict = calloc(1, sizeof(*dict));
+
+	if (!dict)
+		return -ENOMEM;
+	dict->loaded = LZ4_createStreamHC();
+	if (!dict->loaded) {
+		lz4hc_dict_destroy(&dict->base);
+		return -ENOMEM;
+	}
+	LZ4_resetStreamHC_fast(dict->loaded, level);
+	LZ4_loadDictHC(dict->loaded, data, (int)size);
+	dict->base.bytes = sizeof(*dict) + sizeof(*dict->loaded);
+	*made = &dict->base;
+	return 0;
+}
 
 static void lz4hc_destroy(struct uz_codec_ctx *base)
 {
@@ -33,13 +70,15 @@ static void lz4hc_destroy(struct uz_codec_ctx *base)
 	free(ctx);
 }
 
-static struct uz_codec_ctx *lz4hc_create(int level)
+static struct uz_codec_ctx *lz4hc_create(int level,
+					 const struct uz_codec_dict *dict)
 {
 	struct lz4hc_ctx *ctx = calloc(1, sizeof(*ctx));
 
 	if (!ctx)
 		return NULL;
 	ctx->level = level;
+	ctx->dict = (const struct lz4hc_dict *)dict;
 	ctx->state = LZ4_createStreamHC();
 	if (!ctx->state)
 		goto fail;
@@ -56,7 +95,10 @@ static int lz4hc_compress(struct uz_codec_ctx *base, const void *src, void *dst,
 	struct lz4hc_ctx *ctx = (struct lz4hc_ctx *)base;
 	int n;
 
-	LZ4_resetStreamHC_fast(ctx->state, ctx->level);
+	if (ctx->dict)
+		*ctx->state = *ctx->dict->loaded;
+	else
+		LZ4_resetStreamHC_fast(ctx->state, ctx->level);
 	n = LZ4_compress_HC_continue(ctx->state, src, dst, UZ_PAGE_SIZE,
 				     (int)cap);
 	if (n <= 0)
@@ -68,9 +110,15 @@ static int lz4hc_compress(struct uz_codec_ctx *base, const void *src, void *dst,
 static int lz4hc_decompress(struct uz_codec_ctx *base, const void *src,
 			    size_t len, void *dst)
 {
-	int n = LZ4_decompress_safe(src, dst, (int)len, UZ_PAGE_SIZE);
+	const struct lz4hc_ctx *ctx = (struct lz4hc_ctx *)base;
+	int n;
 
-	(void)base;
+	if (ctx->dict)
+		n = LZ4_decompress_safe_usingDict(
+			src, dst, (int)len, UZ_PAGE_SIZE, ctx->dict->base.data,
+			(int)ctx->dict->base.size);
+	else
+		n = LZ4_decompress_safe(src, dst, (int)len, UZ_PAGE_SIZE);
 	return n == UZ_PAGE_SIZE ? 0 : -EIO;
 }
 
@@ -84,4 +132,6 @@ const struct uz_codec_ops uz__codec_lz4hc = {
 	.ctx_destroy = lz4hc_destroy,
 	.compress = lz4hc_compress,
 	.decompress = lz4hc_decompress,
+	.dict_create = lz4hc_dict_create,
+	.dict_destroy = lz4hc_dict_destroy,
 };

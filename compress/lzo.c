@@ -32,11 +32,13 @@ static void lzo_destroy(struct uz_codec_ctx *base)
 	free(base);
 }
 
-static struct uz_codec_ctx *lzo_create(int level)
+static struct uz_codec_ctx *lzo_create(int level,
+				       const struct uz_codec_dict *dict)
 {
 	struct lzo_ctx *ctx;
 
 	(void)level;
+	(void)dict;
 	/* Compares the header's sizes of types with the library's. */
 	if (lzo_init() != LZO_E_OK)
 		return NULL;

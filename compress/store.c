@@ -9,11 +9,13 @@
 
 #include "compress_priv.h"
 
-static struct uz_codec_ctx *store_create(int level)
+static struct uz_codec_ctx *store_create(int level,
+					 const struct uz_codec_dict *dict)
 {
 	struct uz_codec_ctx *ctx = calloc(1, sizeof(*ctx));
 
 	(void)level;
+	(void)dict;
 	if (ctx)
 		ctx->bytes = sizeof(*ctx);
 	return ctx;

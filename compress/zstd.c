@@ -6,7 +6,13 @@
  * One page is one frame without checksum (the device has its own), content
  * size and dictionary id. The four bytes of magic stay: leaving them out takes
  * libzstd's unstable interface, and would win a quarter of a percent.
+ *
+ * A dictionary is prepared once, for all threads, so a page pays nothing for it
+ * but what it gains. libzstd 1.5.4 does not look whether it got the memory for
+ * that, so a process that may not overcommit can die there; its successor finds
+ * the codec as it was before.
  */
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +24,46 @@ struct zstd_ctx {
 	struct uz_codec_ctx base;
 	ZSTD_CCtx *cctx;
 	ZSTD_DCtx *dctx;
+	const struct zstd_dict *dict;
 };
+
+struct zstd_dict {
+	struct uz_codec_dict base;
+	ZSTD_CDict *cdict;
+	ZSTD_DDict *ddict;
+};
+
+static void zstd_dict_destroy(struct uz_codec_dict *base)
+{
+	struct zstd_dict *dict = (struct zstd_dict *)base;
+
+	ZSTD_freeCDict(dict->cdict);
+	ZSTD_freeDDict(dict->ddict);
+	free(dict);
+}
+
+static int zstd_dict_create(int level, const void *data, size_t size,
+			    struct uz_codec_dict **made)
+{
+	struct zstd_dict *dict = calloc(1, sizeof(*dict));
+	uint32_t magic;
+
+	if (!dict)
+		return -ENOMEM;
+	dict->cdict = ZSTD_createCDict(data, size, level);
+	dict->ddict = ZSTD_createDDict(data, size);
+	if (!dict->cdict || !dict->ddict) {
+		zstd_dict_destroy(&dict->base);
+		/* libzstd does not say why: any text would have done. */
+		memcpy(&magic, data, sizeof(magic));
+		return le32toh(magic) == ZSTD_MAGIC_DICTIONARY ? -EINVAL
+							       : -ENOMEM;
+	}
+	dict->base.bytes = sizeof(*dict) + ZSTD_sizeof_CDict(dict->cdict) +
+			   ZSTD_sizeof_DDict(dict->ddict);
+	*made = &dict->base;
+	return 0;
+}
 
 static void zstd_destroy(struct uz_codec_ctx *base)
 {
@@ -60,12 +105,14 @@ static bool zstd_set(struct zstd_ctx *ctx, ZSTD_cParameter key, int value)
 	return !ZSTD_isError(ZSTD_CCtx_setParameter(ctx->cctx, key, value));
 }
 
-static struct uz_codec_ctx *zstd_create(int level)
+static struct uz_codec_ctx *zstd_create(int level,
+					const struct uz_codec_dict *dict)
 {
 	struct zstd_ctx *ctx = calloc(1, sizeof(*ctx));
 
 	if (!ctx)
 		return NULL;
+	ctx->dict = (const struct zstd_dict *)dict;
 	ctx->cctx = ZSTD_createCCtx();
 	ctx->dctx = ZSTD_createDCtx();
 	if (!ctx->cctx || !ctx->dctx)
@@ -73,7 +120,12 @@ static struct uz_codec_ctx *zstd_create(int level)
 	if (!zstd_set(ctx, ZSTD_c_compressionLevel, level) ||
 	    !zstd_set(ctx, ZSTD_c_checksumFlag, 0) ||
 	    !zstd_set(ctx, ZSTD_c_contentSizeFlag, 0) ||
-	    !zstd_set(ctx, ZSTD_c_dictIDFlag, 0) || !zstd_warm_up(ctx))
+	    !zstd_set(ctx, ZSTD_c_dictIDFlag, 0))
+		goto fail;
+	if (ctx->dict &&
+	    ZSTD_isError(ZSTD_CCtx_refCDict(ctx->cctx, ctx->dict->cdict)))
+		goto fail;
+	if (!zstd_warm_up(ctx))
 		goto fail;
 	ctx->base.bytes = sizeof(*ctx) + ZSTD_sizeof_CCtx(ctx->cctx) +
 			  ZSTD_sizeof_DCtx(ctx->dctx);
@@ -109,7 +161,11 @@ static int zstd_decompress(struct uz_codec_ctx *base, const void *src,
 
 	if (!is_one_frame(src, len))
 		return -EIO;
-	n = ZSTD_decompressDCtx(ctx->dctx, dst, UZ_PAGE_SIZE, src, len);
+	if (ctx->dict)
+		n = ZSTD_decompress_usingDDict(ctx->dctx, dst, UZ_PAGE_SIZE,
+					       src, len, ctx->dict->ddict);
+	else
+		n = ZSTD_decompressDCtx(ctx->dctx, dst, UZ_PAGE_SIZE, src, len);
 	return n == UZ_PAGE_SIZE ? 0 : -EIO;
 }
 
@@ -123,4 +179,6 @@ const struct uz_codec_ops uz__codec_zstd = {
 	.ctx_destroy = zstd_destroy,
 	.compress = zstd_compress,
 	.decompress = zstd_decompress,
+	.dict_create = zstd_dict_create,
+	.dict_destroy = zstd_dict_destroy,
 };

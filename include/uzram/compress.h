@@ -18,19 +18,26 @@
  * A codec is written NAME[:KEY=VALUE[,KEY=VALUE]...], for example "lz4",
  * "lz4:acceleration=4", "zstd:level=-3". "lz4:level=4" is also taken as
  * acceleration, as kernel zram does; of a key given twice the last counts.
- * "store" copies: it is there for tests.
+ * "zstd:dict=1f" means that with a dictionary, by the number that its owner
+ * gave it. "store" copies: it is there for tests.
  */
 
 #define UZ_CODEC_NAME_MAX 15
 #define UZ_CODEC_TEXT_MAX 63
 
+/* Bytes of a dictionary; libzstd and liblz4 have no use for fewer than 8. */
+#define UZ_CODEC_DICT_MIN 8
+#define UZ_CODEC_DICT_MAX (UINT32_C(1) << 20)
+
 struct uz_codec_ops;
 struct uz_codec_ctx;
+struct uz_codec_dict;
 
 /**
  * struct uz_codec - a codec and its parameters
  * @ops:   which codec; never NULL in a parsed codec
  * @level: level (lz4: the acceleration), within the codec's range
+ * @dict:  number of its dictionary, 0 for none
  *
  * A plain value: copy it as you like. Lives on in shared memory only as the
  * text of uz_codec_format(), because @ops is an address of this process.
@@ -38,6 +45,7 @@ struct uz_codec_ctx;
 struct uz_codec {
 	const struct uz_codec_ops *ops;
 	int level;
+	uint64_t dict;
 };
 
 /**
@@ -65,6 +73,20 @@ void uz_codec_format(const struct uz_codec *codec,
 		     char text[UZ_CODEC_TEXT_MAX + 1]);
 
 /**
+ * uz_codec_same() - are codec, level and dictionary the same?
+ * @a: a codec
+ * @b: another one
+ *
+ * Context: any thread.
+ * Return:  whether what one has made the other can read and would make again.
+ */
+static inline bool uz_codec_same(const struct uz_codec *a,
+				 const struct uz_codec *b)
+{
+	return a->ops == b->ops && a->level == b->level && a->dict == b->dict;
+}
+
+/**
  * uz_codec_name() - the codec's name, as comp_algorithm shows it
  * @codec: the codec
  *
@@ -83,14 +105,57 @@ const char *uz_codec_name(const struct uz_codec *codec);
 const char *uz_codec_known(unsigned int i);
 
 /**
+ * uz_codec_dict_create() - make a dictionary ready for a codec
+ * @codec: the codec; its level matters
+ * @bytes: the dictionary, borrowed and unchanged until uz_codec_dict_destroy().
+ *         lz4 and lz4hc look at its last 64 KiB. For zstd it may be one that
+ *         was trained or any text
+ * @size:  UZ_CODEC_DICT_MIN ... UZ_CODEC_DICT_MAX
+ * @dict:  set on success, untouched on failure
+ *
+ * All contexts of the codec share it and none changes it.
+ *
+ * Context: any thread; allocates.
+ * Return:  0; -ENOTSUP the codec has no use for dictionaries; -ERANGE @size;
+ *          -EINVAL it begins as a trained one for zstd and is none; -ENOMEM.
+ */
+uz_must_check int uz_codec_dict_create(const struct uz_codec *codec,
+				       const void *bytes, size_t size,
+				       struct uz_codec_dict **dict);
+
+/**
+ * uz_codec_dict_destroy() - give a dictionary up
+ * @dict: the dictionary, or NULL
+ *
+ * Context: every context that was made with it is gone.
+ */
+void uz_codec_dict_destroy(struct uz_codec_dict *dict);
+
+/**
+ * uz_codec_dict_bytes() - memory that it takes beside the bytes themselves
+ * @dict: the dictionary, or NULL
+ *
+ * Context: any thread.
+ * Return:  bytes.
+ */
+size_t uz_codec_dict_bytes(const struct uz_codec_dict *dict);
+
+/**
  * uz_codec_ctx_create() - what one thread needs to run one codec
  * @codec: the codec
+ * @dict:  its dictionary, made for a codec of the same name and level; outlives
+ *         the context. NULL: it has none
  * @ctx:   set on success, untouched on failure
  *
+ * What one compresses with a dictionary can be decompressed with that only:
+ * with another, or none, the result is an error or other bytes.
+ *
  * Context: any thread; allocates all that the codec will ever need.
- * Return:  0 or -ENOMEM.
+ * Return:  0; -EINVAL @codec names a dictionary and @dict is NULL, or the other
+ *          way round; -ENOMEM.
  */
 uz_must_check int uz_codec_ctx_create(const struct uz_codec *codec,
+				      const struct uz_codec_dict *dict,
 				      struct uz_codec_ctx **ctx);
 
 /**

@@ -142,7 +142,8 @@ static int io_make_contexts(struct uz_io *io)
 	for (i = 0; i < UZ_SLOT_CODECS; i++) {
 		if (!dev->codecs[i].ops || io->ctx[i])
 			continue;
-		err = uz_codec_ctx_create(&dev->codecs[i], &io->ctx[i]);
+		err = uz_codec_ctx_create(&dev->codecs[i], NULL,
+					  &io->ctx[i]);
 		if (err)
 			return err;
 	}
@@ -185,7 +186,8 @@ int uz__io_make_context(struct uz_device *dev, unsigned int index,
 	for (i = 0; i < UZ_IO_MAX; i++) {
 		if (!dev->ios[i])
 			continue;
-		err = uz_codec_ctx_create(codec, &dev->ios[i]->ctx[index]);
+		err = uz_codec_ctx_create(codec, NULL,
+					  &dev->ios[i]->ctx[index]);
 		if (err) {
 			uz__io_drop_context(dev, index);
 			return err;

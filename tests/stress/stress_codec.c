@@ -76,7 +76,7 @@ static void *work(void *arg)
 		struct uz_codec codec;
 
 		if (!any_codec(w, &codec) ||
-		    uz_codec_ctx_create(&codec, &ctx)) {
+		    uz_codec_ctx_create(&codec, NULL, &ctx)) {
 			w->wrong = "no context";
 			break;
 		}

@@ -192,54 +192,74 @@ static void run_pages(struct uz_codec_ctx *ctx, uint64_t *random)
 	}
 }
 
+/* A codec and a context; every second one with a dictionary, if it can. */
+static int make(size_t i, struct uz_codec_dict **dict,
+		struct uz_codec_ctx **ctx)
+{
+	static const unsigned char bytes[5000] = "a dictionary";
+	struct uz_codec codec;
+	int ret = 0;
+
+	*dict = NULL;
+	assert_int_equal(uz_codec_parse(codecs[i / 2], &codec, NULL), 0);
+	if (i % 2) {
+		ret = uz_codec_dict_create(&codec, bytes, sizeof(bytes), dict);
+		if (ret == -ENOTSUP)
+			ret = 0;
+		codec.dict = *dict != NULL;
+	}
+	return ret ? ret : uz_codec_ctx_create(&codec, *dict, ctx);
+}
+
 static void test_nothing_per_page(void **state)
 {
 	uint64_t random = page_seed("# ");
+	struct uz_codec_dict *dict;
 	struct uz_codec_ctx *ctx;
-	struct uz_codec codec;
 	unsigned int before;
 
 	(void)state;
 	if (!CAN_COUNT)
 		return; /* not with this allocator */
-	for (size_t i = 0; i < N_CODECS; i++) {
+	for (size_t i = 0; i < 2 * N_CODECS; i++) {
 		before = allocated();
-		assert_int_equal(uz_codec_parse(codecs[i], &codec, NULL), 0);
-		assert_int_equal(allocated(), before);
-		assert_int_equal(uz_codec_ctx_create(&codec, &ctx), 0);
+		assert_int_equal(make(i, &dict, &ctx), 0);
 		/* It does count. */
 		assert_int_not_equal(allocated(), before);
 		before = allocated();
 		run_pages(ctx, &random);
 		assert_int_equal(allocated(), before);
 		uz_codec_ctx_destroy(ctx);
+		uz_codec_dict_destroy(dict);
 	}
 }
 
 static void test_no_memory(void **state)
 {
-	struct uz_codec codec;
-
 	(void)state;
 	if (!CAN_FAIL)
 		return; /* not with this allocator */
-	for (size_t i = 0; i < N_CODECS; i++) {
+	for (size_t i = 0; i < 2 * N_CODECS; i++) {
 		unsigned int before = atomic_load(&live);
 		unsigned int n = 0;
 		int ret;
 
-		assert_int_equal(uz_codec_parse(codecs[i], &codec, NULL), 0);
+		/* libzstd 1.5.4 does not look at what it got; see zstd.c. */
+		if (i % 2 && !strncmp(codecs[i / 2], "zstd", 4))
+			continue;
 		do {
+			struct uz_codec_dict *dict;
 			struct uz_codec_ctx *ctx = NULL;
 
 			fail_at = ++n;
-			ret = uz_codec_ctx_create(&codec, &ctx);
+			ret = make(i, &dict, &ctx);
 			fail_at = 0;
 			if (ret) {
 				assert_int_equal(ret, -ENOMEM);
 				assert_null(ctx);
 			}
 			uz_codec_ctx_destroy(ctx);
+			uz_codec_dict_destroy(dict);
 			assert_int_equal(atomic_load(&live), before);
 		} while (ret);
 		/* At least the first allocation was made to fail. */
@@ -261,7 +281,7 @@ static void test_lz4hc_scratch(void **state)
 	if (!CAN_FAIL)
 		return; /* not with this allocator */
 	assert_int_equal(uz_codec_parse("lz4hc:level=12", &codec, NULL), 0);
-	assert_int_equal(uz_codec_ctx_create(&codec, &ctx), 0);
+	assert_int_equal(uz_codec_ctx_create(&codec, NULL, &ctx), 0);
 	fail_at = 1;
 	ret = uz_codec_compress(ctx, page, out, sizeof(out), &len);
 	if (!fail_at) { /* else liblz4 was built to use the stack */

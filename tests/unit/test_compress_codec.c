@@ -116,6 +116,37 @@ static void test_refuses_ranges(void **state)
 #endif
 }
 
+#if UZ_HAVE_ZSTD
+/* Only the number; whose it is nobody here knows. */
+static void test_dictionaries(void **state)
+{
+	struct uz_codec_ctx *ctx = NULL;
+	struct uz_codec codec, other;
+
+	(void)state;
+	takes("zstd:dict=1f", "zstd", 3, "zstd:dict=1f");
+	takes("zstd:dict=0", "zstd", 3, "zstd");
+	takes("zstd:dict=ffffffffffffffff,level=-100", "zstd", -100,
+	      "zstd:level=-100,dict=ffffffffffffffff");
+	refuses("zstd:dict=", -EINVAL,
+		"zstd: dict '' is not the number of a dictionary: use up to 16 of 0-9 and a-f");
+	refuses("zstd:dict=/etc/dict", -EINVAL,
+		"zstd: dict '/etc/dict' is not the number of a dictionary: use up to 16 of 0-9 and a-f");
+	refuses("zstd:dict=10000000000000000", -EINVAL,
+		"zstd: dict '10000000000000000' is not the number of a dictionary: use up to 16 of 0-9 and a-f");
+	refuses("store:dict=1", -EINVAL, "store has no use for dictionaries");
+
+	assert_int_equal(uz_codec_parse("zstd:dict=1f", &codec, NULL), 0);
+	assert_int_equal(codec.dict, 0x1f);
+	assert_int_equal(uz_codec_parse("zstd", &other, NULL), 0);
+	assert_false(uz_codec_same(&codec, &other));
+	other.dict = 0x1f;
+	assert_true(uz_codec_same(&codec, &other));
+	assert_int_equal(uz_codec_ctx_create(&codec, NULL, &ctx), -EINVAL);
+	assert_null(ctx);
+}
+#endif
+
 static void test_refuses_garbage(void **state)
 {
 	(void)state;
@@ -196,7 +227,7 @@ static void test_known(void **state)
 		assert_true(strlen(uz_codec_known(n)) <= UZ_CODEC_NAME_MAX);
 		assert_int_equal(
 			uz_codec_parse(uz_codec_known(n), &codec, NULL), 0);
-		assert_int_equal(uz_codec_ctx_create(&codec, &ctx), 0);
+		assert_int_equal(uz_codec_ctx_create(&codec, NULL, &ctx), 0);
 		assert_in_range(uz_codec_ctx_bytes(ctx), sizeof(void *),
 				16u << 20);
 		uz_codec_ctx_destroy(ctx);
@@ -213,6 +244,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_takes),
 		cmocka_unit_test(test_refuses_ranges),
+#if UZ_HAVE_ZSTD
+		cmocka_unit_test(test_dictionaries),
+#endif
 		cmocka_unit_test(test_refuses_garbage),
 		cmocka_unit_test(test_refuses_names),
 		cmocka_unit_test(test_refuses_too_long),

@@ -124,7 +124,7 @@ static void test_all(void **state)
 	for (unsigned int i = 0; uz_codec_known(i); i++) {
 		assert_int_equal(
 			uz_codec_parse(uz_codec_known(i), &codec, NULL), 0);
-		assert_int_equal(uz_codec_ctx_create(&codec, &h->ctx), 0);
+		assert_int_equal(uz_codec_ctx_create(&codec, NULL, &h->ctx), 0);
 		fuzz_random(h);
 		fuzz_damaged(h);
 		check_length(h);
@@ -152,7 +152,7 @@ static void test_zstd_strangers(void **state)
 	size_t len;
 
 	assert_int_equal(uz_codec_parse("zstd", &codec, NULL), 0);
-	assert_int_equal(uz_codec_ctx_create(&codec, &h->ctx), 0);
+	assert_int_equal(uz_codec_ctx_create(&codec, NULL, &h->ctx), 0);
 	do
 		make_good(h, good, &len);
 	while (len > UZ_PAGE_SIZE - 8);

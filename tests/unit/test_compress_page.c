@@ -65,7 +65,7 @@ static struct uz_codec_ctx *open_codec(const char *text)
 	struct uz_codec codec;
 
 	assert_int_equal(uz_codec_parse(text, &codec, NULL), 0);
-	assert_int_equal(uz_codec_ctx_create(&codec, &ctx), 0);
+	assert_int_equal(uz_codec_ctx_create(&codec, NULL, &ctx), 0);
 	assert_non_null(ctx);
 	return ctx;
 }

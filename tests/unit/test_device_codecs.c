@@ -19,20 +19,23 @@
 #define SIZE (4u << 20)
 
 int __real_uz_codec_ctx_create(const struct uz_codec *codec,
+			       const struct uz_codec_dict *dict,
 			       struct uz_codec_ctx **ctx);
 int __wrap_uz_codec_ctx_create(const struct uz_codec *codec,
+			       const struct uz_codec_dict *dict,
 			       struct uz_codec_ctx **ctx);
 
 /* Contexts that can still be made; then there is no memory. */
 static unsigned int contexts = ~0u;
 
 int __wrap_uz_codec_ctx_create(const struct uz_codec *codec,
+			       const struct uz_codec_dict *dict,
 			       struct uz_codec_ctx **ctx)
 {
 	if (!contexts)
 		return -ENOMEM;
 	contexts--;
-	return __real_uz_codec_ctx_create(codec, ctx);
+	return __real_uz_codec_ctx_create(codec, dict, ctx);
 }
 
 static void expect_codec(struct fixture *f, const char *want)

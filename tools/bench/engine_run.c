@@ -107,7 +107,7 @@ static int run_workers(struct engine_result *r, struct engine_setup *s,
 		memset(w, 0, n * sizeof(*w));
 	for (unsigned int i = 0; i < n && !ret; i++) {
 		w[i].s = s;
-		ret = uz_codec_ctx_create(&r->codec, &w[i].ctx);
+		ret = uz_codec_ctx_create(&r->codec, NULL, &w[i].ctx);
 		if (!ret)
 			ret = uz_io_create(dev, &w[i].io);
 	}
@@ -159,7 +159,7 @@ static int fill_objects(struct engine_setup *s, const struct uz_codec *codec)
 {
 	struct uz_codec_ctx *ctx;
 	uint64_t at = 0;
-	int ret = uz_codec_ctx_create(codec, &ctx);
+	int ret = uz_codec_ctx_create(codec, NULL, &ctx);
 
 	if (ret)
 		return ret;

@@ -24,7 +24,7 @@ int pool_mix_size(const struct pool_run *run, double *bytes, struct uz_err *err)
 	uint8_t scratch[UZ_PAGE_SIZE];
 	struct uz_codec_ctx *ctx;
 	uint64_t sum = 0;
-	int ret = uz_codec_ctx_create(&run->codec, &ctx);
+	int ret = uz_codec_ctx_create(&run->codec, NULL, &ctx);
 
 	if (ret)
 		return uz_err_set(err, ret, "%s: %s", run->codec_text,

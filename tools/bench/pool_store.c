@@ -38,7 +38,7 @@ static int take_sizes(struct pool_store *s, struct uz_err *err)
 	const struct pool_run *run = s->run;
 	uint8_t scratch[UZ_PAGE_SIZE];
 	struct uz_codec_ctx *ctx;
-	int ret = uz_codec_ctx_create(&run->codec, &ctx);
+	int ret = uz_codec_ctx_create(&run->codec, NULL, &ctx);
 
 	if (ret)
 		return uz_err_set(err, ret, "%s: %s", run->codec_text,
