@@ -13,8 +13,9 @@
  * on the disk. It is read from beginning to end, and nothing is given out of
  * it that does not match its checksum.
  *
- * The format, version 1. Numbers are little endian, there is no padding but
- * what is said.
+ * The format, version 2. Version 1 is written where there is no dictionary, so
+ * that older programs read it, and has zeroes for what is about them. Numbers
+ * are little endian, there is no padding but what is said.
  *
  * *Header*, 1024 bytes:
  *
@@ -22,7 +23,7 @@
  * offset  bytes
  * ======= ===== ==========================================================
  * 0       8     "uzramimg"
- * 8       4     version, 1
+ * 8       4     version, 1 or 2
  * 12      4     bytes of a page, 4096
  * 16      8     disksize in bytes, a multiple of that
  * 24      8     number of the image, drawn at random; seed of all checksums
@@ -32,7 +33,10 @@
  * 44      4     0
  * 48      512   8 codecs of 64 bytes: a text as "zstd:level=3", zeroes
  *               behind it; all zeroes where there is none
- * 560     456   zeroes
+ * 560     32    8 times 4: bytes of the codec's dictionary, at most 1 MiB, or
+ *               0; the text then has its number, as "zstd:dict=1f...", which
+ *               is XXH3, 64 bits, seed 0, of these bytes
+ * 592     424   zeroes
  * 1016    8     XXH3, 64 bits, seed 0, of the 1016 bytes before it
  * ======= ===== ==========================================================
  *
@@ -51,15 +55,18 @@
  * The last block has no records but 16 bytes: the number of records in the
  * whole file and the bytes of the file. Nothing follows it.
  *
- * *Records*, one for each page that is stored, in any order:
+ * *Records*: first those of dictionaries, codec after codec, each from its
+ * first bytes to its last ones; then one for each page that is stored, in any
+ * order:
  *
  * ======= ===== ==========================================================
- * 0       4     index of the page
+ * 0       4     index of the page; of a dictionary, the offset divided by 4096
  * 4       2     bytes of contents: 8, 1 ... 4095, or 4096
- * 6       1     1: 8 bytes that repeat; 2: compressed; 3: as they are
- * 7       1     index of the codec if they are compressed, else 0
+ * 6       1     1: 8 bytes that repeat; 2: compressed; 3: as they are; 4: of
+ *               the codec's dictionary, the next 4096 bytes or the rest
+ * 7       1     index of the codec for 2 and 4, else 0
  * 8       4     low half of XXH3 of the contents (seed 0), xor the low half
- *               of the index times 0x9e3779b1
+ *               of the index times 0x9e3779b1; of a dictionary 0
  * 12            contents
  * ======= ===== ==========================================================
  *
@@ -68,6 +75,8 @@
 
 #define UZ_IMAGE_CODECS	    8
 #define UZ_IMAGE_CODEC_TEXT 63
+#define UZ_IMAGE_DICT_MAX   (1u << 20)
+#define UZ_IMAGE_DICT	    4 /* form of a record of a dictionary */
 
 /**
  * struct uz_image_info - what the header says
@@ -75,18 +84,20 @@
  * @created:  seconds since 1970
  * @codec:    index into @codecs
  * @codecs:   texts, "" where there is none
+ * @dicts:    bytes of their dictionaries, or 0
  */
 struct uz_image_info {
 	uint64_t disksize;
 	uint64_t created;
 	unsigned int codec;
 	char codecs[UZ_IMAGE_CODECS][UZ_IMAGE_CODEC_TEXT + 1];
+	uint32_t dicts[UZ_IMAGE_CODECS];
 };
 
 /**
  * struct uz_image_page - one record
  * @index: which page
- * @form:  1, 2 or 3, see above
+ * @form:  1 ... 4, see above
  * @codec: index of the codec
  * @size:  bytes at @bytes
  * @sum:   see above; handed on, not computed here
@@ -186,7 +197,8 @@ uz_must_check int uz_image_open(struct uz_image_reader **reader,
  * uz_image_next() - the next page
  * @reader: the image
  * @page:   filled; valid until the next call. Its numbers are within their
- *          ranges, its @index below the disksize
+ *          ranges, its @index below the disksize; what is of a dictionary has
+ *          the size that it must have
  * @err:    the reason, with the offset; may be NULL
  *
  * That nothing is missing is known only when 0 was returned.

@@ -13,7 +13,8 @@
 
 #include "image_priv.h"
 
-#define VERSION	   1
+#define VERSION	   2
+#define PLAIN	   1 /* no dictionaries, which older programs read */
 #define AT_VERSION 8
 #define AT_PAGE	   12
 #define AT_SIZE	   16
@@ -21,6 +22,7 @@
 #define AT_CREATED 32
 #define AT_CODEC   40
 #define AT_CODECS  48
+#define AT_DICTS   560
 #define AT_SUM	   1016
 
 static const char magic[8] = { 'u', 'z', 'r', 'a', 'm', 'i', 'm', 'g' };
@@ -72,11 +74,17 @@ static uint64_t get64(const unsigned char *from)
 void uz__image_put_header(unsigned char *to, const struct uz_image_info *info,
 			  uint64_t id)
 {
+	uint32_t version = PLAIN;
 	unsigned int i;
 
 	memset(to, 0, UZ__IMAGE_HEADER);
+	for (i = 0; i < UZ_IMAGE_CODECS; i++) {
+		put32(to + AT_DICTS + i * sizeof(uint32_t), info->dicts[i]);
+		if (info->dicts[i])
+			version = VERSION;
+	}
 	memcpy(to, magic, sizeof(magic));
-	put32(to + AT_VERSION, VERSION);
+	put32(to + AT_VERSION, version);
 	put32(to + AT_PAGE, UZ_PAGE_SIZE);
 	put64(to + AT_SIZE, info->disksize);
 	put64(to + AT_ID, id);
@@ -98,7 +106,8 @@ static int header_sense(const struct uz_image_info *info, const char *path,
 	unsigned int i;
 
 	for (i = 0; i < UZ_IMAGE_CODECS && sense; i++)
-		sense = !info->codecs[i][UZ_IMAGE_CODEC_TEXT];
+		sense = !info->codecs[i][UZ_IMAGE_CODEC_TEXT] &&
+			info->dicts[i] <= UZ_IMAGE_DICT_MAX;
 	if (sense && *info->codecs[info->codec])
 		return 0;
 	return uz_err_set(err, -EUCLEAN, "%s: its header makes no sense", path);
@@ -107,15 +116,18 @@ static int header_sense(const struct uz_image_info *info, const char *path,
 int uz__image_get_header(const unsigned char *from, struct uz_image_info *info,
 			 uint64_t *id, const char *path, struct uz_err *err)
 {
+	uint32_t version = get32(from + AT_VERSION);
+	unsigned int i;
+
 	if (memcmp(from, magic, sizeof(magic)))
 		return uz_err_set(err, -EUCLEAN,
 				  "%s is no image of a uzram device", path);
 	/* First: where the sum is, the version says. */
-	if (get32(from + AT_VERSION) != VERSION)
+	if (version != VERSION && version != PLAIN)
 		return uz_err_set(
 			err, -ENOTSUP,
 			"%s is an image of version %u, this program knows version %d",
-			path, get32(from + AT_VERSION), VERSION);
+			path, version, VERSION);
 	if (get64(from + AT_SUM) != XXH3_64bits(from, AT_SUM))
 		return uz_err_set(
 			err, -EUCLEAN,
@@ -128,6 +140,8 @@ int uz__image_get_header(const unsigned char *from, struct uz_image_info *info,
 	info->created = get64(from + AT_CREATED);
 	info->codec = get32(from + AT_CODEC);
 	memcpy(info->codecs, from + AT_CODECS, sizeof(info->codecs));
+	for (i = 0; i < UZ_IMAGE_CODECS; i++)
+		info->dicts[i] = get32(from + AT_DICTS + i * sizeof(uint32_t));
 	*id = get64(from + AT_ID);
 	return header_sense(info, path, err);
 }
@@ -204,6 +218,9 @@ static bool page_sense(const struct uz_image_page *page)
 		       page->codec < UZ_IMAGE_CODECS;
 	case 3:
 		return page->size == UZ_PAGE_SIZE && !page->codec;
+	case UZ_IMAGE_DICT:
+		return page->size && page->size <= UZ_PAGE_SIZE &&
+		       page->codec < UZ_IMAGE_CODECS;
 	default:
 		return false;
 	}

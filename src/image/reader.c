@@ -21,6 +21,7 @@
  * @path:     its name, for messages
  * @id:       number of the image
  * @pages:    of its device
+ * @dicts:    bytes of its codecs' dictionaries
  * @at:       offset of the next block
  * @number:   of the next block
  * @total:    records given out
@@ -35,6 +36,7 @@ struct uz_image_reader {
 	char *path;
 	uint64_t id;
 	uint64_t pages;
+	uint32_t dicts[UZ_IMAGE_CODECS];
 	uint64_t at;
 	uint64_t number;
 	uint64_t total;
@@ -111,6 +113,7 @@ int uz_image_open(struct uz_image_reader **reader, const char *path,
 		return ret;
 	}
 	r->pages = info->disksize / UZ_PAGE_SIZE;
+	memcpy(r->dicts, info->dicts, sizeof(r->dicts));
 	r->at = UZ__IMAGE_HEADER;
 	*reader = r;
 	return 0;
@@ -174,6 +177,21 @@ static int next_block(struct uz_image_reader *r, struct uz_err *err)
 	return 0;
 }
 
+/* Is it of a page, or of a dictionary, that the header tells of? */
+static bool is_known(const struct uz_image_reader *r,
+		     const struct uz_image_page *page)
+{
+	uint64_t begin = (uint64_t)page->index * UZ_PAGE_SIZE;
+	uint64_t left;
+
+	if (page->form != UZ_IMAGE_DICT)
+		return page->index < r->pages;
+	if (begin >= r->dicts[page->codec])
+		return false;
+	left = r->dicts[page->codec] - begin;
+	return page->size == (left < UZ_PAGE_SIZE ? left : UZ_PAGE_SIZE);
+}
+
 int uz_image_next(struct uz_image_reader *r, struct uz_image_page *page,
 		  struct uz_err *err)
 {
@@ -188,7 +206,7 @@ int uz_image_next(struct uz_image_reader *r, struct uz_image_page *page,
 	if (r->done)
 		return 0;
 	len = uz__image_get_page(r->block + r->next, r->bytes - r->next, page);
-	if (!len || page->index >= r->pages)
+	if (!len || !is_known(r, page))
 		return damaged(r, r->at + r->next, "a page makes no sense",
 			       err);
 	r->next += (uint32_t)len;

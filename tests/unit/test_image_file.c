@@ -356,10 +356,61 @@ static void test_refuses_nonsense(void **state)
 	REFUSE(index = PAGES);
 	REFUSE(form = 0);
 	REFUSE(form = 4);
+	REFUSE(form = 5);
 	REFUSE(form = 1);
 	REFUSE(form = 3);
 	REFUSE(codec = UZ_IMAGE_CODECS);
 	REFUSE(size = 0);
+}
+
+/* What is of dictionaries is told apart, and is what the header tells of. */
+static void test_dictionaries(void **state)
+{
+	static const unsigned char bytes[UZ_PAGE_SIZE] = "dictionary";
+	struct uz_image_page record = {
+		.form = UZ_IMAGE_DICT,
+		.codec = 1,
+		.bytes = bytes,
+	};
+	struct uz_image_info with = info, got;
+	struct uz_image_writer *w;
+	struct uz_image_reader *r;
+	struct uz_err err;
+	unsigned int i;
+	char version;
+	int fd;
+
+	(void)state;
+	with.dicts[1] = UZ_PAGE_SIZE + 100;
+	assert_int_equal(uz_image_create(&w, path, &with, NULL), 0);
+	for (i = 0; i < 3; i++) {
+		record.index = i;
+		record.size = i == 1 ? 100 : UZ_PAGE_SIZE;
+		assert_int_equal(uz_image_add(w, &record, NULL), 0);
+	}
+	assert_int_equal(uz_image_commit(w, NULL), 0);
+	assert_int_equal(uz_image_open(&r, path, &got, NULL), 0);
+	assert_memory_equal(got.dicts, with.dicts, sizeof(got.dicts));
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(uz_image_next(r, &record, NULL), 1);
+		assert_int_equal(record.form, UZ_IMAGE_DICT);
+		assert_int_equal(record.index, i);
+		assert_memory_equal(record.bytes, bytes, record.size);
+	}
+	assert_int_equal(uz_image_next(r, &record, &err), -EUCLEAN);
+	assert_non_null(strstr(err.text, "makes no sense"));
+	uz_image_close(r);
+
+	/* Programs that know of none read what has none. */
+	fd = open(path, O_RDONLY);
+	assert_int_equal(pread(fd, &version, 1, 8), 1);
+	assert_int_equal(version, 2);
+	close(fd);
+	write_image(path, 1);
+	fd = open(path, O_RDONLY);
+	assert_int_equal(pread(fd, &version, 1, 8), 1);
+	assert_int_equal(version, 1);
+	close(fd);
 }
 
 static void refuse_header(const struct uz_image_info *wrong, uint32_t version,
@@ -386,7 +437,10 @@ static void test_refuses_headers(void **state)
 	struct uz_err err;
 
 	(void)state;
-	refuse_header(&info, 2, -ENOTSUP, "version 2");
+	refuse_header(&info, 3, -ENOTSUP, "version 3");
+	wrong.dicts[7] = UZ_IMAGE_DICT_MAX + 1;
+	refuse_header(&wrong, 2, -EUCLEAN, "makes no sense");
+	wrong = info;
 	wrong.disksize++;
 	refuse_header(&wrong, 1, -EUCLEAN, "makes no sense");
 	wrong.disksize = 0;
@@ -534,6 +588,7 @@ int main(void)
 		file_test(test_refuses_alterations),
 		file_test(test_refuses_blocks_of_others),
 		file_test(test_refuses_nonsense),
+		file_test(test_dictionaries),
 		file_test(test_refuses_headers),
 		file_test(test_leaves_what_was_there),
 		file_test(test_refuses_targets),
