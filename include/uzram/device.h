@@ -587,7 +587,8 @@ uz_must_check int uz_device_next(struct uz_device *dev, uint64_t offset,
  *
  * The pool's own check; every slot names an object of the right size that the
  * pool knows under this owner, and no object is without a slot; statistics
- * equal what the table says; every object's checksum.
+ * equal what the table says; every object's checksum; dictionaries are what
+ * they were.
  *
  * Context: no request is under way; takes the configuration lock.
  * Return:  0, -EUCLEAN or -ENOMEM.

@@ -130,6 +130,19 @@ static int check_slots(const struct checking *c, struct uz_err *err)
 	return 0;
 }
 
+static int check_dicts(const struct uz_device *dev, struct uz_err *err)
+{
+	unsigned int i;
+
+	for (i = 0; i < UZ_SLOT_CODECS; i++)
+		if (!uz__dict_intact(dev, i))
+			return uz_err_set(
+				err, -EUCLEAN,
+				"%s: the dictionary of codec %u is damaged",
+				dev->name, i);
+	return 0;
+}
+
 int uz_device_check(struct uz_device *dev, struct uz_err *err)
 {
 	uz_scoped_acquire(guard, &dev->lock);
@@ -141,6 +154,8 @@ int uz_device_check(struct uz_device *dev, struct uz_err *err)
 	ret = uz_pool_check(dev->pool, err);
 	if (!ret)
 		ret = uz__backing_check(dev, err);
+	if (!ret)
+		ret = check_dicts(dev, err);
 	if (!ret)
 		ret = check_objects(&c, err);
 	return ret ? ret : check_slots(&c, err);

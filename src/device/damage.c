@@ -156,7 +156,21 @@ uz_slot_t uz__slot_before(struct uz_io *io, uint64_t index, uz_slot_t w,
 	return same ? same : w;
 }
 
-static int page_check(struct uz_io *io, uint64_t index)
+/* Has the page the dictionary that it needs? Each is read once in a scrub. */
+static bool dict_sound(const struct uz_device *dev, uz_slot_t w,
+		       struct uz_scrub *scrub)
+{
+	unsigned char *seen;
+
+	if (!uz_slot_is_compressed(w))
+		return true;
+	seen = &scrub->dicts[uz_slot_codec(w)];
+	if (!*seen)
+		*seen = uz__dict_intact(dev, uz_slot_codec(w)) ? 1 : 2;
+	return *seen == 1;
+}
+
+static int page_check(struct uz_io *io, uint64_t index, struct uz_scrub *scrub)
 {
 	const void *bytes;
 	struct uz__pinned p;
@@ -169,6 +183,8 @@ static int page_check(struct uz_io *io, uint64_t index)
 	}
 	if (!err && bytes && !uz__object_intact(p.slot, bytes, index))
 		err = uz__damaged(io, index, UZ__DAMAGED_OBJECT);
+	if (!err && !dict_sound(io->dev, p.slot, scrub))
+		err = uz__damaged(io, index, UZ__DAMAGED_DICT);
 	uz__unpin(io, &p);
 	return err;
 }
@@ -188,7 +204,8 @@ bool uz_device_scrub(struct uz_io *io, uint64_t budget, struct uz_scrub *scrub)
 		if (uz_table_load(table, scrub->next)) {
 			budget--;
 			scrub->pages++;
-			if (page_check(io, scrub->next) && !scrub->errors++)
+			if (page_check(io, scrub->next, scrub) &&
+			    !scrub->errors++)
 				scrub->bad = scrub->next;
 		}
 		scrub->next++;

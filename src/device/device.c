@@ -233,6 +233,7 @@ void uz_device_close(struct uz_device *dev)
 	uz__device_unmap_memory(dev);
 	uz_backing_close(atomic_load(&dev->backing));
 	uz__crew_destroy(dev);
+	uz__dicts_end(dev);
 	uz_shm_unmap(&dev->shm);
 	uz__room_destroy(dev);
 	uz_lock_destroy(&dev->gate);

@@ -11,6 +11,8 @@
 #include <uzram/util/lock.h>
 #include <uzram/util/shm.h>
 
+#include "codecs.h"
+#include "dict.h"
 #include "room.h"
 
 /* ---- superblock: super.c ---- */
@@ -38,6 +40,7 @@
  * @zpool:       index into @zpools for the pool
  * @zpools:      names of backends; the other entry is where a change is made
  * @policy:      by enum uz_policy_number; no lock; all zero: as a new device
+ * @dict_bytes:  of each codec's dictionary, or 0; see dict.c
  *
  * Changed under the configuration lock only. Whoever adopts believes it after
  * uz__super_check().
@@ -58,6 +61,7 @@ struct uz__super {
 	_Atomic uint32_t zpool;
 	char zpools[2][UZ_POOL_NAME_MAX + 1];
 	_Atomic uint64_t policy[UZ_POLICY_NUMBERS];
+	uint32_t dict_bytes[UZ_SLOT_CODECS];
 };
 
 /* One counter for each codec that a slot can name. */
@@ -204,6 +208,7 @@ struct uz__ctl {
  * @ref_end:   refs at or beyond it lie outside the arena
  * @direct:    objects may stay mapped and be used in place (pinned.c)
  * @codecs:    parsed codecs; ops is NULL where the superblock has none
+ * @dicts:     their dictionaries
  * @codec:     index of the codec for new stores
  * @secondary: as in the superblock
  * @zpool:     the pool's backend, or what it will be; from uz_pool_backend()
@@ -239,6 +244,7 @@ struct uz_device {
 	uz_ref_t ref_end;
 	bool direct;
 	struct uz_codec codecs[UZ_SLOT_CODECS];
+	struct uz__dict dicts[UZ_SLOT_CODECS];
 	_Atomic unsigned int codec;
 	_Atomic uint32_t secondary;
 	const char *zpool;
@@ -313,22 +319,6 @@ void uz__super_pool_config(const struct uz_device *dev,
 void uz__super_set_pool_config(struct uz_device *dev,
 			       const struct uz_pool_config *config);
 void uz__super_reset_policy(struct uz_device *dev);
-
-/* ---- codecs.c ---- */
-
-/* What uz__secondary() returns where there is no codec. */
-#define UZ__NO_CODEC UZ_SLOT_CODECS
-
-/* Index of the codec of a priority from 1 on, out of the word of all three. */
-static inline unsigned int uz__secondary(uint32_t word, unsigned int priority)
-{
-	unsigned int one_more = word >> (8 * (priority - 1)) & 0xff;
-
-	return one_more ? one_more - 1 : UZ__NO_CODEC;
-}
-
-/* The default codec and no secondary one. Configuration lock held. */
-int uz__codecs_default(struct uz_device *dev);
 
 /* ---- idle.c ---- */
 
@@ -524,6 +514,7 @@ int uz__page_swap(struct uz_io *io, uint64_t index, const struct uz__encoded *e,
 
 #define UZ__DAMAGED_SLOT   "its slot is damaged"
 #define UZ__DAMAGED_OBJECT "the checksum of what is stored is wrong"
+#define UZ__DAMAGED_DICT   "the dictionary that it needs is damaged"
 
 /* In the place of a damaged slot that was adopted: names nothing, is none. */
 #define UZ__SLOT_LOST UINT64_C(7)

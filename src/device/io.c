@@ -140,9 +140,9 @@ static int io_make_contexts(struct uz_io *io)
 	int err;
 
 	for (i = 0; i < UZ_SLOT_CODECS; i++) {
-		if (!dev->codecs[i].ops || io->ctx[i])
+		if (!dev->codecs[i].ops || io->ctx[i] || uz__dict_lost(dev, i))
 			continue;
-		err = uz_codec_ctx_create(&dev->codecs[i], NULL,
+		err = uz_codec_ctx_create(&dev->codecs[i], dev->dicts[i].ready,
 					  &io->ctx[i]);
 		if (err)
 			return err;
@@ -186,7 +186,7 @@ int uz__io_make_context(struct uz_device *dev, unsigned int index,
 	for (i = 0; i < UZ_IO_MAX; i++) {
 		if (!dev->ios[i])
 			continue;
-		err = uz_codec_ctx_create(codec, NULL,
+		err = uz_codec_ctx_create(codec, dev->dicts[index].ready,
 					  &dev->ios[i]->ctx[index]);
 		if (err) {
 			uz__io_drop_context(dev, index);

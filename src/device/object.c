@@ -59,6 +59,8 @@ void uz__object_encode(struct uz_io *io, const void *page,
 {
 	/* seq_cst: as io.c says of who waits for requests to end. */
 	unsigned int codec = atomic_load(&io->dev->codec);
+	/* NULL: its dictionary is lost. */
+	struct uz_codec_ctx *ctx = io->ctx[codec];
 	uz_slot_t slot;
 	size_t len;
 
@@ -69,8 +71,8 @@ void uz__object_encode(struct uz_io *io, const void *page,
 		e->size = fits ? 0 : sizeof(e->word);
 		e->codec = 0;
 		e->payload = &e->word;
-	} else if (!uz_codec_compress(io->ctx[codec], page, io->scratch,
-				      UZ_HUGE_SIZE - 1, &len)) {
+	} else if (ctx && !uz_codec_compress(ctx, page, io->scratch,
+					     UZ_HUGE_SIZE - 1, &len)) {
 		e->kind = UZ_SLOT_OBJECT;
 		e->size = (uint32_t)len;
 		e->codec = codec;
@@ -169,5 +171,10 @@ int uz__object_decode(struct uz_io *io, uz_slot_t slot, const void *bytes,
 
 	if (uz_likely(!err && uz__object_intact(slot, bytes, index)))
 		return 0;
-	return uz__damaged(io, index, UZ__DAMAGED_OBJECT);
+	return uz__damaged(
+		io, index,
+		uz_slot_is_compressed(slot) &&
+				uz__dict_lost(io->dev, uz_slot_codec(slot))
+			? UZ__DAMAGED_DICT
+			: UZ__DAMAGED_OBJECT);
 }

@@ -558,21 +558,21 @@ int uz_snapshot_begin(struct uz_device *dev, struct uz_snapshot **snap,
 {
 	uz_scoped_acquire(guard, &dev->lock);
 	struct uz_snapshot *s;
+	int ret;
 
 	if (!dev->table)
 		return uz_err_set(err, -EINVAL, "%s has no size", dev->name);
 	if (dev->snapshot)
 		return uz_err_set(err, -EBUSY, "%s is being saved already",
 				  dev->name);
+	ret = uz__codecs_describe(dev, info, err);
+	if (ret)
+		return ret;
 	s = snapshot_make(dev);
 	if (!s)
 		return uz_err_set(err, -ENOMEM, "no memory to save %s",
 				  dev->name);
-	*info = (struct uz_snapshot_info){
-		.disksize = s->pages * UZ_PAGE_SIZE,
-		.codec = atomic_load(&dev->codec),
-	};
-	memcpy(info->codecs, dev->ctl->super.codecs, sizeof(info->codecs));
+	info->disksize = s->pages * UZ_PAGE_SIZE;
 	snapshot_hang_in(s, info);
 	*snap = s;
 	return 0;

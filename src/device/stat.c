@@ -166,7 +166,8 @@ static void stat_memory(struct uz_device *dev, struct uz_device_stat *stat)
 	stat->reserve_missed = pool.reserve_missed;
 	stat->meta_bytes = pool.meta_bytes + uz_table_resident(dev->table) +
 			   uz__ages_resident(dev) + uz_shm_resident(&dev->shm) +
-			   sizeof(*dev) + sizeof(*dev->crew);
+			   uz__dicts_bytes(dev) + sizeof(*dev) +
+			   sizeof(*dev->crew);
 	if (dev->snapshot)
 		stat->meta_bytes += uz__snapshot_bytes(dev->snapshot);
 	for (i = 0; i < UZ_IO_MAX; i++)

@@ -59,6 +59,7 @@ int uz__super_codecs(struct uz_device *dev, struct uz_err *err)
 	uint32_t current = atomic_load(&sb->codec);
 	uint32_t secondary = atomic_load(&sb->secondary);
 	unsigned int i;
+	int ret;
 
 	for (i = 0; i < UZ_SLOT_CODECS; i++) {
 		char text[UZ_CODEC_TEXT_MAX + 1];
@@ -66,12 +67,17 @@ int uz__super_codecs(struct uz_device *dev, struct uz_err *err)
 		memcpy(text, sb->codecs[i], sizeof(text));
 		text[UZ_CODEC_TEXT_MAX] = '\0';
 		dev->codecs[i].ops = NULL;
-		if (!text[0] || !uz_codec_parse(text, &dev->codecs[i], err))
-			continue;
-		return uz_err_set(
-			err, -ENOTSUP,
-			"memory of %s needs the codec \"%s\", which this program does not have",
-			dev->name, text);
+		if (text[0] && uz_codec_parse(text, &dev->codecs[i], err))
+			return uz_err_set(
+				err, -ENOTSUP,
+				"memory of %s needs the codec \"%s\", which this program does not have",
+				dev->name, text);
+		ret = uz__dict_adopt(dev, i);
+		if (ret)
+			return uz_err_set(
+				err, ret,
+				"no memory for the dictionary of the codec \"%s\" of %s",
+				text, dev->name);
 	}
 	if (current >= UZ_SLOT_CODECS || !dev->codecs[current].ops)
 		return uz_err_set(

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <uzram/device/codecs.h>
@@ -24,6 +25,7 @@
  * @reader: the image
  * @info:   its header
  * @codecs: what the device calls each of its codecs
+ * @dicts:  their dictionaries; size 0 for none
  */
 struct restore {
 	struct uz_device *dev;
@@ -32,6 +34,7 @@ struct restore {
 	struct uz_image_reader *reader;
 	struct uz_image_info info;
 	unsigned int codecs[UZ_IMAGE_CODECS];
+	struct uz_device_dict dicts[UZ_IMAGE_CODECS];
 };
 
 static int codec_missing(const struct restore *r, unsigned int i, int ret,
@@ -43,6 +46,53 @@ static int codec_missing(const struct restore *r, unsigned int i, int ret,
 		err, -ENOTSUP,
 		"%s needs the codec \"%s\", which this program does not have",
 		r->path, r->info.codecs[i]);
+}
+
+static const struct uz_device_dict *dict_of(const struct restore *r,
+					    unsigned int codec)
+{
+	return r->dicts[codec].size ? &r->dicts[codec] : NULL;
+}
+
+/* They come before the pages, in order. */
+static int restore_dict(struct restore *r, unsigned int codec,
+			struct uz_err *err)
+{
+	uint32_t size = r->info.dicts[codec], at;
+	struct uz_image_page record;
+	unsigned char *bytes;
+	int ret;
+
+	if (!size)
+		return 0;
+	bytes = malloc(size);
+	r->dicts[codec] = (struct uz_device_dict){ bytes, size };
+	if (!bytes)
+		return uz_err_set(err, -ENOMEM, "no memory to read %s",
+				  r->path);
+	for (at = 0; at < size; at += record.size) {
+		ret = uz_image_next(r->reader, &record, err);
+		if (ret < 0)
+			return ret;
+		if (!ret || record.form != UZ_IMAGE_DICT ||
+		    record.codec != codec || record.index != at / UZ_PAGE_SIZE)
+			return uz_err_set(
+				err, -EUCLEAN,
+				"%s is damaged: the dictionary of \"%s\" is missing",
+				r->path, r->info.codecs[codec]);
+		memcpy(bytes + at, record.bytes, record.size);
+	}
+	return 0;
+}
+
+static int restore_dicts(struct restore *r, struct uz_err *err)
+{
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < UZ_IMAGE_CODECS && !ret; i++)
+		ret = restore_dict(r, i, err);
+	return ret;
 }
 
 static int restore_codecs(struct restore *r, const char *codec,
@@ -57,7 +107,8 @@ static int restore_codecs(struct restore *r, const char *codec,
 			return ret;
 	} else {
 		i = r->info.codec;
-		ret = uz_device_set_codec(r->dev, r->info.codecs[i], err);
+		ret = uz_device_set_dict(r->dev, 0, r->info.codecs[i],
+					 dict_of(r, i), err);
 		if (ret)
 			return codec_missing(r, i, ret, err);
 	}
@@ -65,7 +116,7 @@ static int restore_codecs(struct restore *r, const char *codec,
 		if (!*r->info.codecs[i])
 			continue;
 		ret = uz_device_add_codec(r->dev, r->info.codecs[i],
-					  &r->codecs[i], err);
+					  dict_of(r, i), &r->codecs[i], err);
 		if (ret)
 			return codec_missing(r, i, ret, err);
 	}
@@ -144,17 +195,22 @@ int uz_restore(struct uz_device *dev, const char *path, uint64_t size,
 	       const char *codec, struct uz_err *err)
 {
 	struct restore r = { .dev = dev, .path = path };
+	unsigned int i;
 	int ret, reset_ret;
 
 	ret = uz_image_open(&r.reader, path, &r.info, err);
 	if (ret)
 		return ret;
-	ret = restore_codecs(&r, codec, err);
+	ret = restore_dicts(&r, err);
+	if (!ret)
+		ret = restore_codecs(&r, codec, err);
 	if (!ret)
 		ret = restore_size(&r, size, err);
 	if (!ret)
 		ret = restore_pages(&r, err);
 	uz_image_close(r.reader);
+	for (i = 0; i < UZ_IMAGE_CODECS; i++)
+		free((void *)r.dicts[i].bytes);
 	if (!ret)
 		return 0;
 	/* What is left of its memory goes with the device. */

@@ -27,7 +27,8 @@
 #include "worker_priv.h"
 
 _Static_assert(UZ_IMAGE_CODECS == UZ_SLOT_CODECS &&
-		       UZ_IMAGE_CODEC_TEXT == UZ_CODEC_TEXT_MAX,
+		       UZ_IMAGE_CODEC_TEXT == UZ_CODEC_TEXT_MAX &&
+		       UZ_IMAGE_DICT_MAX == UZ_CODEC_DICT_MAX,
 	       "an image has room for all codecs of a device");
 
 /*
@@ -41,6 +42,7 @@ _Static_assert(UZ_IMAGE_CODECS == UZ_SLOT_CODECS &&
  * @thread:   itself
  * @snap:     what it saves
  * @image:    where to
+ * @dicts:    bytes of its codecs' dictionaries
  */
 struct uz_saver {
 	struct uz_device *dev;
@@ -52,6 +54,7 @@ struct uz_saver {
 	pthread_t thread;
 	struct uz_snapshot *snap;
 	struct uz_image_writer *image;
+	uint32_t dicts[UZ_IMAGE_CODECS];
 };
 
 int uz_saver_create(struct uz_saver **saver, struct uz_device *dev)
@@ -84,6 +87,43 @@ static int save_page(struct uz_saver *s, const struct uz_page_image *page,
 	/* relaxed, here and below: a number to look at. */
 	if (!ret)
 		atomic_fetch_add_explicit(&s->done, 1, memory_order_relaxed);
+	return ret;
+}
+
+static int save_dict(struct uz_saver *s, unsigned int codec, uint32_t bytes,
+		     struct uz_err *err)
+{
+	unsigned char piece[UZ_PAGE_SIZE];
+	uint32_t at, left;
+	int ret = 0;
+
+	for (at = 0; at < bytes && !ret; at += UZ_PAGE_SIZE) {
+		struct uz_image_page record = {
+			.index = at / UZ_PAGE_SIZE,
+			.form = UZ_IMAGE_DICT,
+			.codec = codec,
+			.bytes = piece,
+		};
+
+		left = bytes - at;
+		record.size = left < UZ_PAGE_SIZE ? left : UZ_PAGE_SIZE;
+		/* It is there as long as the snapshot is. */
+		ret = uz_device_dict(s->dev, codec, at, piece, record.size);
+		if (ret)
+			return uz_err_set(err, ret, "%s was reset meanwhile",
+					  uz_device_name(s->dev));
+		ret = uz_image_add(s->image, &record, err);
+	}
+	return ret;
+}
+
+static int save_dicts(struct uz_saver *s, struct uz_err *err)
+{
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < UZ_IMAGE_CODECS && !ret; i++)
+		ret = save_dict(s, i, s->dicts[i], err);
 	return ret;
 }
 
@@ -125,7 +165,9 @@ static void *saver_main(void *arg)
 	uint64_t bytes;
 	int ret;
 
-	ret = save_pages(s, &err);
+	ret = save_dicts(s, &err);
+	if (!ret)
+		ret = save_pages(s, &err);
 	uz_snapshot_end(s->snap);
 	bytes = uz_image_bytes(s->image);
 	if (ret)
@@ -154,6 +196,8 @@ static int saver_begin(struct uz_saver *s, const char *path, uint64_t *pages,
 		.codec = from.codec,
 	};
 	memcpy(to.codecs, from.codecs, sizeof(to.codecs));
+	memcpy(to.dicts, from.dicts, sizeof(to.dicts));
+	memcpy(s->dicts, from.dicts, sizeof(s->dicts));
 	*pages = from.pages;
 	ret = uz_image_create(&s->image, path, &to, err);
 	if (ret)

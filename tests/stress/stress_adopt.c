@@ -134,6 +134,20 @@ static void ack(unsigned int page, unsigned int h)
 		     atomic_load(&journal->half[page][h].asked));
 }
 
+/* Inside the gate, as codecs are taken back meanwhile. */
+static int submit(struct uz_io *io, enum uz_op op, unsigned int page,
+		  unsigned int at, unsigned int bytes, void *buf)
+{
+	const struct uz_request rq = {
+		.op = op,
+		.offset = (uint64_t)page * UZ_PAGE_SIZE + at,
+		.length = bytes,
+		.buf = buf,
+	};
+
+	return uz_device_submit(io, &rq);
+}
+
 /* One operation on one page; which one follows from the version. */
 static void operate(struct uz_io *io, unsigned int page, uint64_t version,
 		    unsigned int what)
@@ -145,20 +159,20 @@ static void operate(struct uz_io *io, unsigned int page, uint64_t version,
 	if (version % 8 == 7) {
 		ask(page, 0, version);
 		ask(page, 1, version);
-		uz_page_drop(io, page);
+		err = submit(io, UZ_OP_DISCARD, page, 0, UZ_PAGE_SIZE, NULL);
 		ack(page, 0);
 		ack(page, 1);
 	} else if (what % 4 == 0) {
 		make_half(buf, page, h, version);
 		ask(page, h, version);
-		err = uz_page_store_part(io, page, h * HALF, HALF, buf);
+		err = submit(io, UZ_OP_WRITE, page, h * HALF, HALF, buf);
 		ack(page, h);
 	} else {
 		make_half(buf, page, 0, version);
 		make_half(buf + HALF, page, 1, version);
 		ask(page, 0, version);
 		ask(page, 1, version);
-		err = uz_page_store(io, page, buf);
+		err = submit(io, UZ_OP_WRITE, page, 0, UZ_PAGE_SIZE, buf);
 		ack(page, 0);
 		ack(page, 1);
 	}
@@ -222,6 +236,33 @@ static void *recompress(void *arg)
 		while (more > 0);
 		if (more)
 			die("recompression", strerror(-more));
+	}
+	return NULL;
+}
+
+/*
+ * A codec with one dictionary after the other, each of them with others before
+ * it still in use, or not any more.
+ */
+static void *choose(void *arg)
+{
+	static unsigned char bytes[3][5000];
+	uint64_t i, n = mix(seed + (uint64_t)getpid());
+	char text[40];
+
+	for (i = 0; i < sizeof(bytes); i++)
+		bytes[i / 5000][i % 5000] = (unsigned char)mix(i);
+	for (;; usleep(300)) {
+		const struct uz_device_dict dict = { bytes[n % 3], 5000 };
+
+		n = mix(n + 1);
+		snprintf(text, sizeof(text), "%s:level=%d",
+			 n & 8 ? "lz4" : "zstd", n & 16 ? 1 : 2);
+		/* All places may be taken. */
+		if (n & 32)
+			(void)!uz_device_set_dict(arg, 0, text, &dict, NULL);
+		else
+			(void)!uz_device_set_codec(arg, text, NULL);
 	}
 	return NULL;
 }
@@ -340,8 +381,10 @@ static _Noreturn void child(const struct step *step, uint64_t round)
 		start_thread(work, &w[i]);
 	}
 	start_thread(compact, dev);
-	if (recodes)
+	if (recodes) {
 		start_thread(recompress, dev);
+		start_thread(choose, dev);
+	}
 	for (;;)
 		pause();
 }

@@ -36,6 +36,16 @@ static inline const char *level_codec(void)
 	return NULL;
 }
 
+/* A codec that takes dictionaries, or NULL. */
+static inline const char *dict_codec(void)
+{
+	struct uz_codec codec;
+
+	if (!uz_codec_parse("lz4:dict=1", &codec, NULL))
+		return "lz4";
+	return uz_codec_parse("zstd:dict=1", &codec, NULL) ? NULL : "zstd";
+}
+
 /* The allocator that the environment asks for, or the default. */
 static inline void fixture_zpool(struct uz_device *dev)
 {

@@ -61,6 +61,27 @@ int uz_device_set_codec(struct uz_device *dev, const char *text,
 	return uz_codec_parse(text, &dev->codec, err);
 }
 
+int uz_device_set_dict(struct uz_device *dev, unsigned int priority,
+		       const char *text, const struct uz_device_dict *dict,
+		       struct uz_err *err)
+{
+	dev->dict_size = dict->size;
+	memcpy(dev->dict, dict->bytes, sizeof(dev->dict));
+	return priority ? uz_device_set_secondary(dev, priority, text, err)
+			: uz_device_set_codec(dev, text, err);
+}
+
+int uz_device_dict(struct uz_device *dev, unsigned int index, size_t offset,
+		   void *bytes, size_t size)
+{
+	(void)dev;
+	(void)index;
+	(void)offset;
+	(void)bytes;
+	(void)size;
+	return -ENODATA;
+}
+
 void uz_device_codec(struct uz_device *dev, struct uz_codec *codec)
 {
 	*codec = dev->codec;

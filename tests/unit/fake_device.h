@@ -34,6 +34,9 @@ struct uz_device {
 	int recompress_error;
 	/* The answer to a change of codec, if not 0. */
 	int codec_error;
+	/* The dictionary that came last: its size and its first bytes. */
+	size_t dict_size;
+	char dict[8];
 	struct uz_device_stat stat;
 	/* The answer of the next submit; then 0 again. */
 	int submit_error;

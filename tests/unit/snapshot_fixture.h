@@ -21,10 +21,10 @@ static inline void snapshot_target(struct fixture *to,
 	fixture_zpool(to->dev);
 	for (i = 0; i < UZ_SLOT_CODECS; i++)
 		if (*info->codecs[i])
-			assert_int_equal(uz_device_add_codec(to->dev,
-							     info->codecs[i],
-							     &codecs[i], NULL),
-					 0);
+			assert_int_equal(
+				uz_device_add_codec(to->dev, info->codecs[i],
+						    NULL, &codecs[i], NULL),
+				0);
 	assert_int_equal(uz_device_set_disksize(to->dev, info->disksize, NULL),
 			 0);
 	assert_int_equal(uz_io_create(to->dev, &to->io), 0);

@@ -457,28 +457,32 @@ static void test_adds_codecs(void **state)
 
 	(void)state;
 	fixture_open(&f, "store", 0);
-	assert_int_equal(uz_device_add_codec(f.dev, "store", &first, NULL), 0);
-	assert_int_equal(uz_device_add_codec(f.dev, "nonsense", &index, NULL),
-			 -EINVAL);
+	assert_int_equal(
+		uz_device_add_codec(f.dev, "store", NULL, &first, NULL), 0);
+	assert_int_equal(
+		uz_device_add_codec(f.dev, "nonsense", NULL, &index, NULL),
+		-EINVAL);
 	if (level_codec()) {
 		for (i = 2; !ret && i < 20; i++) {
 			snprintf(text, sizeof(text), "%s:level=%d",
 				 level_codec(), i);
-			ret = uz_device_add_codec(f.dev, text, &index, NULL);
+			ret = uz_device_add_codec(f.dev, text, NULL, &index,
+						  NULL);
 			if (ret)
 				break;
 			assert_int_not_equal(index, first);
-			assert_int_equal(
-				uz_device_add_codec(f.dev, text, &again, NULL),
-				0);
+			assert_int_equal(uz_device_add_codec(f.dev, text, NULL,
+							     &again, NULL),
+					 0);
 			assert_int_equal(index, again);
 		}
 		assert_int_equal(ret, -ENOSPC);
 		assert_int_equal(i, 2 + UZ_SLOT_CODECS - 1);
 	}
 	assert_int_equal(uz_device_set_disksize(f.dev, SIZE, NULL), 0);
-	assert_int_equal(uz_device_add_codec(f.dev, "store", &index, NULL),
-			 -EBUSY);
+	assert_int_equal(
+		uz_device_add_codec(f.dev, "store", NULL, &index, NULL),
+		-EBUSY);
 	/* All are there for who adopts, and none after a reset. */
 	fixture_forget(&f);
 	fixture_adopt(&f);

@@ -288,6 +288,101 @@ static void test_refuses_what_does_not_fit(void **state)
 	refuse(0, "", -EUCLEAN, "page 0 is by a codec that it does not name");
 }
 
+/* Pages of a codec with a dictionary, that only it makes small. */
+static void test_dictionaries(void **state)
+{
+	unsigned char page[UZ_PAGE_SIZE], bytes[3 * UZ_PAGE_SIZE / 2];
+	const struct uz_device_dict dict = { bytes, sizeof(bytes) };
+	struct scene *s = *state;
+	struct uz_codec before, after;
+	struct fixture to;
+	uint64_t i;
+
+	for (i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (unsigned char)(i * i >> 7 ^ i * 31);
+	if (!dict_codec())
+		return; /* not in this build */
+	assert_int_equal(
+		uz_device_set_dict(s->f.dev, 0, dict_codec(), &dict, NULL), 0);
+	memcpy(page, bytes + 100, sizeof(page));
+	for (i = 0; i < USED; i += 100)
+		assert_int_equal(uz_page_store(s->f.io, 2 * i, page), 0);
+	uz_device_codec(s->f.dev, &before);
+	save(s);
+
+	target(&to);
+	assert_int_equal(uz_restore(to.dev, path, 0, "", NULL), 0);
+	uz_device_codec(to.dev, &after);
+	assert_true(before.dict && uz_codec_same(&before, &after));
+	/* And once more out of that one's memory. */
+	uz_device_close(to.dev);
+	fixture_adopt(&to);
+	for (i = 0; i < USED; i += 100)
+		expect_page(&to, 2 * i, page);
+	fixture_close(&to);
+	/* By another codec from now on, it keeps the one that pages need. */
+	target(&to);
+	assert_int_equal(uz_restore(to.dev, path, 0, "store", NULL), 0);
+	assert_int_equal(uz_io_create(to.dev, &to.io), 0);
+	for (i = 0; i < USED; i += 100)
+		expect_page(&to, 2 * i, page);
+	fixture_close(&to);
+}
+
+/* An image of a codec with a dictionary of 5000 bytes, of which some come. */
+static void made_dict(uint32_t size, unsigned int pieces, const char *codec)
+{
+	static const unsigned char bytes[UZ_PAGE_SIZE];
+	struct uz_image_info info = {
+		.disksize = SIZE,
+		.codecs = { "store" },
+		.dicts = { 0, size },
+	};
+	struct uz_image_page record = {
+		.form = UZ_IMAGE_DICT,
+		.codec = 1,
+		.bytes = bytes,
+	};
+	struct uz_image_writer *w;
+	unsigned int i;
+
+	strcpy(info.codecs[1], codec);
+	assert_int_equal(uz_image_create(&w, path, &info, NULL), 0);
+	for (i = 0; i < pieces; i++) {
+		record.index = i;
+		record.size = i ? 5000 - UZ_PAGE_SIZE : UZ_PAGE_SIZE;
+		assert_int_equal(uz_image_add(w, &record, NULL), 0);
+	}
+	assert_int_equal(uz_image_commit(w, NULL), 0);
+}
+
+static void test_refuses_dictionaries(void **state)
+{
+	char text[UZ_CODEC_TEXT_MAX + 1];
+
+	(void)state;
+	if (!dict_codec())
+		return; /* not in this build */
+	snprintf(text, sizeof(text), "%s:dict=1f", dict_codec());
+	made_dict(5000, 0, text);
+	refuse(0, "", -EUCLEAN, "dict=1f\" is missing");
+	made_dict(5000, 1, text);
+	refuse(0, "", -EUCLEAN, "dict=1f\" is missing");
+	made_dict(5000, 3, text);
+	refuse(0, "", -EUCLEAN, "its number is");
+	made_dict(5001, 2, text);
+	refuse(0, "", -EUCLEAN, "makes no sense");
+	made_dict(UZ_IMAGE_DICT_MAX + 1, 0, text);
+	refuse(0, "", -EUCLEAN, "its header makes no sense");
+	/* One without the other. */
+	made_dict(0, 0, text);
+	refuse(0, "", -ENOTSUP, "dict=1f");
+	made_dict(0, 1, text);
+	refuse(0, "", -ENOTSUP, "dict=1f");
+	made_dict(5000, 2, "store");
+	refuse(0, "", -ENOTSUP, "store");
+}
+
 static void test_does_not_fit_the_limit(void **state)
 {
 	struct scene *s = *state;
@@ -453,6 +548,8 @@ int main(void)
 		save_test(test_keeps_what_was_compressed),
 		save_test(test_refuses),
 		save_test(test_refuses_what_does_not_fit),
+		save_test(test_dictionaries),
+		save_test(test_refuses_dictionaries),
 		save_test(test_does_not_fit_the_limit),
 		save_test(test_has_no_room_for_the_file),
 		save_test(test_is_given_up),

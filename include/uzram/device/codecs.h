@@ -14,9 +14,24 @@
  * priorities 1 ... 3. Pages that were stored by a former codec keep it until
  * they are overwritten or recompressed. So UZ_SLOT_CODECS of them may be in
  * use at a time; codecs that differ in a parameter alone count as two.
+ *
+ * A codec may have a dictionary. The device keeps the bytes in its memory as
+ * long as a page needs them; whoever adopts it finds them there. In texts a
+ * dictionary has a number that follows from its bytes ("zstd:dict=1f..."); such
+ * a text names a codec that the device has already.
  */
 
 struct uz_device;
+
+/**
+ * struct uz_device_dict - a dictionary
+ * @bytes: as uz_codec_dict_create() takes them
+ * @size:  UZ_CODEC_DICT_MIN ... UZ_CODEC_DICT_MAX
+ */
+struct uz_device_dict {
+	const void *bytes;
+	size_t size;
+};
 
 /* Priorities of codecs: 0 for new stores, the others for recompression. */
 #define UZ_PRIORITIES 4
@@ -33,7 +48,8 @@ struct uz_device;
  *          takes the configuration lock; when a former codec has to make room
  *          it waits for requests that are under way.
  * Return:  0; -EBUSY pages of too many codecs are stored, or it is a new one
- *          and a snapshot is under way; -ENOMEM; what uz_codec_parse()
+ *          and a snapshot is under way; -EINVAL the device does not have the
+ *          dictionary that @text names; -ENOMEM; what uz_codec_parse()
  *          returns. After a failure nothing has changed.
  */
 uz_must_check int uz_device_set_codec(struct uz_device *dev, const char *text,
@@ -52,6 +68,37 @@ uz_must_check int uz_device_set_codec(struct uz_device *dev, const char *text,
 uz_must_check int uz_device_set_secondary(struct uz_device *dev,
 					  unsigned int priority,
 					  const char *text, struct uz_err *err);
+
+/**
+ * uz_device_set_dict() - choose a codec with a dictionary
+ * @dev:      the device
+ * @priority: 0 ... UZ_PRIORITIES - 1
+ * @text:     as uz_codec_parse() takes it; if it names a dictionary, then this
+ * @dict:     copied
+ * @err:      the reason; may be NULL
+ *
+ * Context: as uz_device_set_codec().
+ * Return:  as uz_device_set_secondary(); -ENOTSUP the codec has no use for
+ *          dictionaries; -ERANGE the size; -EUCLEAN @text names another one.
+ */
+uz_must_check int uz_device_set_dict(struct uz_device *dev,
+				     unsigned int priority, const char *text,
+				     const struct uz_device_dict *dict,
+				     struct uz_err *err);
+
+/**
+ * uz_device_dict() - some bytes of a codec's dictionary
+ * @dev:    the device
+ * @index:  of the codec, 0 ... UZ_SLOT_CODECS - 1
+ * @offset: where to begin
+ * @bytes:  filled on success, untouched on failure
+ * @size:   how many
+ *
+ * Context: any thread; takes the configuration lock.
+ * Return:  0; -ENODATA there are not so many.
+ */
+uz_must_check int uz_device_dict(struct uz_device *dev, unsigned int index,
+				 size_t offset, void *bytes, size_t size);
 
 /**
  * uz_device_codec() - the codec for new stores
@@ -102,6 +149,7 @@ bool uz_device_codec_stat(struct uz_device *dev, unsigned int index,
  * uz_device_add_codec() - have a codec for pages that are stored already
  * @dev:   the device, without a size; its codec for new stores was chosen
  * @text:  as uz_codec_parse() takes it
+ * @dict:  its dictionary, copied, if @text names one; else NULL
  * @index: set on success: what struct uz_page_image calls it
  * @err:   the reason; may be NULL
  *
@@ -109,10 +157,11 @@ bool uz_device_codec_stat(struct uz_device *dev, unsigned int index,
  *
  * Context: any thread; takes the configuration lock.
  * Return:  0; -EBUSY it has a size; -ENOSPC there are UZ_SLOT_CODECS already;
- *          what uz_codec_parse() returns. After a failure nothing has
+ *          what uz_device_set_dict() returns. After a failure nothing has
  *          changed.
  */
 uz_must_check int uz_device_add_codec(struct uz_device *dev, const char *text,
+				      const struct uz_device_dict *dict,
 				      unsigned int *index, struct uz_err *err);
 
 #endif

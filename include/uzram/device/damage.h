@@ -2,6 +2,7 @@
 #ifndef UZRAM_DEVICE_DAMAGE_H
 #define UZRAM_DEVICE_DAMAGE_H
 
+#include <uzram/table.h>
 #include <uzram/types.h>
 
 /**
@@ -34,12 +35,15 @@ void uz_device_on_damage(struct uz_device *dev,
  * @pages:  stored pages that were looked at
  * @errors: of these, damaged ones
  * @bad:    the first of these, if there are any
+ * @dicts:  of each codec: 0 not looked at yet, 1 its dictionary is what it was,
+ *          or it has none, 2 it is damaged
  */
 struct uz_scrub {
 	uint64_t next;
 	uint64_t pages;
 	uint64_t errors;
 	uint64_t bad;
+	unsigned char dicts[UZ_SLOT_CODECS];
 };
 
 struct uz_io;
@@ -51,8 +55,8 @@ struct uz_io;
  *          waits for its end
  * @scrub:  goes on from its @next, and is added to; all zero at first
  *
- * Slots and checksums are looked at; nothing is decoded. What is damaged is
- * counted and told of as if it had been read.
+ * Slots and checksums are looked at, and dictionaries that pages need; nothing
+ * is decoded. What is damaged is counted and told of as if it had been read.
  *
  * Context: as uz_device_submit().
  * Return:  true when there is more; false at the end, or without a size.

@@ -57,6 +57,7 @@ struct uz_page_image {
  * @pages:    stored; so many does uz_snapshot_next() give
  * @codec:    index of the codec for new stores
  * @codecs:   as uz_codec_parse() takes them, "" where there is none
+ * @dicts:    bytes of their dictionaries, 0 for none; see uz_device_dict()
  * @pause_ns: nanoseconds for which requests had to wait
  */
 struct uz_snapshot_info {
@@ -64,6 +65,7 @@ struct uz_snapshot_info {
 	uint64_t pages;
 	unsigned int codec;
 	char codecs[UZ_SLOT_CODECS][UZ_CODEC_TEXT_MAX + 1];
+	uint32_t dicts[UZ_SLOT_CODECS];
 	uint64_t pause_ns;
 };
 
@@ -83,8 +85,8 @@ struct uz_snapshot_info {
  *
  * Context: any thread that is not inside a request; takes the configuration
  *          lock.
- * Return:  0; -EINVAL the device has no size; -EBUSY it has a snapshot;
- *          -ENOMEM.
+ * Return:  0; -EINVAL the device has no size; -EBUSY it has a snapshot; -EIO
+ *          a dictionary is damaged; -ENOMEM.
  */
 uz_must_check int uz_snapshot_begin(struct uz_device *dev,
 				    struct uz_snapshot **snap,
