@@ -123,11 +123,13 @@ int uz__attr_recomp_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
  * struct choice - which codec a text is about, and what about it
  * @algo:     its name, or NULL
  * @level:    or NULL
+ * @dict:     path of a dictionary, or NULL
  * @priority: or that of the codec
  */
 struct choice {
 	const char *algo;
 	const char *level;
+	const char *dict;
 	unsigned int priority;
 };
 
@@ -185,9 +187,11 @@ static unsigned int find_priority(struct uz_attr_ctx *ctx, const char *algo,
 	return i;
 }
 
-static int set_level(struct uz_attr_ctx *ctx, unsigned int priority,
-		     const char *level, struct uz_err *err)
+/* As in the kernel, of level and dict the one that is not given is none. */
+static int set_params(struct uz_attr_ctx *ctx, const struct choice *choice,
+		      struct uz_err *err)
 {
+	unsigned int priority = choice->priority;
 	char text[UZ_CODEC_TEXT_MAX + 64];
 	struct uz_codec codec;
 	int ret;
@@ -195,12 +199,17 @@ static int set_level(struct uz_attr_ctx *ctx, unsigned int priority,
 	if (!uz_device_codec_of(ctx->dev, priority, &codec))
 		return uz_err_set(err, -EINVAL,
 				  "there is no codec of priority %u", priority);
-	if (!level)
+	if (!choice->level && !choice->dict)
 		return 0;
-	snprintf(text, sizeof(text), "%s:level=%.40s", uz_codec_name(&codec),
-		 level);
-	ret = priority ? uz_device_set_secondary(ctx->dev, priority, text, err)
-		       : uz_device_set_codec(ctx->dev, text, err);
+	snprintf(text, sizeof(text), "%s%s%.40s", uz_codec_name(&codec),
+		 choice->level ? ":level=" : "",
+		 choice->level ? choice->level : "");
+	if (choice->dict)
+		ret = uz__attr_set_dict(ctx, priority, text, choice->dict, err);
+	else if (priority)
+		ret = uz_device_set_secondary(ctx->dev, priority, text, err);
+	else
+		ret = uz_device_set_codec(ctx->dev, text, err);
 	return ret == -ERANGE ? -EINVAL : ret;
 }
 
@@ -213,8 +222,7 @@ static int take_param(void *arg, const char *key, const char *value,
 	if (!strcmp(key, "level"))
 		choice->level = value;
 	else if (!strcmp(key, "dict"))
-		return uz_err_set(err, -ENOTSUP,
-				  "dictionaries are not supported");
+		choice->dict = value;
 	else if (!strcmp(key, "deflate.winbits")) /* a page fits any */
 		return parse_number(key, value + (*value == '-'), INT_MAX,
 				    &bits, err);
@@ -240,7 +248,7 @@ int uz__attr_params_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
 	if (c.priority >= UZ_PRIORITIES)
 		return uz_err_set(err, -EINVAL, "the priority is not 0 to %d",
 				  UZ_PRIORITIES - 1);
-	return set_level(ctx, c.priority, c.level, err);
+	return set_params(ctx, &c, err);
 }
 
 /* ---- recompress ---- */

@@ -48,7 +48,7 @@ refused 'no codec of priority 1' recompress type=idle
 refused 'no value' recompress type
 refused 'not idle, huge' recompress type=old
 refused 'priority 5' recomp_algorithm 'algo=zstd priority=5'
-refused 'not supported' algorithm_params 'algo=lz4 dict=/etc/passwd'
+refused 'no priority has' algorithm_params 'algo=lz4hc level=3'
 expect_equal "$(cat "$dev_dir/recomp_algorithm")" '' 'recomp_algorithm'
 echo 'algo=zstd priority=1' >"$dev_dir/recomp_algorithm"
 echo 'algo=zstd level=6' >"$dev_dir/algorithm_params"

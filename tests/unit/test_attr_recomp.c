@@ -5,9 +5,12 @@
  * tests/e2e/recompress.sh.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -66,12 +69,80 @@ static void test_params_refused(void **state)
 	assert_int_equal(params(f, "priority=4 level=3"), -EINVAL);
 	assert_int_equal(params(f, "priority=1 level=3"), -EINVAL);
 	assert_int_equal(params(f, "level"), -EINVAL);
-	assert_int_equal(params(f, "dict=/etc/dict"), -ENOTSUP);
-	assert_shows(f, "last_error",
-		     "algorithm_params: dictionaries are not supported\n");
 	assert_int_equal(params(f, "level=abc"), -EINVAL);
 	assert_int_equal(params(f, "deflate.winbits=x"), -EINVAL);
 	assert_int_equal(params(f, "deflate.winbits=-12"), 0);
+}
+
+/* A file of so many bytes. */
+static void dict_file(const char *path, off_t bytes)
+{
+	int fd = open(path, O_WRONLY | O_CREAT, 0600);
+
+	assert_int_equal(pwrite(fd, "a dictionary", 12, 0), 12);
+	assert_int_equal(ftruncate(fd, bytes), 0);
+	close(fd);
+}
+
+static void refuse_dict(struct fixture *f, const char *path, const char *says)
+{
+	char text[200], line[400];
+
+	f->dev.dict_size = 0;
+	snprintf(text, sizeof(text), "dict=%s\n", path);
+	assert_int_equal(params(f, text), -EINVAL);
+	snprintf(line, sizeof(line), "algorithm_params: %s\n", says);
+	assert_shows(f, "last_error", line);
+	assert_int_equal(f->dev.dict_size, 0);
+}
+
+static void test_dict(void **state)
+{
+	static const char cannot[] = "cannot read the dictionary ";
+	char dir[] = "/tmp/uzram-dict.XXXXXX", path[64], text[200];
+	struct fixture *f = *state;
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/dict", dir);
+	snprintf(text, sizeof(text), "%s%s: No such file or directory", cannot,
+		 path);
+	refuse_dict(f, path, text);
+	snprintf(text, sizeof(text), "%s%s: it is no regular file", cannot,
+		 dir);
+	refuse_dict(f, dir, text);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	snprintf(text, sizeof(text), "%s%s: it is no regular file", cannot,
+		 path);
+	refuse_dict(f, path, text); /* and at once */
+	unlink(path);
+	dict_file(path, 7);
+	snprintf(text, sizeof(text),
+		 "the dictionary %s has 7 bytes: it must have 8 to 1048576",
+		 path);
+	refuse_dict(f, path, text);
+	dict_file(path, 1048577);
+	snprintf(
+		text, sizeof(text),
+		"the dictionary %s has 1048577 bytes: it must have 8 to 1048576",
+		path);
+	refuse_dict(f, path, text);
+	refuse_dict(
+		f, "dict",
+		"cannot read the dictionary dict: the path does not begin with '/', and the daemon has a directory of its own");
+
+	dict_file(path, 5000);
+	snprintf(text, sizeof(text), "dict=%s", path);
+	assert_int_equal(params(f, text), 0);
+	assert_int_equal(f->dev.dict_size, 5000);
+	assert_memory_equal(f->dev.dict, "a dictio", 8);
+	assert_int_equal(recomp(f, "algo=store priority=2"), 0);
+	snprintf(text, sizeof(text), "priority=2 level=0 dict=%s\n", path);
+	f->dev.dict_size = 0;
+	assert_int_equal(params(f, text), 0);
+	assert_int_equal(f->dev.dict_size, 5000);
+	assert_int_equal(params(f, "dict="), -EINVAL);
+	unlink(path);
+	rmdir(dir);
 }
 
 #if UZ_HAVE_DEFLATE
@@ -212,6 +283,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		fixture_test(test_recomp_algorithm),
 		fixture_test(test_params_refused),
+		fixture_test(test_dict),
 #if UZ_HAVE_DEFLATE
 		fixture_test(test_deflate_params),
 #endif
