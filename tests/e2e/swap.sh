@@ -40,7 +40,8 @@ for pid in "$worker" "$(cat "$dev_dir/pid")"; do
 	[ "$locked" -gt 0 ] || fail "process $pid has locked nothing"
 done
 on_exit end_swap swap
-loop=$("$UZRAMCTL" swapon swap -p 100)
+loop=$("$UZRAMCTL" swapon swap -p 100 2>"$tmp/err")
+expect_equal "$(cat "$tmp/err")" '' 'said of a device with swap=on'
 swaps_to "$loop" || fail "no swap on '$loop'"
 expect_equal "$(awk -v dev="$loop" '$1 == dev { print $5 }' /proc/swaps)" 100 \
 	priority
@@ -90,3 +91,13 @@ cmp -n $((256 << 10)) "$UZRAMD" "$dev_block" || fail 'it was overwritten'
 expect_fail_line 2 'a priority is 0 to' "$UZRAMCTL" swapon -p high swap
 "$UZRAMCTL" reset swap
 expect_fail_line 1 'swap has no size' "$UZRAMCTL" swapon swap
+
+# A device that nothing protects is swapped to, but not without a word.
+start_device bare -s 16M
+on_exit end_swap bare
+loop=$("$UZRAMCTL" swapon bare 2>"$tmp/err")
+swaps_to "$loop" || fail "no swap on '$loop'"
+expect_equal "$(wc -l <"$tmp/err")" 1 'lines of warning'
+grep -q '^uzramctl: bare: .*; add the device with -o swap=on$' "$tmp/err" ||
+	fail "no warning: $(cat "$tmp/err")"
+"$UZRAMCTL" swapoff bare

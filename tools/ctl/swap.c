@@ -5,7 +5,9 @@
  * it costs no memory.
  *
  * What is stored on a device is not made into swap space unless that is what
- * it is already, or --force is given.
+ * it is already, or --force is given. A device without swap=on is swapped to
+ * after a warning: it serves as long as memory is not short, and who forces
+ * something must not have to give up the look at what is stored for it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -73,14 +75,11 @@ static int check_unused(const struct ctl_device *dev, struct uz_err *err)
 
 /* Whether mkswap is wanted; -EBUSY: something else is stored. */
 static int check_content(const struct ctl_device *dev, const struct swap *swap,
-			 bool *make, struct uz_err *err)
+			 const char *stat, bool *make, struct uz_err *err)
 {
-	uz_autofree char *stat = NULL;
 	bool is_swap = false;
-	int rc = ctl_device_read(dev, "stat", &stat, err);
+	int rc = read_signature(dev, &is_swap, err);
 
-	if (!rc)
-		rc = read_signature(dev, &is_swap, err);
 	if (rc)
 		return rc;
 	*make = !is_swap;
@@ -119,9 +118,25 @@ static int swap_flags(const struct swap *swap)
 	return flags;
 }
 
+/* "no" is all that stat says: neither asked for nor got. */
+static void warn_unprotected(const struct ctl_device *dev, const char *stat)
+{
+	const char *line = strstr(stat, "\nprotection ");
+	char word[8] = "";
+
+	if (!line || sscanf(line, " protection %7s", word) != 1 ||
+	    strcmp(word, "no"))
+		return;
+	ctl_note("%s: swapped to, but its daemon may wait for itself when "
+		 "memory is short, and the system with it; "
+		 "add the device with -o swap=on",
+		 dev->name);
+}
+
 static int swap_on(const struct swap *swap, struct uz_err *err)
 {
 	struct ctl_disk disk = { .fd = -1 };
+	uz_autofree char *stat = NULL;
 	struct ctl_device dev;
 	bool make;
 	int rc;
@@ -130,7 +145,9 @@ static int swap_on(const struct swap *swap, struct uz_err *err)
 	if (!rc)
 		rc = check_unused(&dev, err);
 	if (!rc)
-		rc = check_content(&dev, swap, &make, err);
+		rc = ctl_device_read(&dev, "stat", &stat, err);
+	if (!rc)
+		rc = check_content(&dev, swap, stat, &make, err);
 	if (!rc)
 		rc = ctl_disk_attach(&disk, &dev, err);
 	if (!rc && make)
@@ -141,9 +158,11 @@ static int swap_on(const struct swap *swap, struct uz_err *err)
 	/* Swapped to, it stays; otherwise the last close detaches it. */
 	if (disk.fd >= 0)
 		close(disk.fd);
-	if (!rc)
-		puts(disk.path);
-	return rc;
+	if (rc)
+		return rc;
+	warn_unprotected(&dev, stat);
+	puts(disk.path);
+	return 0;
 }
 
 static int parse_priority(struct swap *swap, const char *text)
