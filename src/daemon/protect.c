@@ -37,6 +37,25 @@ static int set_io_flusher(void)
 }
 
 /*
+ * Whether a limit is none for us (CAP_IPC_LOCK of the system, which a root of a
+ * container or user namespace need not have): addresses beyond it are locked.
+ */
+static bool locks_more_than(size_t limit)
+{
+	size_t size = limit + UZ_PAGE_SIZE;
+	bool may;
+	void *p;
+
+	p = mmap(NULL, size, PROT_NONE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED)
+		return false;
+	may = !mlock2(p, size, MLOCK_ONFAULT);
+	munmap(p, size);
+	return may;
+}
+
+/*
  * The address space that is reserved counts too, so where there is a limit
  * nothing could be mapped any more.
  */
@@ -44,8 +63,9 @@ static int set_locked(void)
 {
 	struct rlimit limit;
 
-	if (geteuid() && (getrlimit(RLIMIT_MEMLOCK, &limit) ||
-			  limit.rlim_cur != RLIM_INFINITY))
+	if (getrlimit(RLIMIT_MEMLOCK, &limit))
+		return -errno;
+	if (limit.rlim_cur != RLIM_INFINITY && !locks_more_than(limit.rlim_cur))
 		return -EPERM;
 	return mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) ? -errno : 0;
 }

@@ -101,3 +101,15 @@ expect_equal "$(wc -l <"$tmp/err")" 1 'lines of warning'
 grep -q '^uzramctl: bare: .*; add the device with -o swap=on$' "$tmp/err" ||
 	fail "no warning: $(cat "$tmp/err")"
 "$UZRAMCTL" swapoff bare
+
+# Root that has a limit to what it may lock goes without, rather than not at all.
+if [ -n "$(type -P setpriv)" ]; then
+	printf '#!/bin/bash\nulimit -l 8192\nexec %s %s "$@"\n' \
+		'setpriv --bounding-set=-ipc_lock --inh-caps=-ipc_lock' \
+		"$UZRAMD" >"$tmp/limited"
+	chmod +x "$tmp/limited"
+	UZRAMD=$tmp/limited start_device limited -s 16M -o swap=on
+	grep -q 'swap: no locked (' "$tmp/limited.log" ||
+		fail "no word of the limit: $(cat "$tmp/limited.log")"
+	! grep '^protection .*locked' "$dev_dir/stat" || fail 'it is locked'
+fi
