@@ -86,7 +86,7 @@ nothing_left()
 
 timeout 280 "$source_root/tools/examples/container-memory" \
 	--uzramctl "$UZRAMCTL" --size 48M --limits 44M,36M --codecs lz4 \
-	--rounds 1 --seconds 120 --svg "$tmp/chart.svg" --json "$tmp/runs.json" \
+	--swap 144M --rounds 1 --seconds 120 --svg "$tmp/chart.svg" --json "$tmp/runs.json" \
 	>"$tmp/table" 2>"$tmp/example.log" || fail "$(cat "$tmp/example.log")"
 cat "$tmp/table"
 grep -Eq '^none +- +none +ok ' "$tmp/table" || fail 'no run without a limit'
