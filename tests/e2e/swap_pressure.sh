@@ -9,7 +9,9 @@
 # device, so that whoever waits for it gets errors.
 #
 # UZ_SECONDS=N: work for so long (10). UZ_SEED=N repeats the order of the pages
-# and the pauses between kills.
+# and the pauses between kills. UZ_LIMIT and UZ_WORKING_SET: MiB (64, 256).
+# UZ_PAUSE=N: seconds between kills (up to 3). UZ_STRESS='--vm 2 ...': stress-ng
+# works in the cgroup as well, with these options; it must find no fault.
 
 . "${0%/*}/functions.sh"
 requires_ctl
@@ -17,8 +19,8 @@ requires_fuse
 requires_loop
 requires mkswap python3
 
-limit=$((64 << 20))
-working_set=$((256 << 20))
+limit=$((${UZ_LIMIT:-64} << 20))
+working_set=$((${UZ_WORKING_SET:-256} << 20))
 seconds=${UZ_SECONDS:-10}
 RANDOM=${UZ_SEED:-$RANDOM}
 
@@ -107,12 +109,14 @@ swaps()
 
 # Called by name when the test ends, before the guard and the device go. A device
 # that does not answer never will: the guard is told by the end of its input.
-# shellcheck disable=SC2317
+# shellcheck disable=SC2086,SC2317 # numbers, or nothing
 end_pressure()
 {
 	timeout -k 1 20 cat "$dev_dir/stat" >"$tmp/out" 2>&1 || exec 8>&-
-	[ -z "$client" ] || kill -KILL "$client" 2>/dev/null
-	wait "$client" 2>/dev/null
+	if [ -n "$client$stress" ]; then
+		kill -KILL $client $stress 2>/dev/null
+		wait $client $stress 2>/dev/null
+	fi
 	! swaps || timeout 60 "$UZRAMCTL" swapoff swap 2>/dev/null ||
 		wait_until 60 timeout 60 swapoff "$(cat "$tmp/loop")"
 }
@@ -123,6 +127,7 @@ said()
 	grep -qx "$1" "$tmp/client.log" || pid_gone "$client"
 }
 
+[ -z "${UZ_STRESS-}" ] || requires stress-ng
 make_cgroup $limit
 python3 "$source_root/tools/corpus" -s 16M -o "$tmp/corpus" heap >/dev/null
 # Room for what the system swaps out of others, too: full, it would be the end
@@ -132,8 +137,9 @@ grep -q '^protection .*noswap' "$dev_dir/stat" ||
 	missing fuse 'no tmpfs without swap in this kernel'
 grep -q '^survives yes' "$dev_dir/stat" ||
 	missing fuse 'this kernel does not give requests out again'
-start_guard $((seconds + 180))
+start_guard $((seconds + 180 + (working_set >> 20)))
 client=
+stress=
 : >"$tmp/client.log"
 : >"$tmp/loop"
 on_exit end_pressure
@@ -142,11 +148,17 @@ on_exit end_pressure
 in_cgroup python3 "$tmp/client.py" "$tmp"/corpus/heap* $((working_set >> 12)) \
 	"$seconds" "$RANDOM" >"$tmp/client.log" 2>&1 8>&- &
 client=$!
+if [ -n "${UZ_STRESS-}" ]; then
+	# shellcheck disable=SC2086 # words
+	in_cgroup stress-ng --verify --oomable --timeout "$seconds" \
+		--temp-path "$tmp" $UZ_STRESS >"$tmp/stress.log" 2>&1 8>&- &
+	stress=$!
+fi
 
 # Whoever can be asked serves again.
 killed=0
 until said worked; do
-	sleep "$((RANDOM % 3)).$((RANDOM % 10))"
+	sleep "${UZ_PAUSE:-$((RANDOM % 3)).$((RANDOM % 10))}"
 	worker=$(worker_pid)
 	kill -KILL "$worker"
 	killed=$((killed + 1))
@@ -159,6 +171,15 @@ swapped=$(awk '$1 == "bytes_written" { print $2 }' "$dev_dir/stat")
 expect_equal "$(sed -n 's/^restarts //p' "$dev_dir/stat")" $killed restarts
 expect_equal "$(awk '{ print $1, $2 }' "$dev_dir/io_stat")" '0 0' \
 	'reads and writes that failed'
+
+if [ -n "$stress" ]; then
+	status=0
+	wait "$stress" || status=$?
+	stress=
+	expect_equal $status 0 'status of stress-ng'
+	! grep -Ei 'fail|error|detected' "$tmp/stress.log" ||
+		fail 'stress-ng found something'
+fi
 
 # All of it comes back, which needs room.
 echo $((working_set * 2)) >"$cgroup_limit"
