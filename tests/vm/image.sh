@@ -83,6 +83,12 @@ vm_image()
 		cp "$name" "$vm_root/uzram/build/tools/"
 		vm_add "$(realpath "$name")"
 	done
+	# For who measures there; no test needs it.
+	name=${UZRAMD%/*}/uzram-bench
+	if [ -x "$name" ]; then
+		cp "$name" "$vm_root/uzram/build/tools/"
+		vm_add "$(realpath "$name")"
+	fi
 	mkdir "$vm_root/uzram/tests"
 	cp -r "$source_root/tests/e2e" "$source_root/tests/vm" \
 		"$vm_root/uzram/tests/"

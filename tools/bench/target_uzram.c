@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * "uzram[:KEY=VALUE[,KEY=VALUE]...]": a device of ours, served by the uzramd
- * that lies beside this program, or the one that is installed.
+ * that lies beside this program, or the one that is installed. "frontend=ublk"
+ * among them makes it a disk.
  */
 #include <string.h>
 
@@ -78,6 +79,18 @@ static int wait_ready(const struct target *t, int fd, struct uz_err *err)
 		*line ? line : "uzramd did not start");
 }
 
+/* The front end is no option of the device but of the daemon. */
+static int option(char *word, char *argv[2])
+{
+	static const char frontend[] = "frontend=";
+	const size_t len = sizeof(frontend) - 1;
+	const bool is_frontend = !strncmp(word, frontend, len);
+
+	argv[0] = (char *)(is_frontend ? "--frontend" : "-o");
+	argv[1] = is_frontend ? word + len : word;
+	return 2;
+}
+
 static int open_uzram(struct target *t, const char *options, struct uz_err *err)
 {
 	char daemon[PATH_MAX], size[32], *argv[8 + 2 * OPTIONS_MAX];
@@ -104,8 +117,7 @@ static int open_uzram(struct target *t, const char *options, struct uz_err *err)
 		if (n >= 5 + 2 * OPTIONS_MAX)
 			return uz_err_set(err, -EINVAL,
 					  "target uzram: too many options");
-		argv[n++] = (char *)"-o";
-		argv[n++] = word;
+		n += option(word, argv + n);
 	}
 	argv[n++] = (char *)"bench";
 	argv[n] = NULL;
