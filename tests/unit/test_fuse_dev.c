@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,7 +17,7 @@
 
 #include "fuse_fixture.h"
 
-#define THREADS 2
+#define THREADS 4
 
 struct kernel {
 	struct fixture *f;
@@ -331,20 +332,91 @@ static void test_taking_over_nothing(void **state)
 	close(null);
 }
 
-/* A successor finds room for messages as large as there were. */
-static void test_largest_message(void **state)
+/*
+ * A process that is being killed gets no memory for what it is just reading,
+ * and the kernel fails the request. So all that can be read is there before.
+ */
+static void test_memory_is_there_first(void **state)
 {
+	static const size_t size = UZ_PAGE_SIZE + UZ__FUSE_IO_MAX;
 	struct kernel *k = *state;
 	struct fuse_write_in in = { .size = 4096 };
 	static unsigned char data[4096];
+	unsigned char present[UZ__FUSE_IO_MAX / UZ_PAGE_SIZE];
+	unsigned int i, page;
 
 	greet(k);
-	kernel_send(k, FUSE_WRITE, UZ__FUSE_BLOCK, &in, sizeof(in), data,
-		    sizeof(data));
-	assert_int_equal(kernel_get(k), 0);
+	assert_int_equal(uz__fuse_dev_bytes(&k->f->fuse), size);
+	/* Whichever thread it is that reads. */
+	for (i = 0; i < 2 * THREADS; i++) {
+		kernel_send(k, FUSE_WRITE, UZ__FUSE_BLOCK, &in, sizeof(in),
+			    data, sizeof(data));
+		assert_int_equal(kernel_get(k), 0);
+		assert_int_equal(mincore((void *)k->f->dev.last.buf,
+					 sizeof(present) * UZ_PAGE_SIZE,
+					 present),
+				 0);
+		for (page = 0; page < sizeof(present); page++)
+			assert_int_equal(present[page] & 1, 1);
+	}
+}
+
+/* Mappings of the size of a thread's data that are populated. */
+static unsigned int buffers_present(void)
+{
+	FILE *maps = fopen("/proc/self/smaps", "re");
+	unsigned long size = 0, rss;
+	unsigned int n = 0;
+	char line[512];
+
+	assert_non_null(maps);
+	while (fgets(line, sizeof(line), maps))
+		if (!sscanf(line, "Size: %lu kB", &size) &&
+		    sscanf(line, "Rss: %lu kB", &rss) == 1)
+			n += size == UZ__FUSE_IO_MAX >> 10 && rss == size;
+	fclose(maps);
+	return n;
+}
+
+static void wait_for_buffers(unsigned int n)
+{
+	unsigned int ms;
+
+	for (ms = 0; ms < 30000 && buffers_present() < n; ms++)
+		usleep(1000);
+	assert_true(buffers_present() >= n);
+}
+
+/* It is much memory: threads without work do without. */
+static void test_threads_begin_when_needed(void **state)
+{
+	struct kernel *k = *state;
+	const unsigned int before = buffers_present();
+	struct fuse_write_in in = { .size = 10 };
+	uint64_t recompress = inode_of(k->f, "recompress");
+
+	greet(k);
+	wait_for_buffers(before + 1);
+	assert_int_equal(buffers_present(), before + 1);
+	/* Another one reads while it is carried out. */
 	kernel_send(k, FUSE_STATFS, 1, NULL, 0, NULL, 0);
 	assert_int_equal(kernel_get(k), 0);
-	assert_int_equal(k->f->fuse.session->largest, 2 * sizeof(data));
+	wait_for_buffers(before + 2);
+	assert_int_equal(buffers_present(), before + 2);
+	/* One that takes long, and others meanwhile. */
+	assert_int_equal(uz_device_set_secondary(&k->f->dev, 1, "store", NULL),
+			 0);
+	k->f->dev.candidates = 10;
+	k->f->dev.hold = true;
+	kernel_send(k, FUSE_WRITE, recompress, &in, sizeof(in), "priority=1",
+		    in.size);
+	kernel_send(k, FUSE_STATFS, 1, NULL, 0, NULL, 0);
+	assert_int_equal(kernel_get(k), 0);
+	assert_int_equal(k->got_len, 16 + sizeof(struct fuse_statfs_out));
+	wait_for_buffers(before + 3);
+	k->f->dev.hold = false;
+	assert_int_equal(kernel_get(k), 0);
+	assert_int_equal(k->got_len, 16 + sizeof(struct fuse_write_out));
 }
 
 static void test_end(void **state)
@@ -425,7 +497,8 @@ int main(void)
 		kernel_test(test_taking_over),
 		kernel_test(test_taking_over_without_resend),
 		kernel_test(test_taking_over_nothing),
-		kernel_test(test_largest_message),
+		kernel_test(test_memory_is_there_first),
+		kernel_test(test_threads_begin_when_needed),
 		kernel_test(test_leaves),
 		kernel_test(test_end),
 		kernel_test(test_broken_descriptor),

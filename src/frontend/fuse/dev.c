@@ -10,9 +10,15 @@
  * Each thread has a buffer of its own, one page and as much as one read or
  * write moves (1 MiB, or less beside io_uring). A message is read
  * so that the data of a write begin on the second page; the data of a read go
- * out from there. Pages that no request has needed cost nothing. Per request
- * there is no lock and no allocation here; threads share nothing but the
- * descriptor and, at the end, the first error.
+ * out from there. Per request there is no lock and no allocation here.
+ *
+ * The buffer of a thread that reads is there, all of it. The kernel gives up
+ * filling a page that is not when the process is being killed, and the request
+ * then fails: it was taken from those that wait, and is not given out again.
+ * As that is much memory for a device that nobody uses, no more threads read
+ * than were ever needed at a time. One begins; who takes a message and leaves
+ * nobody to read the next one has another thread begin, for good. So there
+ * always is somebody who reads, unless all have something to do.
  *
  * Threads end when the kernel has ended the connection, and only then. Those
  * that are to leave stop at the next request and stay until the process ends,
@@ -21,6 +27,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -47,11 +54,24 @@ struct thread {
 	struct uz__fuse_call call;
 };
 
+/*
+ * @ended:   the connection has: nobody needs to begin any more
+ * @most:    threads that there may be
+ * @begun:   of them, those that read messages or soon will
+ * @readers: of those, who read or are about to; of no meaning once all have
+ *           begun
+ * @begin:   a post for each thread in @begun
+ */
 struct uz__fuse_dev {
 	struct uz__fuse *fuse;
 	int fd;
 	_Atomic int error;
 	_Atomic bool leaving;
+	_Atomic bool ended;
+	unsigned int most;
+	_Atomic unsigned int begun;
+	_Atomic unsigned int readers;
+	sem_t begin;
 	struct uz_lock lock;
 	unsigned int started;
 	unsigned int running;
@@ -110,49 +130,10 @@ static void answer(struct thread *t, int error)
 		answer(t, -EIO);
 }
 
-/*
- * The kernel gives up filling a page that is not there when the process is
- * being killed, and then the client gets an error. So what messages have needed
- * so far is there before a thread reads another one. It is of use as far as it
- * goes.
- */
-static void thread_populate(const struct thread *t, size_t len)
-{
-	size_t end = UZ__FUSE_HEAD_AT + len;
-
-	end = end < t->buf_size ? end : t->buf_size;
-	if (end > UZ_PAGE_SIZE)
-		madvise(t->buf + UZ_PAGE_SIZE, end - UZ_PAGE_SIZE,
-			MADV_POPULATE_WRITE);
-}
-
-/*
- * All threads have seen a message of this size now, and successors will have:
- * another one may be about to read the like while this one dies of it. Sizes
- * come in all variants, so it is done rarely and for more.
- */
-static void note_size(struct uz__fuse_dev *dev, size_t len)
-{
-	_Atomic uint32_t *largest = &dev->fuse->session->largest;
-	size_t size = UZ_PAGE_SIZE;
-	unsigned int i;
-
-	/* relaxed: a hint; when two threads raise it, either will do. */
-	if (uz_likely(len <=
-		      atomic_load_explicit(largest, memory_order_relaxed)))
-		return;
-	while (size < len)
-		size *= 2;
-	atomic_store_explicit(largest, (uint32_t)size, memory_order_relaxed);
-	for (i = 0; i < dev->count; i++)
-		thread_populate(&dev->threads[i], size);
-}
-
 static void serve(struct thread *t, size_t len)
 {
 	int ret = uz__fuse_decode(&t->call.msg, t->buf + UZ__FUSE_HEAD_AT, len);
 
-	note_size(t->dev, len);
 	uz_delay(UZ_DELAY_RECEIVED);
 	if (ret == -EBADMSG)
 		return;
@@ -164,6 +145,72 @@ static void serve(struct thread *t, size_t len)
 		answer(t, ret);
 }
 
+/*
+ * One more thread reads, if there is another.
+ *
+ * relaxed, here and below: each count is a word by itself. Of those who leave
+ * @readers, one takes the last away, whatever the order that others see.
+ */
+static void begin_another(struct uz__fuse_dev *dev)
+{
+	unsigned int begun =
+		atomic_load_explicit(&dev->begun, memory_order_relaxed);
+
+	do {
+		if (begun == dev->most)
+			return;
+	} while (!atomic_compare_exchange_weak_explicit(
+		&dev->begun, &begun, begun + 1, memory_order_relaxed,
+		memory_order_relaxed));
+	atomic_fetch_add_explicit(&dev->readers, 1, memory_order_relaxed);
+	sem_post(&dev->begin);
+}
+
+static bool all_begun(const struct uz__fuse_dev *dev)
+{
+	return uz_likely(
+		atomic_load_explicit(&dev->begun, memory_order_relaxed) ==
+		dev->most);
+}
+
+/* Sleeps until this thread is to read: 0; -ENODEV or -EINTR as receive(). */
+static int thread_begin(const struct thread *t)
+{
+	struct uz__fuse_dev *dev = t->dev;
+
+	while (sem_wait(&dev->begin))
+		/* relaxed: as in receive(). */
+		if (atomic_load_explicit(&dev->leaving, memory_order_relaxed))
+			return -EINTR;
+	/* relaxed: the semaphore orders it. */
+	if (atomic_load_explicit(&dev->ended, memory_order_relaxed))
+		return -ENODEV;
+	/* With too little memory it is of use as far as it goes. */
+	madvise(t->buf, t->buf_size, MADV_POPULATE_WRITE);
+	return 0;
+}
+
+/* Until there are no more messages; why not, as receive(). */
+static ssize_t serve_all(struct thread *t)
+{
+	struct uz__fuse_dev *dev = t->dev;
+	ssize_t n = thread_begin(t);
+
+	if (n)
+		return n;
+	while ((n = receive(t)) >= 0) {
+		if (!all_begun(dev) &&
+		    atomic_fetch_sub_explicit(&dev->readers, 1,
+					      memory_order_relaxed) == 1)
+			begin_another(dev);
+		serve(t, (size_t)n);
+		if (!all_begun(dev))
+			atomic_fetch_add_explicit(&dev->readers, 1,
+						  memory_order_relaxed);
+	}
+	return n;
+}
+
 static void *thread_main(void *arg)
 {
 	struct thread *t = arg;
@@ -171,8 +218,13 @@ static void *thread_main(void *arg)
 	ssize_t n;
 
 	uz_ahead_stack();
-	while ((n = receive(t)) >= 0)
-		serve(t, (size_t)n);
+	n = serve_all(t);
+	/* Those that have not begun have an end, too: each wakes another. */
+	if (n != -EINTR) {
+		atomic_store_explicit(&t->dev->ended, true,
+				      memory_order_relaxed);
+		sem_post(&t->dev->begin);
+	}
 	uz_lock_acquire(&t->dev->lock);
 	t->left = true;
 	uz_lock_release(&t->dev->lock);
@@ -229,7 +281,6 @@ static int thread_create(struct uz__fuse_dev *dev)
 	if (ret)
 		return ret;
 	uz_ahead_memory(t->buf, t->buf_size);
-	thread_populate(t, atomic_load(&dev->fuse->session->largest));
 	t->call.trial = uz__fuse_trial_of(dev->fuse, dev->count);
 	dev->count++;
 	t->call.fuse = dev->fuse;
@@ -265,6 +316,8 @@ int uz__fuse_dev_create(struct uz__fuse_dev **dev, struct uz__fuse *fuse,
 		return -ENOMEM;
 	d->fuse = fuse;
 	d->fd = -1;
+	d->most = threads;
+	sem_init(&d->begin, 0, 0);
 	uz_lock_init(&d->lock, UZ_LOCK_LEAF);
 	ret = thread_create(d);
 	if (ret) {
@@ -402,6 +455,8 @@ int uz__fuse_dev_run(struct uz__fuse_dev *dev, unsigned int threads,
 	struct thread *t;
 	int ret = 0;
 
+	if (!dev->running)
+		begin_another(dev);
 	while (!ret && dev->count < threads)
 		ret = thread_create(dev);
 	while (!ret && dev->running < threads) {
@@ -435,6 +490,7 @@ void uz__fuse_dev_destroy(struct uz__fuse_dev *dev)
 		munmap(t->buf, t->buf_size);
 	}
 	uz_lock_destroy(&dev->lock);
+	sem_destroy(&dev->begin);
 	free(dev);
 }
 

@@ -41,7 +41,6 @@ struct uz__fuse_trial {
  * @transport: that was taken, never UZ_TRANSPORT_AUTO
  * @plan:      of its buffers, for UZ_TRANSPORT_IO_URING
  * @detached:  the mount is out of the tree but still in use
- * @largest:   bytes of the largest message that came over /dev/fuse
  * @born:      time stamp of all files
  * @dir:       where it is mounted, without symbolic links
  * @disk:      uz__fuse_session_set_disk()
@@ -64,7 +63,6 @@ struct uz__fuse_session {
 	enum uz_transport transport;
 	struct uz__fuse_plan plan;
 	_Atomic uint32_t detached;
-	_Atomic uint32_t largest;
 	struct timespec born;
 	char dir[4096];
 	uint64_t disk;
