@@ -8,8 +8,7 @@
 #
 # UZ_ROUNDS: how often each load is repeated (1). UZ_SEED repeats a run's
 # decisions. UZ_NEW: how many new devices see deaths from their first request on
-# (0): one of them once failed a write with EIO over /dev/fuse, after four
-# deaths, for a reason that is not known yet.
+# (3; over /dev/fuse only).
 
 . "$(dirname "$0")/functions.sh" || exit 1
 
@@ -164,12 +163,13 @@ sound 'block file'
 empty
 stop_device file
 
-# The first deaths of a device: nothing is known yet of what requests need.
-echo "new devices: ${UZ_NEW:=0}"
+# The first deaths of a device: what requests need is there before the first one
+# of their size has come.
+echo "new devices: ${UZ_NEW:=3}"
 for ((i = 0; i < UZ_NEW; i++)); do
 	[ "$UZ_TRANSPORT" = fuse ] || break
 	crashing "new$i" "all/1500,$requests,$taking_over,$calm" -s 256M -a lz4
-	verify "$dev_block" 64k/100
+	verify "$dev_block" 64k/50:1m/50
 	sound 'new device'
 	stop_device "new$i"
 	((seed++))
