@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <uzram/util/log.h>
@@ -137,15 +138,30 @@ static const struct uz_attr attrs[] = {
 };
 
 /* The device met a page that is not what was stored; inside a request. */
+/*
+ * Whoever reads much may meet many, and some again and again: the log gets a
+ * line a second at most.
+ */
 static void keep_damage(void *arg, uint64_t index, const char *why)
 {
 	struct uz_attr_ctx *ctx = arg;
-	uz_scoped_acquire(guard, &ctx->text_lock);
+	struct timespec now;
+	bool tell;
 
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	uz_lock_acquire(&ctx->text_lock);
 	snprintf(ctx->last_error, sizeof(ctx->last_error),
 		 "block: page %" PRIu64
 		 ": %s; reading it fails until all of it is written\n",
 		 index, why);
+	tell = now.tv_sec != ctx->damage_told;
+	ctx->damage_told = now.tv_sec;
+	uz_lock_release(&ctx->text_lock);
+	if (tell)
+		uz_log(UZ_LOG_ERR,
+		       "block: page %" PRIu64
+		       ": %s; reading it fails until all of it is written",
+		       index, why);
 }
 
 int uz_attr_ctx_create(struct uz_attr_ctx **ctx, struct uz_device *dev,

@@ -45,6 +45,7 @@ struct uz__attr_place {
  * @survives:     what becomes of requests when this process dies; or NULL
  * @last_error:   the last refusal or damaged page, one line with its line feed,
  *                or ""
+ * @damage_told:  when the log got a line about a damaged page, s
  */
 struct uz_attr_ctx {
 	struct uz_device *dev;
@@ -67,6 +68,7 @@ struct uz_attr_ctx {
 	struct uz_scrubber *scrubber;
 	const char *survives;
 	char last_error[UZ_ERR_TEXT + 32];
+	time_t damage_told;
 };
 
 /**

@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -123,6 +124,40 @@ static void test_last_error_names_damage(void **state)
 	assert_shows(f, "last_error", "mem_used_max: takes only 0\n");
 }
 
+/* A page is read again and again for two seconds: lines in the log. */
+static unsigned int lines_about_damage(struct fixture *f)
+{
+	struct timespec now, begin;
+	unsigned int lines = 0;
+	char line[512];
+	int saved = dup(STDERR_FILENO);
+	FILE *log = tmpfile();
+
+	assert_non_null(log);
+	assert_true(dup2(fileno(log), STDERR_FILENO) >= 0);
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	do {
+		f->dev.damaged(f->dev.damaged_arg, 99, "its slot is damaged");
+		usleep(1000);
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while (now.tv_sec - begin.tv_sec < 2);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	rewind(log);
+	while (fgets(line, sizeof(line), log))
+		lines += !!strstr(line, "block: page 99: its slot is damaged");
+	fclose(log);
+	return lines;
+}
+
+static void test_log_names_damage(void **state)
+{
+	unsigned int lines = lines_about_damage(*state);
+
+	/* One in each second, of which there may have been more. */
+	assert_in_range(lines, 2, 30);
+}
+
 static void test_resized_is_called_when_it_was(void **state)
 {
 	struct fixture *f = *state;
@@ -157,6 +192,7 @@ int main(void)
 		fixture_test(test_text_limits),
 		fixture_test(test_last_error_is_the_last),
 		fixture_test(test_last_error_names_damage),
+		fixture_test(test_log_names_damage),
 		fixture_test(test_resized_is_called_when_it_was),
 		fixture_test(test_pid),
 	};
