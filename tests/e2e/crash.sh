@@ -134,7 +134,8 @@ sound()
 		"$crash_log" | sort | uniq -c | xargs)"
 }
 
-# empty: nothing of the pool is lost.
+# empty: nothing of the pool is lost. The end of a device that is full may take
+# long: workers die while they go through it.
 empty()
 {
 	fallocate -p -o 0 -l 256M "$dev_block"
@@ -171,6 +172,7 @@ for ((i = 0; i < UZ_NEW; i++)); do
 	crashing "new$i" "all/1500,$requests,$taking_over,$calm" -s 256M -a lz4
 	verify "$dev_block" 64k/50:1m/50
 	sound 'new device'
+	empty
 	stop_device "new$i"
 	((seed++))
 done
@@ -222,6 +224,7 @@ if [ "$(id -u)" = 0 ] && [ -c /dev/loop-control ]; then
 	fsck.ext4 -fn "$loop_dev" >"$tmp/fsck.log" 2>&1 ||
 		fail "fsck: $(cat "$tmp/fsck.log")"
 	detach_loop "$loop_dev"
+	empty
 	stop_device loop
 else
 	missing loop 'no loop devices'
