@@ -22,8 +22,12 @@
 #include <time.h>
 #include <unistd.h>
 
-/* After so many that served for less than that, ms, one is left alive. */
-#define YOUNG	  100
+/*
+ * After so many that served for less than that, ms, one is left alive. It is
+ * three times what a supervisor takes for service (src/daemon/restart.c), which
+ * on a busy machine learns late that it began.
+ */
+#define YOUNG	  150
 #define YOUNG_MAX 3
 
 static const char *const names[UZ_DELAY_POINTS] = {

@@ -21,7 +21,7 @@
  *
  * Processes that come from one another by fork(2) share one plan, and each has
  * its own random numbers. After some that died young, the next one lives until
- * it has served for 0.1 s: whoever starts them shall not come to believe that
+ * it has served for 0.15 s: whoever starts them shall not come to believe that
  * they cannot live. 1/1 is without mercy.
  */
 
