@@ -8,6 +8,7 @@
 #include <uzram/device/damage.h>
 #include <uzram/device/idle.h>
 #include <uzram/device/policy.h>
+#include <uzram/device/pulses.h>
 #include <uzram/device/recompress.h>
 #include <uzram/device/room.h>
 #include <uzram/pool.h>

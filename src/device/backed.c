@@ -112,6 +112,25 @@ int uz__backed_read(struct uz_device *dev, uz_slot_t slot, void *bytes)
 }
 
 /**
+ * uz__backed_fetch() - the same for a request, which may have to wait for it
+ * @io:    this thread's context
+ * @slot:  held
+ * @bytes: UZ_POOL_MAX_OBJECT bytes
+ *
+ * Context: the thread of @io; sleeps.
+ * Return:  0 or -EIO.
+ */
+int uz__backed_fetch(struct uz_io *io, uz_slot_t slot, void *bytes)
+{
+	int err;
+
+	uz_pulse_wait(io->pulse);
+	err = uz__backed_read(io->dev, slot, bytes);
+	uz_pulse_go_on(io->pulse);
+	return err;
+}
+
+/**
  * uz__backed_decode() - the page of a slot that is held on the store
  * @io:    this thread's context; its @local is filled with the object
  * @p:     from uz__pin(), @held
@@ -126,7 +145,7 @@ int uz__backed_decode(struct uz_io *io, const struct uz__pinned *p,
 {
 	uint64_t at = piece_offset(p->slot);
 	uint64_t last = at + uz__object_bytes(uz_slot_size(p->slot)) - 1;
-	int err = uz__backed_read(io->dev, p->slot, io->local);
+	int err = uz__backed_fetch(io, p->slot, io->local);
 
 	uz__count(io, read_blocks,
 		  last / UZ_BLOCK_SIZE - at / UZ_BLOCK_SIZE + 1);

@@ -98,7 +98,7 @@ static bool piece_intact(struct uz_io *io, uint64_t index, uz_slot_t w)
 	if (uz_slot_kind(w) != UZ_SLOT_BACKED || !uz_slot_valid(w) ||
 	    uz__backed_hold(io->dev, w))
 		return false;
-	intact = !uz__backed_read(io->dev, w, io->again) &&
+	intact = !uz__backed_fetch(io, w, io->again) &&
 		 uz__object_intact(w, io->again, index);
 	uz__backed_free(io->dev, w);
 	return intact;
@@ -178,7 +178,7 @@ static int page_check(struct uz_io *io, uint64_t index, struct uz_scrub *scrub)
 
 	bytes = p.bytes;
 	if (!err && p.held) {
-		err = uz__backed_read(io->dev, p.slot, io->local);
+		err = uz__backed_fetch(io, p.slot, io->local);
 		bytes = io->local;
 	}
 	if (!err && bytes && !uz__object_intact(p.slot, bytes, index))

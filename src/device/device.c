@@ -322,6 +322,11 @@ void uz_device_set_ceiling(struct uz_device *dev, uint64_t bytes)
 	uz__room_settle(dev);
 }
 
+void uz_device_set_pulses(struct uz_device *dev, struct uz_pulse *pulses)
+{
+	dev->pulses = pulses;
+}
+
 uint64_t uz__device_limit(const struct uz_device *dev)
 {
 	uint64_t limit = dev->ctl->super.mem_limit;

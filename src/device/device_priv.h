@@ -224,6 +224,7 @@ struct uz__ctl {
  * @damaged_arg: handed to @damaged
  * @ios:       contexts of all threads; the index plus one is the counter slot
  * @holders:   opens of the block file
+ * @pulses:    of the threads in @ios, or NULL
  * @crew:      page workers
  * @room:      for stores at the limit
  * @snapshot:  told before a page changes, or NULL; set under the configuration
@@ -260,6 +261,7 @@ struct uz_device {
 	void *damaged_arg;
 	struct uz_io *ios[UZ_IO_MAX];
 	_Atomic unsigned int holders;
+	struct uz_pulse *pulses;
 	struct uz__crew *crew;
 	struct uz__room room;
 	struct uz_snapshot *snapshot;
@@ -272,6 +274,7 @@ struct uz_device {
  * @id:      index in the device's @ios
  * @turn:    odd while a request is under way (see io.c)
  * @mover:   it changes where pages lie, never what they hold
+ * @pulse:   says that the thread is alive
  * @next:    the page after the one loaded last
  * @mem:     what the thread has beside this, for the statistics
  * @size:    bytes at @mem
@@ -280,6 +283,7 @@ struct uz_device {
  * @page:    a page that is being modified
  * @local:   copy of an object, where none may stay mapped (pinned.c)
  * @again:   the same object, looked at once more
+ * @unseen:  the pulse where nobody wants to know
  */
 struct uz_io {
 	struct uz_device *dev;
@@ -287,6 +291,7 @@ struct uz_io {
 	unsigned int id;
 	_Atomic uint32_t turn;
 	bool mover;
+	struct uz_pulse *pulse;
 	uint64_t next;
 	const void *mem;
 	size_t size;
@@ -295,10 +300,12 @@ struct uz_io {
 	unsigned char page[UZ_PAGE_SIZE];
 	unsigned char local[UZ_POOL_MAX_OBJECT];
 	unsigned char again[UZ_POOL_MAX_OBJECT];
+	struct uz_pulse unseen;
 } __attribute__((aligned(UZ_CACHELINE)));
 
-/* ---- device.c ---- */
+/* ---- device.c; adopt.c ---- */
 
+int uz__adopt(struct uz_device *dev, struct uz_err *err);
 int uz__device_map_memory(struct uz_device *dev, uint64_t disksize,
 			  const struct uz_pool_config *config);
 void uz__device_ready(struct uz_device *dev, uint64_t disksize);
@@ -363,7 +370,6 @@ void uz__gate_open(struct uz_device *dev);
 /* As uz_io_create() and uz_io_destroy(); configuration lock held. */
 int uz__io_add(struct uz_device *dev, struct uz_io **io);
 void uz__io_remove(struct uz_io *io);
-
 /* Wait until each request that is under way now has ended. */
 void uz__io_quiesce(struct uz_device *dev);
 
@@ -424,7 +430,6 @@ uint64_t uz__request_part(struct uz_io *io, const struct uz_request *rq,
 			  uint64_t first, uint64_t end);
 
 #define UZ__NO_FAILURE UINT64_MAX
-
 static inline int uz__failure_errno(uint64_t failure)
 {
 	return failure == UZ__NO_FAILURE ? 0 : -(int)(failure & 0xfff);
@@ -487,6 +492,7 @@ static inline uint32_t uz__piece_bytes(uint32_t size)
 int uz__backed_hold(struct uz_device *dev, uz_slot_t slot);
 void uz__backed_free(struct uz_device *dev, uz_slot_t slot);
 int uz__backed_read(struct uz_device *dev, uz_slot_t slot, void *bytes);
+int uz__backed_fetch(struct uz_io *io, uz_slot_t slot, void *bytes);
 int uz__backed_decode(struct uz_io *io, const struct uz__pinned *p,
 		      uint64_t index, void *page);
 void uz__backed_promote(struct uz_io *io, uint64_t index,
@@ -552,7 +558,6 @@ void uz__stat_compaction(struct uz__counters *cnt,
 /* Move a share to slot 0, zeroing it. Configuration lock held. */
 void uz__stat_fold(struct uz_device *dev, struct uz__counters *cnt);
 void uz__stat_zero(struct uz_device *dev);
-
 /* Sum of all shares; configuration lock held. */
 void uz__stat_sum(const struct uz_device *dev, struct uz__counters *sum);
 
@@ -564,7 +569,6 @@ const char *uz__zpool_find(const char *name);
 
 /* Move one object; @arg is the device. See uz_pool_relocate. */
 bool uz__relocate(void *arg, uint32_t owner, uz_ref_t from, uz_ref_t to);
-
 bool uz__reclaim(struct uz_io *io, enum uz_pool_compact_scope scope);
 
 /* ---- snapshot.c ---- */
@@ -583,9 +587,5 @@ static inline void uz__snapshot_keep(struct uz_io *io, uint64_t index)
 	if (uz_unlikely(io->dev->snapshot))
 		uz__snapshot_copy(io, index);
 }
-
-/* ---- adopt.c ---- */
-
-int uz__adopt(struct uz_device *dev, struct uz_err *err);
 
 #endif

@@ -226,6 +226,7 @@ int uz__io_add(struct uz_device *dev, struct uz_io **io)
 		.dev = dev,
 		.cnt = &dev->ctl->counters[id + 1],
 		.id = id,
+		.pulse = dev->pulses ? &dev->pulses[id] : &n->unseen,
 	};
 	if (dev->table)
 		err = io_make_contexts(n);
@@ -242,6 +243,7 @@ int uz__io_add(struct uz_device *dev, struct uz_io **io)
 void uz__io_remove(struct uz_io *io)
 {
 	uz__stat_fold(io->dev, io->cnt);
+	uz_pulse_end(io->pulse);
 	io->dev->ios[io->id] = NULL;
 	io_drop_contexts(io);
 	free(io);

@@ -156,7 +156,9 @@ bool uz__job_help(struct uz__crew *crew, struct uz_io *io)
 			break;
 		if (!job_join(job))
 			continue;
+		uz_pulse_begin(io->pulse);
 		any = job_work(crew, job, io, true);
+		uz_pulse_end(io->pulse);
 		job_leave(job);
 	}
 	return any;
@@ -182,7 +184,7 @@ static struct uz__job *job_get(struct uz__crew *crew, const struct uz_io *io)
 }
 
 static void job_finish(struct uz__crew *crew, struct uz__job *job,
-		       uint64_t page_ns)
+		       struct uz_io *io, uint64_t page_ns)
 {
 	uint64_t start;
 	uint32_t before = atomic_fetch_and_explicit(&job->state, ~JOB_OPEN,
@@ -191,8 +193,10 @@ static void job_finish(struct uz__crew *crew, struct uz__job *job,
 	if (!(before & JOB_HELPERS))
 		return;
 	start = uz__crew_clock();
+	uz_pulse_wait(io->pulse); /* a helper that hangs has its own */
 	while (sem_wait(&job->done))
 		; /* EINTR: the program's own signals */
+	uz_pulse_go_on(io->pulse);
 	uz__crew_late(crew, start, 2 * page_ns * job->part);
 }
 
@@ -215,7 +219,7 @@ static uint64_t job_run(struct uz__job *job, struct uz_io *io,
 	atomic_store_explicit(&job->state, JOB_TAKEN | JOB_OPEN,
 			      memory_order_release);
 	job_work(crew, job, io, false);
-	job_finish(crew, job, page_ns);
+	job_finish(crew, job, io, page_ns);
 	atomic_fetch_sub_explicit(&crew->submitters, 1, memory_order_relaxed);
 	failure = atomic_load_explicit(&job->failure, memory_order_relaxed);
 	/* release: the next one to take the place finds it left alone. */

@@ -87,6 +87,7 @@ uint64_t uz__request_part(struct uz_io *io, const struct uz_request *rq,
 			failure = request_failure(index, err);
 		if (uz_unlikely(err) && rq->op == UZ_OP_READ)
 			break;
+		uz_pulse_beat(io->pulse);
 		at += len;
 		buf += len;
 	}
@@ -107,8 +108,10 @@ static int request_transfer(struct uz_io *io, const struct uz_request *rq)
 static void request_drop(struct uz_io *io, uint64_t index, uint64_t end)
 {
 	uz__count(io, notify_free, end - index);
-	while ((index = uz_table_next(io->dev->table, index)) < end)
+	while ((index = uz_table_next(io->dev->table, index)) < end) {
 		uz_page_drop(io, index++);
+		uz_pulse_beat(io->pulse);
+	}
 }
 
 /* Zero a part of a page. */
@@ -166,6 +169,7 @@ int uz_device_submit(struct uz_io *io, const struct uz_request *rq)
 	uint64_t size = uz__io_enter(io) * UZ_PAGE_SIZE;
 	int err;
 
+	uz_pulse_begin(io->pulse);
 	if (uz_unlikely(!size || rq->offset > size ||
 			rq->length > size - rq->offset)) {
 		uz__count(io, invalid_io, 1);
@@ -173,6 +177,7 @@ int uz_device_submit(struct uz_io *io, const struct uz_request *rq)
 	} else {
 		err = request_run(io, rq);
 	}
+	uz_pulse_end(io->pulse);
 	uz__io_leave(io);
 	return err;
 }

@@ -330,6 +330,7 @@ bool uz__room_await(struct uz_io *io, uint64_t *until)
 {
 	struct uz_device *dev = io->dev;
 	uint64_t now = clock_ns(), turns;
+	bool room;
 
 	if (!*until) {
 		uz__count(io, pool_limit_hit, 1);
@@ -339,5 +340,8 @@ bool uz__room_await(struct uz_io *io, uint64_t *until)
 	    !wait_begin(&dev->room, now, &turns))
 		return false;
 	dev->room.need(dev->room.arg);
-	return wait_end(dev, turns, *until);
+	uz_pulse_wait(io->pulse);
+	room = wait_end(dev, turns, *until);
+	uz_pulse_go_on(io->pulse);
+	return room;
 }
