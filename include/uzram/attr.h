@@ -108,6 +108,8 @@ struct uz_attr_upgrade {
  * @supervisor:  the process that signals are for
  * @restarts:    workers that have served the device before us
  * @protection:  what protects this process while memory is short, one word
+ * @watchdog:    seconds after which one that hangs is replaced; 0: never
+ * @hangs:       how often that has happened
  * @confinement: what it has given up, one word
  * @cgroup:      where its memory is charged; "": nowhere
  * @upgrade:     for the attribute of that name; without it, that refuses
@@ -118,6 +120,8 @@ struct uz_attr_process {
 	pid_t supervisor;
 	unsigned int restarts;
 	const char *protection;
+	unsigned int watchdog;
+	unsigned int hangs;
 	const char *confinement;
 	const char *cgroup;
 	const struct uz_attr_upgrade *upgrade;

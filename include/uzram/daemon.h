@@ -52,6 +52,7 @@ enum uz_seccomp {
  *                 struct uz_device_mem; none without
  * @seccomp:       whether the worker's system calls are filtered
  * @track_age:     note when each page is used, for the attribute idle
+ * @watchdog:      seconds after which a worker that hangs is replaced; 0: never
  * @transport:     see enum uz_transport
  * @buffer_budget: bytes, see struct uz_frontend_config; 0: chosen from the memory
  * @backing:       path of the backing store; "": none
@@ -80,6 +81,7 @@ struct uz_daemon_config {
 	uint64_t reserve;
 	enum uz_seccomp seccomp;
 	bool track_age;
+	unsigned int watchdog;
 	enum uz_transport transport;
 	uint64_t buffer_budget;
 	char backing[UZ_BACKING_PATH_MAX + 1];
@@ -108,8 +110,9 @@ void uz_daemon_config_init(struct uz_daemon_config *config);
  *          "compression-algorithm"), "mem_limit" (also
  *          "zram-resident-limit"), "zpool", "threads", "workers", "frontend",
  *          "compaction", "swap", "reserve", "seccomp", "track_age",
- *          "transport", "buffer_budget", "backing_dev" (also "backing",
- *          "writeback-device"), "policy", "cgroup", "dir", "restore"
+ *          "watchdog", "transport", "buffer_budget", "backing_dev" (also
+ *          "backing", "writeback-device"), "policy", "cgroup", "dir",
+ *          "restore"
  * @value:  its text
  * @err:    the reason; may be NULL
  *

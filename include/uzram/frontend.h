@@ -89,6 +89,8 @@ struct uz_frontend_disk {
  * @confinement:   what this process has given up, in words; stays valid
  * @cgroup:        where this process's memory is charged, "" for nowhere; stays
  *                 valid
+ * @watchdog:      seconds after which a process that hangs is replaced; 0: never
+ * @hangs:         how often that has happened
  * @disk:          FUSE: let `block` be a link to this; borrowed for as long as
  *                 it serves. NULL: it is the block file
  */
@@ -104,6 +106,8 @@ struct uz_frontend_config {
 	const struct uz_attr_upgrade *upgrade;
 	const char *confinement;
 	const char *cgroup;
+	unsigned int watchdog;
+	unsigned int hangs;
 	const struct uz_frontend_disk *disk;
 };
 

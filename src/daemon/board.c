@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * Where supervisor and workers tell each other of upgrades: a memfd of two
- * pages that all of them map. A worker writes there what it is asked for, the
- * supervisor how it went; so whichever worker is asked afterwards knows it.
+ * Where supervisor and workers tell each other of upgrades, and workers that
+ * they are alive (watchdog.c): a memfd that all of them map. A worker writes
+ * there what it is asked for, the supervisor how it went; so whichever worker
+ * is asked afterwards knows it.
  *
  * No locks. @state goes from idle to asked by a worker's swap or to running by
  * the supervisor, and back by the supervisor alone. What a worker writes is

@@ -18,7 +18,8 @@
 
 #include "daemon_priv.h"
 
-#define THREADS_MAX 64
+#define THREADS_MAX  64
+#define WATCHDOG_MAX 3600
 
 void uz_daemon_config_init(struct uz_daemon_config *config)
 {
@@ -221,6 +222,16 @@ static int set_track_age(struct uz_daemon_config *config, const char *key,
 	return 0;
 }
 
+static int set_watchdog(struct uz_daemon_config *config, const char *key,
+			const char *value, struct uz_err *err)
+{
+	if (count_parse(value, 0, WATCHDOG_MAX, &config->watchdog))
+		return 0;
+	return uz_err_set(err, -EINVAL,
+			  "%s '%.40s': must be seconds, 1 to %d, or 0 for none",
+			  key, value, WATCHDOG_MAX);
+}
+
 static int set_transport(struct uz_daemon_config *config, const char *key,
 			 const char *value, struct uz_err *err)
 {
@@ -333,6 +344,7 @@ static const struct config_key {
 	{ "reserve", set_reserve },
 	{ "seccomp", set_seccomp },
 	{ "track_age", set_track_age },
+	{ "watchdog", set_watchdog },
 	{ "transport", set_transport },
 	{ "buffer_budget", set_buffer_budget },
 	{ "backing_dev", set_backing_dev },
@@ -356,7 +368,7 @@ int uz_daemon_config_set(struct uz_daemon_config *config, const char *key,
 			  "unknown key '%.40s'; known are size, codec, "
 			  "mem_limit, zpool, threads, workers, frontend, "
 			  "compaction, swap, reserve, seccomp, track_age, "
-			  "transport, buffer_budget, backing_dev, policy, "
-			  "cgroup, dir and restore",
+			  "watchdog, transport, buffer_budget, backing_dev, "
+			  "policy, cgroup, dir and restore",
 			  key);
 }

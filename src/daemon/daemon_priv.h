@@ -6,10 +6,12 @@
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include <uzram/daemon.h>
 #include <uzram/device.h>
 #include <uzram/frontend.h>
+#include <uzram/util/pulse.h>
 #include <uzram/util/shm.h>
 #include <uzram/util/strbuf.h>
 
@@ -311,13 +313,27 @@ enum uz__board_state {
  * @ended: how many have succeeded, in the upper half, and how many not
  * @path:  of the program that was asked for; "": the installed one
  * @last:  how the last ones went, used in turn
+ * @watchdog: seconds after which the worker hangs that is about to begin, or
+ *         0; the supervisor's, which a program may read other settings than
+ * @hangs: workers that were killed because they hung
+ * @pulses: of the worker's threads, by their number in the device; and of its
+ *         process
+ *
+ * Programs before and after an upgrade share it, so it grows at its end only.
  */
 struct uz__board {
 	_Alignas(UZ_PAGE_SIZE) _Atomic uint64_t ended;
 	_Atomic uint32_t state;
 	char path[4096];
 	char last[2][512];
+	uint32_t watchdog;
+	_Atomic uint32_t hangs;
+	struct uz_pulse pulses[UZ_IO_MAX + 1];
 };
+
+/* The one of the process; all others are those of threads. */
+#define UZ__PULSE_PROCESS UZ_IO_MAX
+#define UZ__PULSES	  (UZ_IO_MAX + 1)
 
 /* The memfd and its mapping; undone by uz__board_close(). 0 or -errno. */
 uz_must_check int uz__board_create(struct uz__daemon *d);
@@ -350,6 +366,45 @@ void uz__board_ended(struct uz__board *b, bool upgraded, const char *text);
 /* For people: the attribute's text. */
 void uz__board_show(struct uz__board *b, const char *version,
 		    struct uz_strbuf *out);
+
+/* ---- watchdog.c ---- */
+
+/*
+ * struct uz__watchdog - what the supervisor remembers of a worker's threads
+ * @next:  when to look again, ms; 0: never
+ * @looks: while it did not serve yet
+ * @seen:  by their pulses
+ */
+struct uz__watchdog {
+	uint64_t next;
+	unsigned int looks;
+	struct uz_pulse_seen seen[UZ__PULSES];
+};
+
+/* A worker is about to begin. */
+void uz__watchdog_begin(struct uz__watchdog *w, struct uz__daemon *d,
+			uint64_t now);
+
+/* To be called at @w->next or later. True, once: the worker is to be killed. */
+uz_must_check bool uz__watchdog_hangs(struct uz__watchdog *w,
+				      struct uz__daemon *d, pid_t worker,
+				      bool serves, uint64_t now);
+
+/*
+ * struct uz__alive - the thread that shows that the process runs
+ * @pulse:  what it changes
+ * @period: how often
+ */
+struct uz__alive {
+	struct uz_pulse *pulse;
+	struct timespec period;
+};
+
+/*
+ * Nothing where nobody watches. No other process uses the pulses any more; @a
+ * stays for the life of this one. 0 or -errno.
+ */
+uz_must_check int uz__alive_start(struct uz__alive *a, struct uz__board *b);
 
 /* ---- handover.c ---- */
 

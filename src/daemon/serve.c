@@ -45,6 +45,7 @@
  * @shrinker:  likewise
  * @fe:        the service
  * @signals:   the thread that ends the service
+ * @alive:   shows that the process runs
  * @protection: what it has of swap=on, in words
  * @upgrade:   for the attribute
  * @confinement: what it has given up, in words
@@ -57,6 +58,7 @@ struct service {
 	struct uz_shrinker *shrinker;
 	struct uz_frontend *fe;
 	struct uz__signals signals;
+	struct uz__alive alive;
 	char protection[64];
 	char confinement[48];
 	char cgroup[256];
@@ -167,6 +169,8 @@ static int service_open(struct service *s, struct uz_err *err)
 	if (rc)
 		return rc;
 	/* What belongs to a process. */
+	if (s->d->board->watchdog)
+		uz_device_set_pulses(s->dev, s->d->board->pulses);
 	uz_device_set_ceiling(s->dev, uz__ceiling());
 	uz_device_set_workers(s->dev, service_workers(config));
 	if (config->compaction)
@@ -220,6 +224,8 @@ static int service_start(struct service *s, struct uz_err *err)
 		.upgrade = d->ops->leave ? &s->upgrade : NULL,
 		.confinement = s->confinement,
 		.cgroup = s->cgroup,
+		.watchdog = d->board->watchdog,
+		.hangs = atomic_load(&d->board->hangs),
 	};
 	int rc;
 
@@ -333,6 +339,16 @@ static int service_confine(struct service *s, struct uz_err *err)
 			   sizeof(s->confinement), err);
 }
 
+/* From here on the process is seen to run. */
+static int service_alive(struct service *s, struct uz_err *err)
+{
+	int rc = uz__alive_start(&s->alive, s->d->board);
+
+	return rc ? uz_err_set(err, rc, "thread for the watchdog: %s",
+			       strerror(-rc))
+		  : 0;
+}
+
 void uz__serve(const struct uz__daemon *d)
 {
 	struct service s = { .d = d };
@@ -345,6 +361,8 @@ void uz__serve(const struct uz__daemon *d)
 	rc = service_own(d, &err);
 	if (!rc)
 		rc = service_confine(&s, &err);
+	if (!rc)
+		rc = service_alive(&s, &err);
 	if (!rc)
 		rc = service_open(&s, &err);
 	if (!rc)

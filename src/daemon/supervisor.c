@@ -45,6 +45,7 @@
  * @terminal: it was started from one
  * @ready:   who waited for the device to serve was told
  * @up:      the upgrade that is under way
+ * @dog:     looks whether the worker hangs
  */
 struct supervisor {
 	struct uz__daemon *d;
@@ -59,6 +60,7 @@ struct supervisor {
 	bool terminal;
 	bool ready;
 	struct uz__upgrade up;
+	struct uz__watchdog dog;
 };
 
 /* More than zero. */
@@ -88,6 +90,7 @@ static int start_worker(struct supervisor *s)
 {
 	s->served = 0;
 	s->death.failure.rc = 0;
+	uz__watchdog_begin(&s->dog, s->d, now_ms());
 	s->worker = fork();
 	if (!s->worker)
 		become_worker(s);
@@ -281,11 +284,20 @@ static void keep_deadline(struct supervisor *s)
 	kill(s->worker, SIGKILL);
 }
 
+static void keep_watch(struct supervisor *s)
+{
+	if (s->worker &&
+	    uz__watchdog_hangs(&s->dog, s->d, s->worker, s->served, now_ms()))
+		kill(s->worker, SIGKILL);
+}
+
 /* How long to sleep, ms; -1: until something arrives. */
 static int sleep_for(const struct supervisor *s, uint64_t now)
 {
-	const uint64_t until = s->worker ? s->up.deadline : s->next;
+	uint64_t until = s->worker ? s->up.deadline : s->next;
 
+	if (s->worker && s->dog.next && (!until || s->dog.next < until))
+		until = s->dog.next;
 	if (s->worker && !until)
 		return -1;
 	return until > now ? (int)(until - now) : 0;
@@ -310,6 +322,7 @@ static int supervise(struct supervisor *s, struct uz_err *err)
 		}
 		poll(fds, 2, sleep_for(s, now));
 		keep_deadline(s);
+		keep_watch(s);
 		take_signals(s);
 		take_reports(s);
 		uz__quit_reap(&s->quit, s->worker ? s->d : NULL);

@@ -105,7 +105,10 @@ static int fake_start(const struct uz_frontend_config *config,
 		die();
 	if (config->restarts && fake->vain && fake->vain--)
 		die();
+	if (config->watchdog != fake->watchdog)
+		abort();
 	fake->restarts = config->restarts;
+	fake->hangs = config->hangs;
 	uz_device_stat(config->dev, &numbers);
 	fake->disksize = uz_device_disksize(config->dev);
 	fake->mem_limit = numbers.mem_limit;
@@ -257,6 +260,7 @@ int fake_run(const char *name, uint64_t size, char *heard, size_t room)
 	config.seccomp = UZ_SECCOMP_OFF;
 	config.version = "1";
 	config.argv = argv;
+	config.watchdog = fake->watchdog;
 	if (fake->no_compaction)
 		assert_int_equal(uz_daemon_config_set(&config, "compaction",
 						      "off", NULL),

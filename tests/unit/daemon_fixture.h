@@ -28,6 +28,8 @@ struct fake_frontend {
 	unsigned int threads;
 	unsigned int compactors;
 	unsigned int restarts;
+	unsigned int hangs;
+	unsigned int watchdog; /* seconds */
 	bool no_compaction;
 	int deaths; /* of workers that serve, to come */
 	int early; /* of workers that do not yet */

@@ -83,13 +83,15 @@ static void test_stat_names_every_number(void **state)
 		.supervisor = 4711,
 		.restarts = 7,
 		.protection = "locked",
+		.watchdog = 30,
+		.hangs = 2,
 		.confinement = "seccomp",
 		.cgroup = "/one",
 	};
 	struct uz_strbuf out = { 0 };
 	uint64_t value;
 	size_t i, seen = 0;
-	char name[64], rest[128];
+	char name[64], rest[192];
 	char *line;
 
 	for (i = 0; i < words; i++)
@@ -103,7 +105,8 @@ static void test_stat_names_every_number(void **state)
 	snprintf(rest, sizeof(rest),
 		 "\nbuffer_bytes 123\ntransport fuse\nsurvives yes\n"
 		 "restarts 7\nworker_pid %d\nprotection locked\n"
-		 "confinement seccomp\ncgroup /one\n",
+		 "watchdog 30\nhangs 2\nconfinement seccomp\n"
+		 "cgroup /one\n",
 		 (int)getpid());
 	assert_string_equal(line, rest);
 	line = strstr(out.data, "\nrecompress_running ");

@@ -133,6 +133,18 @@ static void test_zpool(void **state)
 	assert_non_null(strstr(err.text, uz_pool_backend(0)));
 }
 
+static void test_watchdog(void **state)
+{
+	(void)state;
+	assert_int_equal(config.watchdog, 0);
+	assert_int_equal(set("watchdog", "3600"), 0);
+	assert_int_equal(config.watchdog, 3600);
+	refuses("watchdog", "3601", -EINVAL);
+	refuses("watchdog", "1s", -EINVAL);
+	assert_int_equal(set("watchdog", "0"), 0);
+	assert_int_equal(config.watchdog, 0);
+}
+
 static void test_others(void **state)
 {
 	char path[sizeof(config.dir) + 2];
@@ -270,6 +282,7 @@ int main(void)
 		cmocka_unit_test_setup(test_mem_limit, setup),
 		cmocka_unit_test_setup(test_codec, setup),
 		cmocka_unit_test_setup(test_zpool, setup),
+		cmocka_unit_test_setup(test_watchdog, setup),
 		cmocka_unit_test_setup(test_others, setup),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_rundir),

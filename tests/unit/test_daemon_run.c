@@ -248,6 +248,24 @@ static void test_taking_over_fails(void **state)
 	assert_string_equal(fake->calls, "mount start wait start unmount ");
 }
 
+/* To be stopped is to hang, where somebody watches. */
+static void test_worker_hangs(void **state)
+{
+	char heard[256];
+
+	(void)state;
+	fake->watchdog = 1;
+	fake->deaths = 1;
+	fake->death = SIGSTOP;
+	fake->ends_itself = true;
+	assert_int_equal(fake_run("dev", 16u << 20, heard, sizeof(heard)), 0);
+	assert_string_equal(fake->calls, "mount start wait start wait "
+					 "free unmount ");
+	assert_int_equal(fake->restarts, 1);
+	assert_int_equal(fake->hangs, 1);
+	assert_int_equal(fake->disksize, 16u << 20);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -263,6 +281,7 @@ int main(void)
 		cmocka_unit_test_setup(test_worker_dies_when_asked, fake_setup),
 		cmocka_unit_test_setup(test_worker_dies_always, fake_setup),
 		cmocka_unit_test_setup(test_worker_dies_at_once, fake_setup),
+		cmocka_unit_test_setup(test_worker_hangs, fake_setup),
 		cmocka_unit_test_setup(test_taking_over_fails, fake_setup),
 	};
 

@@ -117,6 +117,8 @@ static const struct metric metrics[] = {
 	  "Threads that help with large requests." },
 	{ "worker_restarts_total", "restarts", 1,
 	  "Worker processes that died and were replaced." },
+	{ "worker_hangs_total", "hangs", 1,
+	  "Of these, killed because they hung." },
 };
 
 /*

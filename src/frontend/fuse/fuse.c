@@ -110,6 +110,8 @@ static int fuse_create(struct uz_frontend *fe,
 		.restarts = config->restarts,
 		.protection = config->protection,
 		.confinement = config->confinement,
+		.watchdog = config->watchdog,
+		.hangs = config->hangs,
 		.cgroup = config->cgroup,
 		.upgrade = config->upgrade,
 	};
