@@ -67,6 +67,7 @@ void uz__room_init(struct uz_device *dev)
 {
 	pthread_condattr_t attr;
 
+	dev->room.ready = true; /* nobody is needed */
 	uz_lock_init(&dev->room.lock, UZ_LOCK_LEAF);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
