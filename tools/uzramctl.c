@@ -9,6 +9,7 @@
  */
 #include <getopt.h>
 #include <locale.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -229,6 +230,8 @@ int main(int argc, char **argv)
 
 	/* Which characters can be drawn; numbers stay as they are. */
 	setlocale(LC_CTYPE, "");
+	/* Whoever ignores them hands that on; then no child's end is told. */
+	signal(SIGCHLD, SIG_DFL);
 	if (take_rundir(&argc, &argv))
 		return UZ_EXIT_USAGE;
 	first = argc > 1 ? argv[1] : "-";

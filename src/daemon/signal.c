@@ -58,6 +58,8 @@ void uz__signals_block(void)
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	/* A starter or a terminal that went away is no reason to die. */
 	signal(SIGPIPE, SIG_IGN);
+	/* Who was started by somebody who ignores it hears of no death. */
+	signal(SIGCHLD, SIG_DFL);
 }
 
 static void *signals_thread(void *arg)

@@ -7,6 +7,7 @@
 . "${0%/*}/functions.sh"
 requires_ctl
 requires_fuse
+requires python3
 
 # status_of COMMAND...: how it ends, with what it said in $tmp/said.
 status_of()
@@ -43,6 +44,15 @@ nothing_left 'no command'
 expect_fail_line 2 'usage: uzramctl run' "$UZRAMCTL" run
 expect_fail_line 2 'nosuch' "$UZRAMCTL" run -a nosuch -- true
 nothing_left 'wrong options'
+
+# Started by somebody who does not want to hear of children, and hands that on.
+deaf='import os, signal, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+os.execv(sys.argv[1], sys.argv[1:])'
+expect_equal "$(status_of timeout 60 python3 -c "$deaf" \
+	"$UZRAMCTL" run -s 64M -- sh -c 'exit 5')" \
+	5 'status of a command whose end nobody wants to hear of'
+nothing_left 'a command whose end nobody wants to hear of'
 
 # ---- a signal is the command's business ----
 

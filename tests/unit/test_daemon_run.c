@@ -79,6 +79,20 @@ static void test_busy(void **state)
 	assert_false(fake_left_behind("dev"));
 }
 
+/* Whoever has started it ignores the deaths of children, and hands that on. */
+static void test_deaths_ignored(void **state)
+{
+	char heard[256];
+
+	(void)state;
+	signal(SIGCHLD, SIG_IGN);
+	fake->deaths = 1;
+	fake->death = SIGKILL;
+	fake->signal = SIGTERM;
+	assert_int_equal(fake_run("dev", 0, heard, sizeof(heard)), 0);
+	assert_false(fake_left_behind("dev"));
+}
+
 static void test_start_fails(void **state)
 {
 	char heard[256];
@@ -273,6 +287,7 @@ int main(void)
 		cmocka_unit_test_setup(test_without_compaction, fake_setup),
 		cmocka_unit_test_setup(test_signals, fake_setup),
 		cmocka_unit_test_setup(test_busy, fake_setup),
+		cmocka_unit_test_setup(test_deaths_ignored, fake_setup),
 		cmocka_unit_test_setup(test_start_fails, fake_setup),
 		cmocka_unit_test_setup(test_service_breaks, fake_setup),
 		cmocka_unit_test_setup(test_refused, fake_setup),
