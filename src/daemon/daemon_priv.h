@@ -274,12 +274,14 @@ _Noreturn void uz__serve(const struct uz__daemon *d);
 
 /*
  * struct uz__quit - the process that unmounts the device
- * @pid:   or 0
- * @again: another one is to come after it
+ * @pid:    or 0
+ * @again:  another one is to come after it
+ * @teller: the one that says who uses it, or 0
  */
 struct uz__quit {
 	pid_t pid;
 	bool again;
+	pid_t teller;
 };
 
 /* The worker has heard the signal and is ready to be unmounted. */

@@ -20,6 +20,8 @@
 
 #include <cmocka.h>
 
+#include <uzram/util/users.h>
+
 #include "daemon_fixture.h"
 
 struct fake_frontend *fake;
@@ -198,6 +200,24 @@ static int fake_quit(const struct uz_session *session)
 	}
 	fake->stops++;
 	return rc;
+}
+
+int __wrap_uz_users_find(struct uz_users *users, dev_t fs, dev_t disk,
+			 bool processes);
+
+/* In the process that is to tell of them. */
+int __wrap_uz_users_find(struct uz_users *users, dev_t fs, dev_t disk,
+			 bool processes)
+{
+	(void)fs;
+	(void)disk;
+	(void)processes;
+	if (fake->late)
+		raise(SIGALRM);
+	while (fake->deaf)
+		pause();
+	*users = (struct uz_users){ 0 };
+	return 0;
 }
 
 static void fake_free(struct uz_frontend *fe)

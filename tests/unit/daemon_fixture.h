@@ -17,6 +17,8 @@ struct fake_frontend {
 	int mount_rc;
 	int start_rc;
 	int stop_rc[2];
+	bool deaf; /* whoever looks for users gets no answer */
+	bool late; /* and not before it is too late */
 	int wait_rc;
 	int signal;
 	bool ends_itself;

@@ -79,6 +79,25 @@ static void test_busy(void **state)
 	assert_false(fake_left_behind("dev"));
 }
 
+/* Who cannot find out who uses it keeps nobody from ending it. */
+static void test_busy_by_nobody_knows_whom(void **state)
+{
+	char heard[256];
+	int i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		fake_setup(NULL);
+		fake->signal = SIGTERM;
+		fake->stop_rc[0] = -EBUSY;
+		fake->deaf = true;
+		fake->late = i;
+		assert_int_equal(fake_run("dev", 0, heard, sizeof(heard)), 0);
+		assert_int_equal(fake->stops, 1);
+		assert_false(fake_left_behind("dev"));
+	}
+}
+
 /* Whoever has started it ignores the deaths of children, and hands that on. */
 static void test_deaths_ignored(void **state)
 {
@@ -287,6 +306,8 @@ int main(void)
 		cmocka_unit_test_setup(test_without_compaction, fake_setup),
 		cmocka_unit_test_setup(test_signals, fake_setup),
 		cmocka_unit_test_setup(test_busy, fake_setup),
+		cmocka_unit_test_setup(test_busy_by_nobody_knows_whom,
+				       fake_setup),
 		cmocka_unit_test_setup(test_deaths_ignored, fake_setup),
 		cmocka_unit_test_setup(test_start_fails, fake_setup),
 		cmocka_unit_test_setup(test_service_breaks, fake_setup),
