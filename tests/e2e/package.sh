@@ -13,7 +13,7 @@
 #
 # UZ_DEB=FILE: take this package instead of building one.
 
-. "${0%/*}/functions.sh"
+. "${0%/*}/functions.sh" || exit 1
 requires_fuse
 requires_loop
 requires dpkg-buildpackage dh lintian systemd-analyze unshare nsenter \
