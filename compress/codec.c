@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <xxhash.h>
 
 #include "compress_priv.h"
 #include "config.h"
@@ -224,6 +225,7 @@ int uz_codec_ctx_create(const struct uz_codec *codec,
 	if (!made)
 		return -ENOMEM;
 	made->ops = codec->ops;
+	made->checked = dict;
 	*ctx = made;
 	return 0;
 }
@@ -239,10 +241,53 @@ size_t uz_codec_ctx_bytes(const struct uz_codec_ctx *ctx)
 	return ctx ? ctx->bytes : 0;
 }
 
+/*
+ * What a dictionary has made ends in a checksum of the page. Nobody else could
+ * tell when the dictionary is damaged: whoever keeps the compressed bytes sees
+ * that they are the same, and they decode to a page, only to another one.
+ */
+static uint32_t page_sum(const void *page)
+{
+	return (uint32_t)XXH3_64bits(page, UZ_PAGE_SIZE);
+}
+
+static int compress_checked(struct uz_codec_ctx *ctx, const void *src,
+			    void *dst, size_t cap, size_t *len)
+{
+	const uint32_t sum = page_sum(src);
+	size_t n;
+	int ret;
+
+	if (cap <= sizeof(sum))
+		return -E2BIG;
+	ret = ctx->ops->compress(ctx, src, dst, cap - sizeof(sum), &n);
+	if (ret)
+		return ret;
+	memcpy((char *)dst + n, &sum, sizeof(sum));
+	*len = n + sizeof(sum);
+	return 0;
+}
+
+static int decompress_checked(struct uz_codec_ctx *ctx, const void *src,
+			      size_t len, void *dst)
+{
+	uint32_t sum;
+	int ret;
+
+	if (len <= sizeof(sum))
+		return -EIO;
+	len -= sizeof(sum);
+	memcpy(&sum, (const char *)src + len, sizeof(sum));
+	ret = ctx->ops->decompress(ctx, src, len, dst);
+	return ret || sum == page_sum(dst) ? ret : -EIO;
+}
+
 int uz_codec_compress(struct uz_codec_ctx *ctx, const void *src, void *dst,
 		      size_t cap, size_t *len)
 {
 	assert(cap && cap <= UZ_PAGE_SIZE);
+	if (ctx->checked)
+		return compress_checked(ctx, src, dst, cap, len);
 	return ctx->ops->compress(ctx, src, dst, cap, len);
 }
 
@@ -250,5 +295,7 @@ int uz_codec_decompress(struct uz_codec_ctx *ctx, const void *src, size_t len,
 			void *dst)
 {
 	assert(len && len <= UZ_PAGE_SIZE);
+	if (ctx->checked)
+		return decompress_checked(ctx, src, len, dst);
 	return ctx->ops->decompress(ctx, src, len, dst);
 }

@@ -2,18 +2,22 @@
 #ifndef UZRAM_COMPRESS_PRIV_H
 #define UZRAM_COMPRESS_PRIV_H
 
+#include <stdbool.h>
+
 #include <uzram/compress.h>
 
 /**
  * struct uz_codec_ctx - the part of a context that every codec has
- * @ops:   the codec it belongs to, set by uz_codec_ctx_create()
- * @bytes: that it takes, set by @ctx_create of the codec
+ * @ops:     the codec it belongs to, set by uz_codec_ctx_create()
+ * @bytes:   that it takes, set by @ctx_create of the codec
+ * @checked: its compressed bytes end in a checksum of the page, likewise
  *
  * First member of the codec's own context.
  */
 struct uz_codec_ctx {
 	const struct uz_codec_ops *ops;
 	size_t bytes;
+	bool checked;
 };
 
 /**

@@ -200,8 +200,9 @@ uz_must_check int uz_codec_compress(struct uz_codec_ctx *ctx, const void *src,
  * @dst: UZ_PAGE_SIZE bytes, never written beyond
  *
  * Context: the one thread that uses @ctx; takes no lock, allocates nothing.
- * Return:  0; -EIO the bytes do not decode to exactly one page; @dst is then
- *          undefined.
+ * Return:  0; -EIO the bytes do not decode to exactly one page, or with a
+ *          dictionary to another page than was compressed, because one of the
+ *          two is damaged; @dst is then undefined.
  */
 uz_must_check int uz_codec_decompress(struct uz_codec_ctx *ctx, const void *src,
 				      size_t len, void *dst);

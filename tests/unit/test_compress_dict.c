@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Dictionaries: pages come back, and smaller than without; contexts share one
- * and leave it as it is; what is refused.
+ * and leave it as it is; a damaged one makes no other pages; what is refused.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -39,6 +39,58 @@ static void page_of(unsigned char page[UZ_PAGE_SIZE], uint64_t *random)
 		page[page_random(random) % UZ_PAGE_SIZE] ^= 0x55;
 }
 
+/* Of the compressed bytes, the checksum included. */
+static void damage(unsigned char *out, size_t len,
+		   const unsigned char page[UZ_PAGE_SIZE],
+		   struct uz_codec_ctx *ctx, uint64_t *random)
+{
+	const uint64_t bit = page_random(random) % (len * 8);
+	unsigned char back[UZ_PAGE_SIZE];
+
+	out[bit / 8] ^= (unsigned char)(1u << bit % 8);
+	/* There may be bits that mean nothing. */
+	if (!uz_codec_decompress(ctx, out, len, back))
+		assert_memory_equal(page, back, UZ_PAGE_SIZE);
+}
+
+/* Of the dictionary, at every byte of what one page was made from. */
+static void one_damaged(const char *text)
+{
+	unsigned char page[UZ_PAGE_SIZE], out[UZ_PAGE_SIZE], back[UZ_PAGE_SIZE];
+	unsigned char bad[DICT_SIZE];
+	struct uz_codec_dict *dict, *other;
+	struct uz_codec_ctx *to, *from;
+	struct uz_codec codec;
+	unsigned int seen = 0;
+	size_t len, at;
+
+	memcpy(page, bytes, UZ_PAGE_SIZE);
+	assert_int_equal(uz_codec_parse(text, &codec, NULL), 0);
+	codec.dict = 1;
+	assert_int_equal(uz_codec_dict_create(&codec, bytes, DICT_SIZE, &dict),
+			 0);
+	assert_int_equal(uz_codec_ctx_create(&codec, dict, &to), 0);
+	assert_int_equal(uz_codec_compress(to, page, out, UZ_PAGE_SIZE, &len),
+			 0);
+	for (at = 0; at < UZ_PAGE_SIZE; at += 97) {
+		memcpy(bad, bytes, DICT_SIZE);
+		bad[at] ^= 1;
+		assert_int_equal(
+			uz_codec_dict_create(&codec, bad, DICT_SIZE, &other),
+			0);
+		assert_int_equal(uz_codec_ctx_create(&codec, other, &from), 0);
+		if (uz_codec_decompress(from, out, len, back))
+			seen++;
+		else
+			assert_memory_equal(page, back, UZ_PAGE_SIZE);
+		uz_codec_ctx_destroy(from);
+		uz_codec_dict_destroy(other);
+	}
+	assert_true(seen);
+	uz_codec_ctx_destroy(to);
+	uz_codec_dict_destroy(dict);
+}
+
 static void one_codec(const char *text, uint64_t *random)
 {
 	unsigned char page[UZ_PAGE_SIZE], out[UZ_PAGE_SIZE], back[UZ_PAGE_SIZE];
@@ -70,6 +122,8 @@ static void one_codec(const char *text, uint64_t *random)
 		/* Made for it, so without it there is no page, or another. */
 		if (!uz_codec_decompress(plain, out, len, back))
 			assert_memory_not_equal(page, back, UZ_PAGE_SIZE);
+		assert_int_equal(uz_codec_decompress(from, out, 4, back), -EIO);
+		damage(out, len, page, from, random);
 		if (i % 7 == 0) /* a page that does not fit leaves no trace */
 			assert_int_equal(
 				uz_codec_compress(to, page, out, 8, &len),
@@ -106,8 +160,10 @@ static void test_pages(void **state)
 	fill(bytes, DICT_SIZE, &random);
 	memcpy(copy, bytes, DICT_SIZE);
 	for (i = 0; i < sizeof(codecs) / sizeof(codecs[0]); i++)
-		if (!uz_codec_parse(codecs[i], &codec, NULL))
+		if (!uz_codec_parse(codecs[i], &codec, NULL)) {
 			one_codec(codecs[i], &random);
+			one_damaged(codecs[i]);
+		}
 }
 
 static void test_refused(void **state)
