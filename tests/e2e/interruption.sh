@@ -34,7 +34,10 @@ for ((round = 0; round < 16; round++)); do
 		--minimal >/dev/null 2>&1 &
 	victim=$!
 	sleep "0.$((2 + round % 5))"
-	wait_until 30 struck $signal $victim 2>/dev/null ||
+	# fio allocates memory when it is interrupted, so one that was just
+	# starting may wait for itself.
+	wait_until 5 struck $signal $victim 2>/dev/null ||
+		wait_until 30 struck KILL $victim 2>/dev/null ||
 		fail "round $round: it goes on"
 	wait $victim 2>/dev/null || true
 	dd if="$tmp/text" of="$dev_block" bs=1M count=8 conv=notrunc \
