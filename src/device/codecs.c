@@ -74,11 +74,11 @@ static int codec_put(struct uz_device *dev, unsigned int index,
 	uz_codec_format(codec, text);
 	/*
 	 * The first letter last: an entry that begins with a zero is none, so
-	 * a successor never finds half a text.
+	 * a successor never finds half a text. Release: behind the others.
 	 */
 	memcpy(entry + 1, text + 1, UZ_CODEC_TEXT_MAX);
-	atomic_thread_fence(memory_order_release);
-	*(volatile char *)entry = text[0];
+	atomic_store_explicit((_Atomic char *)entry, text[0],
+			      memory_order_release);
 	dev->codecs[index] = *codec;
 	return 0;
 }

@@ -88,7 +88,7 @@ until_died()
 	shift
 	# shellcheck disable=SC2086 # a list
 	while ((i < rounds)) || [ -n "$(missed $steps)" ]; do
-		((i++ < 30 * rounds)) ||
+		((i++ < 100 * rounds)) ||
 			fail "nobody died at the step '$(missed $steps)'"
 		"$@"
 	done

@@ -56,7 +56,7 @@ timeout -k 5 $((limit + 180)) qemu-system-x86_64 \
 	-nodefaults -no-user-config -display none -no-reboot \
 	-serial "file:$tmp/console.log" -serial "file:$tmp/results" \
 	-kernel "$vm_linux" -initrd "$tmp/image" \
-	-append "console=ttyS0 panic=-1 quiet \
+	-append "console=ttyS0 panic=-1 quiet no_timer_check \
 uz_tests=${tests// /,} uz_must=${UZ_MUST_WORK-} uz_limit=$limit $uring \
 ${UZ_KILLS:+UZ_KILLS=$UZ_KILLS} ${UZ_CYCLES:+UZ_CYCLES=$UZ_CYCLES} \
 ${UZ_SEED:+UZ_SEED=$UZ_SEED}" \
