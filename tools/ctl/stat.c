@@ -92,7 +92,8 @@ static const struct {
 	{ "policy_cpu_ns", "ns", "of CPU that all of this took" },
 	{ "buffer_bytes", "bytes", "of address space for requests" },
 	{ "restarts", "times", "a worker process died and was replaced" },
-	{ "watchdog", "s", "that it may hang until it is replaced, 0: for ever" },
+	{ "watchdog", "s",
+	  "that it may hang until it is replaced, 0: for ever" },
 	{ "hangs", "times", "it did not get on, and was killed for that" },
 	{ "worker_pid", "", "the worker process" },
 };
