@@ -110,13 +110,14 @@ for ((i = 0; i < 256; i++)); do
 done
 expect_quiet 'after work' "$dev_pid"
 
-# Threads as on a machine with 64 CPUs.
+# Threads as on a machine with 64 CPUs. Those that were ever needed at a time,
+# which a busy machine decides, have a buffer of 1 MiB each.
 idle_pid=$dev_pid
 idle_block=$dev_block
 start_device wide -s 8G -a lz4 -t 64 -o workers=64
 taken=$(awk '/^Private_(Clean|Dirty):/ { n += $2 } END { print n * 1024 }' \
 	"/proc/$(worker_pid)/smaps_rollup")
-[ "$taken" -le 8388608 ] || fail "with 64 CPUs it takes $taken bytes"
+[ "$taken" -le $((16 << 20)) ] || fail "with 64 CPUs it takes $taken bytes"
 
 # The first one with the file open, and a thread that was killed in the middle.
 exec 7<>"$idle_block"
