@@ -135,11 +135,14 @@ struct uz_frontend_config {
  *           detached (nobody can open anything there any more) and service
  *           goes on until the last user is gone; other -errno
  * @leave:   have every thread finish the request that it is at, and take no
- *           more. Returns when that is so, which a store to an attribute may
+ *           more. Returns 0 when that is so, which a store to an attribute may
  *           keep from happening for long; then the process has to end, and
- *           another one may start() on the session. wait() goes on. NULL: no
- *           other program can take over from this front end
+ *           another one may start() on the session. wait() goes on. Returns
+ *           -ENOTSUP what it serves ends with this process; -EBUSY it is ending
+ *           already: then nothing was done
  * @free:    end and free everything; the service has ended
+ * @bound:   what it serves ends with the supervisor, so it is of no use to keep
+ *           a session's descriptors for another one
  */
 struct uz_frontend_ops {
 	const char *name;
@@ -151,8 +154,9 @@ struct uz_frontend_ops {
 	int (*wait)(struct uz_frontend *fe);
 	void (*stop)(struct uz_frontend *fe);
 	int (*quit)(const struct uz_session *session);
-	void (*leave)(struct uz_frontend *fe);
+	int (*leave)(struct uz_frontend *fe, struct uz_err *err);
 	void (*free)(struct uz_frontend *fe);
+	bool bound;
 };
 
 /**

@@ -170,6 +170,7 @@ uz_must_check int uz__filter(void);
  * @UZ__REPORT_MANAGER: @text is for the service manager
  * @UZ__REPORT_FAILED:  it is about to end, by @rc, because of @text
  * @UZ__REPORT_QUIT:    a signal has asked for the end: it may be unmounted
+ * @UZ__REPORT_STAYS:   it was to leave, but serves on, because of @text
  */
 enum uz__report_kind {
 	UZ__REPORT_SERVES,
@@ -178,6 +179,7 @@ enum uz__report_kind {
 	UZ__REPORT_BEGINS,
 	UZ__REPORT_UPGRADE,
 	UZ__REPORT_QUIT,
+	UZ__REPORT_STAYS,
 };
 
 /* How a worker ends that has left the device to the next one. */
@@ -467,6 +469,10 @@ void uz__upgrade_restart(struct uz__upgrade *u, struct uz__daemon *d,
 
 /* The worker is to leave, and no other one follows. */
 void uz__upgrade_park(struct uz__upgrade *u, uint64_t now);
+
+/* The worker does not leave, because of @why, and nothing has changed. */
+void uz__upgrade_stays(struct uz__upgrade *u, struct uz__daemon *d,
+		       const char *why);
 
 /* There is no worker any more. */
 void uz__upgrade_left(struct uz__upgrade *u, uint64_t now);

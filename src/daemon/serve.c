@@ -221,7 +221,7 @@ static int service_start(struct service *s, struct uz_err *err)
 		.supervisor = d->pid,
 		.restarts = d->restart.total,
 		.protection = s->protection,
-		.upgrade = d->ops->leave ? &s->upgrade : NULL,
+		.upgrade = &s->upgrade,
 		.confinement = s->confinement,
 		.cgroup = s->cgroup,
 		.watchdog = d->board->watchdog,

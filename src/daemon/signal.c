@@ -62,6 +62,16 @@ void uz__signals_block(void)
 	signal(SIGCHLD, SIG_DFL);
 }
 
+static void leave(const struct uz__signals *signals)
+{
+	struct uz_err why = { 0 };
+	int ret = signals->ops->leave(signals->fe, &why);
+
+	if (!ret)
+		_exit(UZ__STATUS_LEFT);
+	uz__report(signals->report, UZ__REPORT_STAYS, ret, "%s", why.text);
+}
+
 static void *signals_thread(void *arg)
 {
 	struct uz__signals *signals = arg;
@@ -75,10 +85,7 @@ static void *signals_thread(void *arg)
 					 memory_order_acquire))
 			break;
 		if (sig == SIGHUP) {
-			if (signals->ops->leave) {
-				signals->ops->leave(signals->fe);
-				_exit(UZ__STATUS_LEFT);
-			}
+			leave(signals);
 			continue;
 		}
 		uz_log(UZ_LOG_INFO, "%s: ending", strsignal(sig));

@@ -64,7 +64,7 @@ static bool has_room(void)
 
 void uz__store_begin(struct uz__daemon *d)
 {
-	if (!getenv("NOTIFY_SOCKET") || !has_room() || !d->ops->leave)
+	if (!getenv("NOTIFY_SOCKET") || !has_room() || d->ops->bound)
 		return;
 	d->keep.self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	if (d->keep.handover < 0)

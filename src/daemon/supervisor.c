@@ -162,6 +162,9 @@ static void take_reports(struct supervisor *s)
 		case UZ__REPORT_QUIT:
 			uz__quit_start(&s->quit, s->d);
 			break;
+		case UZ__REPORT_STAYS:
+			uz__upgrade_stays(&s->up, s->d, report.text);
+			break;
 		}
 	}
 }

@@ -5,6 +5,7 @@
  *
  *	none     -> leaving   the worker is asked to leave; or at once
  *	leaving  -> coming    it is gone: the new program's worker is started
+ *	leaving  -> none      it says that it cannot
  *	coming   -> none      that serves: upgraded
  *	coming   -> back      it does not: the program before it is started
  *	back     -> none      that serves: rolled back
@@ -75,18 +76,24 @@ static void ended(struct uz__upgrade *u, struct uz__daemon *d, bool upgraded,
 	u->deadline = 0;
 }
 
+static void stays(struct uz__upgrade *u, struct uz__daemon *d, const char *why)
+{
+	char text[400];
+
+	snprintf(text, sizeof(text), "not upgraded, %.40s serves on: %.300s",
+		 d->serving, why);
+	ended(u, d, false, text);
+}
+
 bool uz__upgrade_begin(struct uz__upgrade *u, struct uz__daemon *d, bool asked,
 		       uint64_t now)
 {
 	struct uz_err why;
-	char text[400];
 	int fd;
 
-	if (!d->ops->leave || !d->served) {
-		uz_log(UZ_LOG_WARN, "no upgrade: %s",
-		       d->served ? "this front end cannot go on with another "
-				   "program"
-				 : "the device does not serve yet");
+	if (!d->served) {
+		uz_log(UZ_LOG_WARN,
+		       "no upgrade: the device does not serve yet");
 		return false;
 	}
 	if (!uz__board_take(d->board, asked)) {
@@ -95,9 +102,7 @@ bool uz__upgrade_begin(struct uz__upgrade *u, struct uz__daemon *d, bool asked,
 	}
 	fd = open_program(program_path(d), &why);
 	if (fd < 0) {
-		snprintf(text, sizeof(text), "not upgraded, %s serves on: %s",
-			 d->serving, why.text);
-		ended(u, d, false, text);
+		stays(u, d, why.text);
 		return false;
 	}
 	u->program = fd;
@@ -122,6 +127,15 @@ void uz__upgrade_park(struct uz__upgrade *u, uint64_t now)
 {
 	u->stage = UZ__UPGRADE_LEAVING;
 	u->deadline = now + LEAVE_MS;
+}
+
+void uz__upgrade_stays(struct uz__upgrade *u, struct uz__daemon *d,
+		       const char *why)
+{
+	if (u->stage != UZ__UPGRADE_LEAVING || u->program < 0)
+		return;
+	close(uz_steal_fd(&u->program));
+	stays(u, d, why);
 }
 
 void uz__upgrade_left(struct uz__upgrade *u, uint64_t now)

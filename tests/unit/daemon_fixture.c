@@ -149,17 +149,23 @@ static void ask_for_upgrade(void)
 		 upgrade->ask(upgrade->arg, test_program, false, NULL) !=
 			 -EBUSY)
 		abort();
-	/* The thread for signals ends us. */
-	while (!fake->no_leave)
+	/* The thread for signals ends us, or nothing changes. */
+	while (!fake->refuses || !strstr(fake->shown, "serves on")) {
 		usleep(1000);
+		fake->shown[0] = '\0';
+		show_upgrade();
+	}
 }
 
-static void fake_leave(struct uz_frontend *fe)
+static int fake_leave(struct uz_frontend *fe, struct uz_err *err)
 {
 	assert_ptr_equal(fe, fake);
 	called("leave ");
+	if (fake->refuses)
+		return uz_err_set(err, -EBUSY, "it does not want to");
 	while (fake->stays)
 		pause();
+	return 0;
 }
 
 static int fake_wait(struct uz_frontend *fe)
@@ -239,19 +245,7 @@ const struct uz_frontend_ops *uz_frontend_find(const char *name)
 		.leave = fake_leave,
 		.free = fake_free,
 	};
-	static const struct uz_frontend_ops no_leave = {
-		.name = "fuse",
-		.mount = fake_mount,
-		.unmount = fake_unmount,
-		.start = fake_start,
-		.wait = fake_wait,
-		.stop = fake_stop,
-		.quit = fake_quit,
-		.free = fake_free,
-	};
 
-	if (fake->no_leave)
-		return &no_leave;
 	return strcmp(name, "fuse") ? NULL : &ops;
 }
 

@@ -42,7 +42,7 @@ struct fake_frontend {
 	unsigned int upgrades; /* that workers have yet to ask for, by SIGHUP */
 	bool by_board; /* or by the attribute */
 	bool stays; /* when it is to leave */
-	bool no_leave; /* the front end cannot */
+	bool refuses; /* to leave, and serves on */
 	int program_rc; /* of the start of an executed worker */
 	int program_death; /* it dies of that instead */
 	char shown[512]; /* by the attribute, in the last worker */

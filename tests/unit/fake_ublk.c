@@ -61,6 +61,8 @@ void fake_driver_init(void)
 	driver.late = false;
 	driver.node = -1;
 	driver.threads = 0;
+	driver.quiesced = 0;
+	driver.told[0] = driver.told[1] = 0;
 }
 
 int uz__ublk_control_open(struct uz__ublk_control *c, struct uz_err *err)
@@ -164,7 +166,6 @@ int uz__ublk_command(struct uz__ublk_control *c, unsigned int nr, uint32_t dev,
 		     uint64_t data, void *buf, size_t len)
 {
 	(void)c;
-	(void)data;
 	driver.last = nr;
 	if (fails(COMMAND, nr))
 		return fault.code;
@@ -192,6 +193,11 @@ int uz__ublk_command(struct uz__ublk_control *c, unsigned int nr, uint32_t dev,
 		return on_stop();
 	case UBLK_CMD_DEL_DEV:
 		return on_delete();
+	case UBLK_CMD_QUIESCE_DEV:
+		assert_true(driver.info.flags & UBLK_F_QUIESCE);
+		assert_in_range(data, 1, 999);
+		driver.quiesced++;
+		return 0;
 	default:
 		fail_msg("command %u", nr);
 		return -EINVAL;
@@ -204,6 +210,8 @@ struct uz__ublk_ring {
 	unsigned int queue;
 	unsigned int prepared;
 	unsigned int tags;
+	bool told;
+	bool held;
 };
 
 int uz__ublk_ring_create(struct uz__ublk_ring **ring, unsigned int queue,
@@ -259,8 +267,28 @@ int uz__ublk_ring_submit(struct uz__ublk_ring *ring, bool wait)
 	ring->tags += ring->prepared;
 	driver.tags += ring->prepared;
 	ring->prepared = 0;
-	while (wait && !driver.ends)
+	while (wait && !driver.ends && !ring->told)
 		pthread_cond_wait(&driver.stopped, &driver.lock);
+	pthread_mutex_unlock(&driver.lock);
+	return 0;
+}
+
+int uz__ublk_ring_collect(struct uz__ublk_ring *ring)
+{
+	return uz__ublk_ring_submit(ring, false);
+}
+
+int uz__ublk_ring_tell_to_leave(struct uz__ublk_ring *ring,
+				struct uz__ublk_control *control, bool held)
+{
+	(void)control;
+	if (fails(TELL, ring->queue))
+		return fault.code;
+	pthread_mutex_lock(&driver.lock);
+	ring->told = true;
+	ring->held = held;
+	driver.told[held]++;
+	pthread_cond_broadcast(&driver.stopped);
 	pthread_mutex_unlock(&driver.lock);
 	return 0;
 }
@@ -268,10 +296,19 @@ int uz__ublk_ring_submit(struct uz__ublk_ring *ring, bool wait)
 bool uz__ublk_ring_next(struct uz__ublk_ring *ring,
 			struct uz__ublk_event *event)
 {
-	if (!ring->tags)
-		return false;
-	*event = (struct uz__ublk_event){ --ring->tags, UBLK_IO_RES_ABORT };
-	return true;
+	bool any = true;
+
+	pthread_mutex_lock(&driver.lock);
+	if (ring->told)
+		*event = (struct uz__ublk_event){ UZ__UBLK_LEAVE, ring->held };
+	else if (driver.ends && ring->tags)
+		*event = (struct uz__ublk_event){ --ring->tags,
+						  UBLK_IO_RES_ABORT };
+	else
+		any = false;
+	ring->told = false;
+	pthread_mutex_unlock(&driver.lock);
+	return any;
 }
 
 /* ---- the system ---- */

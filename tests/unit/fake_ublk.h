@@ -25,9 +25,10 @@ enum what {
 	THREAD, /* the @nr-th */
 	RING, /* of queue @nr */
 	TAGS, /* of queue @nr */
+	TELL, /* it to leave, likewise */
 	NODE, /* opening it */
 	MAP, /* of the node */
-	WORD, /* keeping it in the session */
+	WORD, /* the session, where it is kept */
 };
 
 struct fake_fault {
@@ -51,6 +52,8 @@ struct fake_driver {
 	unsigned int held; /* times that the dead server's node is open */
 	unsigned int slow; /* times that its works are not done in time */
 	bool late; /* a work of the dead server has yet to be done */
+	unsigned int quiesced; /* times */
+	unsigned int told[2]; /* queues, to leave; while it was quiesced */
 	int limit; /* file: of requests to a queue */
 	int node; /* its server's descriptor, or -1 */
 	int controls, rings, threads;

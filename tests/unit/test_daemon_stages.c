@@ -22,16 +22,10 @@ struct world {
 	struct uz_frontend_ops ops;
 };
 
-static void leave(struct uz_frontend *fe)
-{
-	(void)fe;
-}
-
 static int set_up(void **state)
 {
 	struct world *w = calloc(1, sizeof(*w));
 
-	w->ops.leave = leave;
 	w->d.ops = &w->ops;
 	w->d.served = true;
 	w->d.program = -1;
@@ -157,6 +151,25 @@ static void test_restarted(void **state)
 	assert_int_equal(w->u.deadline, 6000);
 }
 
+/* It has to be said while the worker is to leave; later it is of no meaning. */
+static void test_stays(void **state)
+{
+	struct world *w = *state;
+
+	uz__upgrade_serves(&w->u, &w->d, "1", 500);
+	uz__upgrade_stays(&w->u, &w->d, "early");
+	assert_true(uz__upgrade_begin(&w->u, &w->d, false, 1000));
+	uz__upgrade_stays(&w->u, &w->d, "no");
+	assert_int_equal(w->u.stage, UZ__UPGRADE_NONE);
+	assert_int_equal(w->u.deadline, 0);
+	assert_int_equal(w->u.program, -1);
+	expect_last(w, 0, 1, "\nlast not upgraded, 1 serves on: no\n");
+	assert_true(uz__upgrade_begin(&w->u, &w->d, false, 2000));
+	uz__upgrade_left(&w->u, 2100);
+	uz__upgrade_stays(&w->u, &w->d, "late");
+	assert_int_equal(w->u.stage, UZ__UPGRADE_COMING);
+}
+
 static void test_refused(void **state)
 {
 	struct world *w = *state;
@@ -165,9 +178,6 @@ static void test_refused(void **state)
 	w->d.served = false;
 	assert_false(uz__upgrade_begin(&w->u, &w->d, false, 1000));
 	w->d.served = true;
-	w->ops.leave = NULL;
-	assert_false(uz__upgrade_begin(&w->u, &w->d, false, 1000));
-	w->ops.leave = leave;
 	expect_last(w, 0, 0, "");
 	w->d.program_path[0] = '\0';
 	assert_false(uz__upgrade_begin(&w->u, &w->d, false, 1000));
@@ -194,6 +204,7 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_refused, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(test_stays, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,11 +30,6 @@ struct world {
 	int peer; /* of the connection */
 };
 
-static void leave(struct uz_frontend *fe)
-{
-	(void)fe;
-}
-
 /* A manager with an abstract name that the system chooses. */
 static int listen_at_random(char *name, size_t size)
 {
@@ -63,7 +58,6 @@ static int set_up(void **state)
 	unsetenv("FDSTORE");
 	socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds);
 	w->peer = fds[1];
-	w->ops.leave = leave;
 	w->ops.name = "fuse";
 	w->d = (struct uz__daemon){
 		.ops = &w->ops,
@@ -220,11 +214,11 @@ static void test_keeps_nothing(void **state)
 	uz__store_keep(&w->d);
 	expect_silence(w);
 	setenv("FDSTORE", "9", 1);
-	w->ops.leave = NULL;
+	w->ops.bound = true;
 	uz__store_begin(&w->d);
 	uz__store_keep(&w->d);
 	expect_silence(w);
-	w->ops.leave = leave;
+	w->ops.bound = false;
 	unsetenv("NOTIFY_SOCKET");
 	uz__store_begin(&w->d);
 	uz__store_keep(&w->d);

@@ -107,17 +107,23 @@ static void test_rollback(void **state)
 	}
 }
 
-static void test_no_upgrade(void **state)
+/* Nothing changes, and whoever asked is told why. */
+static void test_refuses(void **state)
 {
 	char heard[256];
 
 	(void)state;
 	fake->ends_itself = true;
 	fake->upgrades = 1;
-	fake->no_leave = true;
+	fake->refuses = true;
 	assert_int_equal(fake_run("dev", 0, heard, sizeof(heard)), 0);
-	assert_string_equal(fake->calls, "mount start wait free unmount ");
-	assert_string_equal(fake->shown, "");
+	assert_string_equal(fake->calls,
+			    "mount start wait leave free unmount ");
+	assert_non_null(strstr(
+		fake->shown, "state idle\nversion 1\nupgrades 0\n"
+			     "rollbacks 1\nlast not upgraded, 1 serves on: it "
+			     "does not want to\n"));
+	assert_int_equal(fake->restarts, 0);
 }
 
 /* What was handed over is looked at before anything is done. */
@@ -148,7 +154,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup(test_upgrade_then_death, fake_setup),
 		cmocka_unit_test_setup(test_upgrade_stuck, fake_setup),
 		cmocka_unit_test_setup(test_rollback, fake_setup),
-		cmocka_unit_test_setup(test_no_upgrade, fake_setup),
+		cmocka_unit_test_setup(test_refuses, fake_setup),
 		cmocka_unit_test_setup(test_no_handover, fake_setup),
 	};
 	int status;

@@ -23,6 +23,7 @@
 #include <cmocka.h>
 
 #include <fuse_frontend.h>
+#include <session_priv.h>
 #include <ublk_priv.h>
 
 #include "fake_device.h"
@@ -121,7 +122,7 @@ static int setup(void **state)
 	assert_int_equal(uz_device_set_disksize(&dev, 1 << 20, NULL), 0);
 	config = (struct uz_frontend_config){
 		.dev = &dev,
-		.session = { .fd = -1, .mem = memfd_create("session", 0) },
+		.session = { .fd = -1, .mem = uz__fuse_session_create("/") },
 		.threads = 8,
 		.buffer_budget = 8 << 20,
 		.supervisor = getpid(),
@@ -169,7 +170,7 @@ static const struct {
 	{ { COMMAND, UBLK_CMD_ADD_DEV, -EEXIST }, "add a disk: File exists" },
 	{ { COMMAND, UBLK_CMD_ADD_DEV, -EACCES }, "ublks_max" },
 	{ { COMMAND, UBLK_CMD_ADD_DEV, -ECANCELED }, "no more threads" },
-	{ { WORD, 0, -EBADF }, "add a disk: Bad file" },
+	{ { WORD, 0, -EBADF }, "memory of the session: Bad file" },
 	{ { THREAD, 0, EAGAIN }, "set up its queues: Resource temp" },
 	{ { THREAD, 1, EAGAIN }, "no more threads are allowed" },
 	{ { THREAD, QUEUES - 1, EAGAIN }, "set up its queues" },
@@ -216,8 +217,11 @@ static void test_fails_to_come(void **state)
 static void no_answer_to(unsigned int nr)
 {
 	int status;
-	pid_t pid = fork();
+	pid_t pid;
 
+	/* The one before has left word of a disk. */
+	assert_int_equal(uz__fuse_session_set_disk(&config.session, 0), 0);
+	pid = fork();
 	assert_true(pid >= 0);
 	if (!pid) {
 		fault.what = COMMAND;
@@ -276,15 +280,29 @@ static void test_end_fails(void **state)
 
 /* ---- taking over ---- */
 
-/* As a worker leaves it that is killed. */
-static void killed(void)
+/* The process is gone. */
+static void process_ended(void)
 {
 	uz__ublk_command(&disk.control, UBLK_CMD_STOP_DEV, ID, 0, NULL, 0);
 	uz__ublk_queues_end(&disk);
 	close(disk.fd);
 	uz__ublk_control_close(&disk.control);
 	fake_driver_release();
+}
+
+/* As a worker leaves it that is killed. */
+static void killed(void)
+{
+	process_ended();
 	config.restarts++;
+}
+
+/* As one leaves it that was told to; then the process ends at once. */
+static void left(void)
+{
+	uz__ublk_disk_leave(&disk);
+	assert_int_equal(driver.controls, 1);
+	process_ended();
 }
 
 static void take_over(unsigned int i)
@@ -334,6 +352,59 @@ static void test_taken_over_from_old(void **state)
 	taken_over(FEATURES & ~UBLK_F_PER_IO_DAEMON);
 	assert_in_range(pread(driver.limit, text, sizeof(text) - 1, 0), 1, 4);
 	assert_int_equal(atoi(text), disk.plan.depth - 1);
+}
+
+/* The next one finds the disk, although nobody has died. */
+static void handed_on(uint64_t features)
+{
+	unsigned int fds;
+
+	look_before();
+	driver.features = features;
+	assert_int_equal(uz__ublk_disk_start(&disk, &config, &err), 0);
+	fds = count("/proc/self/fd");
+	left();
+	assert_int_equal(uz__ublk_disk_start(&disk, &config, &err), 0);
+	assert_true(disk.adopted);
+	assert_int_equal(count("/proc/self/fd"), fds);
+}
+
+static void test_leaves(void **state)
+{
+	(void)state;
+	handed_on(FEATURES | UBLK_F_QUIESCE);
+	assert_int_equal(driver.quiesced, 1);
+	assert_int_equal(driver.told[true], QUEUES);
+	/* The driver has not ceased: no queue may wait for that. */
+	fault = (struct fake_fault){ COMMAND, UBLK_CMD_QUIESCE_DEV, -EBUSY };
+	left();
+	assert_int_equal(driver.told[false], QUEUES);
+	assert_int_equal(uz__ublk_disk_start(&disk, &config, &err), 0);
+	/* Without any way to the driver, or to a queue, it is a death. */
+	fault = (struct fake_fault){ CONTROL, 0, -EMFILE };
+	left();
+	fault = (struct fake_fault){ TELL, 1, -EINVAL };
+	assert_int_equal(uz__ublk_disk_start(&disk, &config, &err), 0);
+	left();
+	assert_int_equal(driver.told[true], 2 * QUEUES - 1);
+	assert_int_equal(driver.told[false], QUEUES);
+	assert_int_equal(uz__ublk_disk_start(&disk, &config, &err), 0);
+	uz__ublk_disk_end(&disk);
+	nothing_is_left();
+}
+
+static void test_leaves_old(void **state)
+{
+	(void)state;
+	handed_on(FEATURES & ~UBLK_F_PER_IO_DAEMON);
+	assert_int_equal(driver.quiesced, 0);
+	assert_int_equal(driver.told[false], QUEUES);
+	uz__ublk_disk_end(&disk);
+	/* One that was deleted, nobody is sent to. */
+	assert_int_equal(uz__ublk_disk_start(&disk, &config, &err), 0);
+	assert_false(disk.adopted);
+	uz__ublk_disk_end(&disk);
+	nothing_is_left();
 }
 
 /* A start that fails leaves the disk, and the control open. */
@@ -391,6 +462,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_taken_over, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_taken_over_from_old, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_leaves, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_leaves_old, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_not_taken_over, setup,
 						teardown),

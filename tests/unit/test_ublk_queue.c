@@ -2,9 +2,11 @@
 /*
  * A queue of the ublk front end against a ring that is played here: it gives
  * every tag, answers each request once, gives up tags that come back for good,
- * goes on when submitting fails, and ends when the driver has no tag left.
+ * goes on when submitting fails, and ends when the driver has no tag left. Told
+ * to leave, it takes nothing more, or all that has come, and stays.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -37,7 +39,7 @@ static struct {
 	unsigned int nr_events, next;
 	/* Tags that the kernel has. */
 	bool has[DEPTH];
-	unsigned int fetches, commits, creates, destroys;
+	unsigned int fetches, commits, creates, collected;
 	int result[16];
 	unsigned int tag[16];
 } kernel;
@@ -59,11 +61,6 @@ void uz__ublk_ring_use(struct uz__ublk_ring *ring, int fd)
 {
 	(void)ring;
 	kernel.fd = fd;
-}
-
-void uz__ublk_ring_destroy(struct uz__ublk_ring *ring)
-{
-	kernel.destroys += ring != NULL;
 }
 
 static void give(unsigned int tag)
@@ -102,6 +99,12 @@ int uz__ublk_ring_submit(struct uz__ublk_ring *ring, bool wait)
 	return -ENOMEM;
 }
 
+int uz__ublk_ring_collect(struct uz__ublk_ring *ring)
+{
+	kernel.collected = kernel.commits;
+	return uz__ublk_ring_submit(ring, false);
+}
+
 bool uz__ublk_ring_next(struct uz__ublk_ring *ring,
 			struct uz__ublk_event *event)
 {
@@ -110,6 +113,8 @@ bool uz__ublk_ring_next(struct uz__ublk_ring *ring,
 	(void)ring;
 	if (kernel.next < kernel.nr_events) {
 		*event = kernel.events[kernel.next++];
+		if (event->tag == UZ__UBLK_LEAVE)
+			return true;
 		assert_true(kernel.has[event->tag]);
 		kernel.has[event->tag] = false;
 		return true;
@@ -151,11 +156,10 @@ static int run_with(int fd)
 	sem_init(&q.go, 0, 1);
 	assert_null(uz__ublk_queue_main(&q));
 	sem_getvalue(&q.ready, &posted);
-	/* Once for the ring, and once for the tags. */
-	assert_int_equal(posted, 1 + (fd >= 0 && !kernel.create_error));
+	/* Once for the ring, once for the tags, and at the end. */
+	assert_int_equal(posted, 2 + (fd >= 0 && !kernel.create_error));
 	sem_destroy(&q.ready);
 	sem_destroy(&q.go);
-	assert_int_equal(kernel.creates, kernel.destroys);
 	assert_int_equal(q.tags, 0);
 	return q.error;
 }
@@ -204,6 +208,61 @@ static void test_serves(void **state)
 	assert_int_equal(kernel.result[2], 0);
 	assert_memory_equal(dev.data + 8192, buffers + 2 * IO_MAX, 4096);
 	assert_memory_equal(buffers + 4096, dev.data + 8192, 4096);
+}
+
+/* Two requests, and one behind the word that it is to leave. */
+static void leave(int held)
+{
+	struct uz__ublk_queue q = {
+		.io = &io,
+		.desc = desc,
+		.buffers = buffers,
+		.depth = DEPTH,
+		.io_max = IO_MAX,
+		.fd = 7,
+	};
+	unsigned int posts;
+	pthread_t thread;
+
+	for (posts = 0; posts < DEPTH; posts++)
+		desc[posts] =
+			(struct ublksrv_io_desc){ UBLK_IO_OP_WRITE, 8, 0, 0 };
+	event(2, 0);
+	event(0, 0);
+	event(UZ__UBLK_LEAVE, held);
+	event(1, 0);
+	sem_init(&q.ready, 0, 0);
+	sem_init(&q.go, 0, 1);
+	assert_int_equal(pthread_create(&thread, NULL, uz__ublk_queue_main, &q),
+			 0);
+	for (posts = 0; posts < 3; posts++)
+		while (sem_wait(&q.ready))
+			;
+	assert_int_equal(pthread_tryjoin_np(thread, NULL), EBUSY);
+	sem_post(&q.go);
+	pthread_join(thread, NULL);
+	sem_destroy(&q.ready);
+	sem_destroy(&q.go);
+}
+
+static void test_leaves_at_once(void **state)
+{
+	(void)state;
+	leave(0);
+	assert_int_equal(kernel.commits, 2);
+	assert_int_equal(kernel.collected, 2);
+	assert_true(kernel.has[3]);
+	assert_int_equal(kernel.next, 3);
+}
+
+static void test_leaves_nothing_behind(void **state)
+{
+	(void)state;
+	leave(1);
+	assert_int_equal(kernel.commits, 3);
+	assert_int_equal(kernel.collected, 3);
+	assert_int_equal(kernel.tag[2], 1);
+	assert_int_equal(kernel.result[2], 4096);
 }
 
 static void test_errors(void **state)
@@ -274,6 +333,10 @@ static void test_never_begins(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_leaves_at_once, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_leaves_nothing_behind,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(test_serves, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_broken_disk, setup,

@@ -83,6 +83,11 @@ vm_image()
 		cp "$name" "$vm_root/uzram/build/tools/"
 		vm_add "$(realpath "$name")"
 	done
+	mkdir -p "$vm_root/uzram/build/tests/programs"
+	for name in uzramd-next uzramd-otherlayout crashes; do
+		cp "$build_root/tests/programs/$name" \
+			"$vm_root/uzram/build/tests/programs/"
+	done
 	# For who measures there; no test needs it.
 	name=${UZRAMD%/*}/uzram-bench
 	if [ -x "$name" ]; then

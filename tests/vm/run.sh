@@ -9,7 +9,8 @@
 # that can do more. Both of the guest's serial lines are shown when it fails,
 # and last the one that says how far the scripts came.
 #
-# UZ_KILLS, UZ_CYCLES and UZ_SEED, where they are set, are the guest's as well.
+# UZ_KILLS, UZ_CYCLES, UZ_UPGRADES and UZ_SEED, where they are set, are the
+# guest's as well.
 #
 # What may be skipped in the guest is what may be skipped here (UZ_MUST_WORK). A
 # script that was skipped makes this one end with 77, unless another one failed.
@@ -59,7 +60,7 @@ timeout -k 5 $((limit + 180)) qemu-system-x86_64 \
 	-append "console=ttyS0 panic=-1 quiet no_timer_check \
 uz_tests=${tests// /,} uz_must=${UZ_MUST_WORK-} uz_limit=$limit $uring \
 ${UZ_KILLS:+UZ_KILLS=$UZ_KILLS} ${UZ_CYCLES:+UZ_CYCLES=$UZ_CYCLES} \
-${UZ_SEED:+UZ_SEED=$UZ_SEED}" \
+${UZ_UPGRADES:+UZ_UPGRADES=$UZ_UPGRADES} ${UZ_SEED:+UZ_SEED=$UZ_SEED}" \
 	</dev/null >"$tmp/qemu.log" 2>&1 || status=$?
 
 # shellcheck disable=SC2317 # it is called in the end

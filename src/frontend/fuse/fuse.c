@@ -90,9 +90,11 @@ static int fuse_quit(const struct uz_session *session)
 	return ret;
 }
 
-static void fuse_leave(struct uz_frontend *fe)
+static int fuse_leave(struct uz_frontend *fe, struct uz_err *err)
 {
+	(void)err;
 	uz__fuse_transport_leave(&fe->transport);
+	return 0;
 }
 
 static int fuse_wait(struct uz_frontend *fe)

@@ -24,11 +24,13 @@ uz_must_check int uz__fuse_session_set_disk(const struct uz_session *session,
  * uz__fuse_session_get_disk() - the word that was kept
  * @session: of mount()
  * @word:    set on success; 0 when none was kept
+ * @err:     why not
  *
  * Context: one thread of one process.
- * Return:  0 or -errno.
+ * Return:  0; -ENOTSUP the session is of another layout; -EUCLEAN it is
+ *          damaged; other -errno.
  */
 uz_must_check int uz__fuse_session_get_disk(const struct uz_session *session,
-					    uint64_t *word);
+					    uint64_t *word, struct uz_err *err);
 
 #endif

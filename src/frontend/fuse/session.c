@@ -108,12 +108,16 @@ int uz__fuse_session_set_disk(const struct uz_session *session, uint64_t word)
 	return n == sizeof(word) ? 0 : n < 0 ? -errno : -EIO;
 }
 
-int uz__fuse_session_get_disk(const struct uz_session *session, uint64_t *word)
+int uz__fuse_session_get_disk(const struct uz_session *session, uint64_t *word,
+			      struct uz_err *err)
 {
-	ssize_t n = pread(session->mem, word, sizeof(*word),
-			  offsetof(struct uz__fuse_session, disk));
+	struct uz__fuse fuse = { 0 };
+	int ret = uz__fuse_session_map(&fuse, session->mem, err);
 
-	return n == sizeof(*word) ? 0 : n < 0 ? -errno : -EIO;
+	if (!ret)
+		*word = fuse.session->disk;
+	uz__fuse_session_unmap(&fuse);
+	return ret;
 }
 
 /* ---- open files ---- */

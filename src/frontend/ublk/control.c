@@ -96,6 +96,28 @@ int uz__ublk_command(struct uz__ublk_control *c, unsigned int nr, uint32_t dev,
 	return ret;
 }
 
+/* Whatever it is, it is the next command of this ring. */
+static int carry_out(struct uz__ublk_control *c, struct io_uring_sqe *sqe)
+{
+	int ret;
+
+	sqe->user_data = ++c->seq;
+	ret = io_uring_submit(&c->ring);
+	return ret < 0 ? ret : wait_for(c, LIMIT);
+}
+
+int uz__ublk_control_tell(struct uz__ublk_control *c, int ring, uint64_t data,
+			  unsigned int res)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&c->ring);
+
+	if (!sqe)
+		return -EBUSY;
+	memset(sqe, 0, 2 * sizeof(*sqe));
+	io_uring_prep_msg_ring(sqe, ring, res, data, 0);
+	return carry_out(c, sqe);
+}
+
 /*
  * Reading this file has each CPU bring its statistics up to date, by a work in
  * that queue, and waits for all of them. Works of a CPU are begun one after the
@@ -116,10 +138,7 @@ static int flush_works(struct uz__ublk_control *c)
 	}
 	memset(sqe, 0, 2 * sizeof(*sqe));
 	io_uring_prep_read(sqe, fd, c->room, sizeof(c->room), 0);
-	sqe->user_data = ++c->seq;
-	ret = io_uring_submit(&c->ring);
-	if (ret >= 0)
-		ret = wait_for(c, LIMIT);
+	ret = carry_out(c, sqe);
 	close(fd);
 	return ret;
 }

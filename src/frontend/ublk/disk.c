@@ -5,13 +5,15 @@
  * queues still serve, since what the page cache holds is written back; end the
  * queues, close, delete.
  *
- * A worker that follows one that died finds the disk by the word that is left
- * in the session, and instead of adding and starting it begins and ends its
+ * A worker that follows one that died, or left, finds the disk by the word that
+ * is in the session, and instead of adding and starting it begins and ends its
  * recovery. Meanwhile requests wait in the driver, and those that the dead one
  * had come again. All that may fail for want of something is made before: an
  * older driver cannot begin a recovery anew that was begun and not ended.
  *
- * All of it happens in one thread that is none of a queue, so no locks.
+ * All of it happens in one thread that is none of a queue, so no locks. But to
+ * leave is another thread's, which has its own way to the driver; the front end
+ * sees to it that nobody stops the disk meanwhile.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -32,6 +34,12 @@
 /* How long nodes may take to appear, be it devtmpfs or udev that makes them. */
 #define NODE_MS 3000
 #define STEP_MS 5
+
+/*
+ * For each queue to have a tag without a request, by which it hears of it. What
+ * is left of the time that a worker has to leave in is for the requests.
+ */
+#define QUIESCE_MS 300
 
 #define RECOVERY (UBLK_F_USER_RECOVERY | UBLK_F_USER_RECOVERY_REISSUE)
 
@@ -97,7 +105,7 @@ static uint64_t wanted(uint64_t features)
 	uint64_t flags = features & UBLK_F_CMD_IOCTL_ENCODE;
 
 	if ((features & RECOVERY) == RECOVERY)
-		flags |= RECOVERY;
+		flags |= RECOVERY | (features & UBLK_F_QUIESCE);
 	return flags;
 }
 
@@ -224,16 +232,13 @@ static const struct step birth[] = {
 	{ NULL, NULL },
 };
 
-/* ---- the disk of a worker that died ---- */
+/* ---- the disk of a worker before ---- */
 
-static int find(struct uz__ublk_disk *disk, struct uz_err *err)
+static int find(struct uz__ublk_disk *disk, uint64_t word, struct uz_err *err)
 {
-	static const char what[] = "the disk ended with the worker that died";
-	uint64_t word = 0;
-	int ret = uz__fuse_session_get_disk(&disk->session, &word);
+	static const char what[] = "the disk ended with the worker before";
+	int ret;
 
-	if (ret)
-		return fail(err, ret, "read the session");
 	disk->info.dev_id = (uint32_t)((word & WORD_ID) - 1);
 	ret = uz__ublk_command(&disk->control, UBLK_CMD_GET_DEV_INFO,
 			       disk->info.dev_id, 0, &disk->info,
@@ -250,7 +255,7 @@ static int find(struct uz__ublk_disk *disk, struct uz_err *err)
 		return uz_err_set(err, -ENOTSUP,
 				  "a worker died while it took the disk over; "
 				  "only Linux 6.16 can begin that anew");
-	disk->added = true;
+	disk->added = disk->adopted = true;
 	adopt_plan(disk);
 	return 0;
 }
@@ -302,6 +307,22 @@ static int take(struct uz__ublk_disk *disk, const struct step *step,
 bool uz__ublk_disk_recovers(const struct uz__ublk_disk *disk)
 {
 	return (disk->info.flags & RECOVERY) == RECOVERY;
+}
+
+void uz__ublk_disk_leave(struct uz__ublk_disk *disk)
+{
+	struct uz__ublk_control control;
+	bool held = false;
+
+	/* All that may fail here only makes it more like a death. */
+	if (uz__ublk_control_open(&control, NULL))
+		return;
+	if (disk->info.flags & UBLK_F_QUIESCE)
+		held = uz__ublk_command(&control, UBLK_CMD_QUIESCE_DEV,
+					disk->info.dev_id, QUIESCE_MS, NULL,
+					0) >= 0;
+	uz__ublk_queues_leave(disk, &control, held);
+	uz__ublk_control_close(&control);
 }
 
 /* ---- the end ---- */
@@ -372,6 +393,8 @@ static int undo(struct uz__ublk_disk *disk)
 	if (disk->added)
 		ret = uz__ublk_command(&disk->control, UBLK_CMD_DEL_DEV,
 				       disk->info.dev_id, 0, NULL, 0);
+	if (disk->added && ret >= 0)
+		ret = uz__fuse_session_set_disk(&disk->session, 0);
 	if (ret < 0)
 		uz_log(UZ_LOG_ERR, "%s cannot be deleted: %s", disk->path,
 		       strerror(-ret));
@@ -401,6 +424,7 @@ int uz__ublk_disk_start(struct uz__ublk_disk *disk,
 			struct uz_err *err)
 {
 	unsigned int queues = uz_cpus();
+	uint64_t word = 0;
 	int ret;
 
 	*disk = (struct uz__ublk_disk){
@@ -409,12 +433,14 @@ int uz__ublk_disk_start(struct uz__ublk_disk *disk,
 		.owner = config->supervisor,
 		.fd = -1,
 	};
-	ret = uz__ublk_control_open(&disk->control, err);
+	ret = uz__fuse_session_get_disk(&disk->session, &word, err);
+	if (!ret)
+		ret = uz__ublk_control_open(&disk->control, err);
 	if (ret)
 		return ret;
 	disk->opened = true;
-	if (config->restarts) {
-		ret = find(disk, err);
+	if (word) {
+		ret = find(disk, word, err);
 		return ret ? ret : take(disk, adoption, err);
 	}
 	uz__ublk_reap(&disk->control, 0);

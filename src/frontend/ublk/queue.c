@@ -8,6 +8,11 @@
  * requests, but not for longer than a few pages of other work. Page workers
  * help with large requests, as they do for FUSE.
  *
+ * Told to leave, it takes no more requests. Where the driver has ceased to give
+ * out any, those that have come are answered first; else they come again, to
+ * the next process. The thread stays until the process ends, as the driver
+ * takes a thread that ends for a server that has died.
+ *
  * No locks: a tag is ours from its completion until it is committed, and the
  * driver's otherwise; the driver writes a request's description before the
  * completion.
@@ -20,6 +25,9 @@
 #include <uzram/util/log.h>
 
 #include "ublk_priv.h"
+
+/* Of @leave. */
+#define LEAVE_NOW 1
 
 /* Pages. An answer waits for no more work than this. */
 #define HELD_MAX 16
@@ -72,6 +80,10 @@ static void on_event(struct uz__ublk_queue *q,
 {
 	int result;
 
+	if (event->tag == UZ__UBLK_LEAVE) {
+		q->leave = 1 + event->res;
+		return;
+	}
 	q->tags--;
 	if (event->res == UBLK_IO_RES_ABORT)
 		return;
@@ -103,10 +115,33 @@ static int begin(struct uz__ublk_queue *q)
 	return ret;
 }
 
+/* Until a request is at hand that is not to be taken any more. */
+static bool serve_events(struct uz__ublk_queue *q)
+{
+	struct uz__ublk_event event;
+	bool any = false;
+
+	while (q->leave != LEAVE_NOW && uz__ublk_ring_next(q->ring, &event)) {
+		on_event(q, &event);
+		any = true;
+	}
+	return any;
+}
+
+/* What it has answered reaches the driver, and nothing else happens here. */
+static void leave(struct uz__ublk_queue *q)
+{
+	do {
+		uz__ublk_ring_collect(q->ring);
+	} while (serve_events(q));
+	sem_post(&q->ready);
+	while (sem_wait(&q->go))
+		;
+}
+
 void *uz__ublk_queue_main(void *arg)
 {
 	struct uz__ublk_queue *q = arg;
-	struct uz__ublk_event event;
 
 	uz_ahead_stack();
 	q->error =
@@ -118,12 +153,13 @@ void *uz__ublk_queue_main(void *arg)
 		q->error = begin(q);
 		sem_post(&q->ready);
 	}
-	while (q->tags) {
+	while (q->tags && !q->leave) {
 		submit(q, true);
-		while (uz__ublk_ring_next(q->ring, &event))
-			on_event(q, &event);
+		serve_events(q);
 	}
-	uz__ublk_ring_destroy(q->ring);
-	q->ring = NULL;
+	if (q->leave)
+		leave(q);
+	else
+		sem_post(&q->ready);
 	return NULL;
 }

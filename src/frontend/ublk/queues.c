@@ -160,6 +160,23 @@ int uz__ublk_queues_run(struct uz__ublk_disk *disk)
 	return wait_queues(disk);
 }
 
+void uz__ublk_queues_leave(struct uz__ublk_disk *disk,
+			   struct uz__ublk_control *control, bool held)
+{
+	struct uz__ublk_queue *q;
+	unsigned int i;
+
+	for (i = 0; i < disk->plan.queues; i++) {
+		q = &disk->queues[i];
+		q->told = !uz__ublk_ring_tell_to_leave(q->ring, control, held);
+	}
+	for (i = 0; i < disk->plan.queues; i++) {
+		q = &disk->queues[i];
+		while (q->told && sem_wait(&q->ready))
+			;
+	}
+}
+
 void uz__ublk_queues_end(struct uz__ublk_disk *disk)
 {
 	struct uz__ublk_queue *q;
@@ -167,11 +184,12 @@ void uz__ublk_queues_end(struct uz__ublk_disk *disk)
 
 	for (i = 0; disk->queues && i < disk->plan.queues; i++) {
 		q = &disk->queues[i];
-		/* Without a descriptor there is nothing that it could do. */
-		if (q->started && q->fd < 0)
+		/* It has no descriptor to begin with, or nothing to do any more. */
+		if (q->started && (q->fd < 0 || q->told))
 			sem_post(&q->go);
 		if (q->started)
 			pthread_join(q->id, NULL);
+		uz__ublk_ring_destroy(q->ring);
 		uz_io_destroy(q->io);
 		if (q->buffers)
 			munmap(q->buffers, buffers_size(q));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The io_uring of one ublk queue, made and used by one thread. Completions are
+ * The io_uring of one ublk queue, made and used by one thread; others may put a
+ * completion there, by rings of their own. Completions of the driver's are
  * put off until the thread asks for them: nobody else takes its requests, so
  * nothing is gained by seeing them earlier. An older kernel does without.
  *
@@ -12,6 +13,9 @@
 #include <string.h>
 
 #include "ublk_priv.h"
+
+/* Of a completion that another thread has put there; no tag. */
+#define LEAVE UINT64_MAX
 
 struct uz__ublk_ring {
 	struct io_uring ring;
@@ -105,6 +109,22 @@ int uz__ublk_ring_submit(struct uz__ublk_ring *ring, bool wait)
 	return 0;
 }
 
+int uz__ublk_ring_collect(struct uz__ublk_ring *ring)
+{
+	int ret = uz__ublk_ring_submit(ring, false);
+	int got = io_uring_get_events(&ring->ring);
+
+	if (!ret && got < 0 && got != -EINTR)
+		ret = got;
+	return ret;
+}
+
+int uz__ublk_ring_tell_to_leave(struct uz__ublk_ring *ring,
+				struct uz__ublk_control *control, bool held)
+{
+	return uz__ublk_control_tell(control, ring->ring.ring_fd, LEAVE, held);
+}
+
 bool uz__ublk_ring_next(struct uz__ublk_ring *ring,
 			struct uz__ublk_event *event)
 {
@@ -112,7 +132,8 @@ bool uz__ublk_ring_next(struct uz__ublk_ring *ring,
 
 	if (io_uring_peek_cqe(&ring->ring, &cqe))
 		return false;
-	event->tag = (unsigned int)cqe->user_data;
+	event->tag = cqe->user_data == LEAVE ? UZ__UBLK_LEAVE
+					     : (unsigned int)cqe->user_data;
 	event->res = cqe->res;
 	io_uring_cqe_seen(&ring->ring, cqe);
 	return true;

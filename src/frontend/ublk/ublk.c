@@ -7,9 +7,12 @@
  * use then goes on until its last user has closed it, as a detached mount does.
  * Resetting is refused as long as there is a disk: its size is fixed.
  *
- * stop() may come from any thread. All else is done by one.
+ * stop() and leave() may come from any thread. All else is done by one. Whoever
+ * comes first to the disk's fate decides it: it ends, or is left to another
+ * process.
  */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,11 +28,16 @@
 /* How often a disk that is in use is tried again. */
 #define STEP_MS 50
 
+/*
+ * @fate: set by who ends the disk or leaves it. Nothing else hangs on it, so any
+ *        order would do
+ */
 struct uz_frontend {
 	struct uz_device *dev;
 	struct uz__ublk_disk disk;
 	struct uz_frontend_disk link;
 	struct uz_frontend *attrs;
+	_Atomic bool fate;
 };
 
 static const struct uz_frontend_ops *const fuse = &uz__fuse_frontend;
@@ -52,6 +60,8 @@ static int ublk_wait(struct uz_frontend *fe)
 	int ret = fuse->wait(fe->attrs), busy;
 	bool said = false;
 
+	while (atomic_exchange(&fe->fate, true))
+		pause(); /* the process is about to end */
 	while ((busy = uz__ublk_disk_try_stop(&fe->disk)) == -EBUSY) {
 		if (!said)
 			say_used(&fe->disk);
@@ -64,6 +74,23 @@ static int ublk_wait(struct uz_frontend *fe)
 static void ublk_stop(struct uz_frontend *fe)
 {
 	fuse->stop(fe->attrs);
+}
+
+static int ublk_leave(struct uz_frontend *fe, struct uz_err *err)
+{
+	if (!uz__ublk_disk_recovers(&fe->disk))
+		return uz_err_set(
+			err, -ENOTSUP,
+			"this kernel does not keep a disk without its "
+			"server; remove the device and add it anew");
+	if (atomic_exchange(&fe->fate, true))
+		return uz_err_set(err, -EBUSY,
+				  "the device is about to end, with the last "
+				  "user of its disk");
+	/* What takes long is a store there; the disk is served meanwhile. */
+	fuse->leave(fe->attrs, err);
+	uz__ublk_disk_leave(&fe->disk);
+	return 0;
 }
 
 static int ublk_quit(const struct uz_session *session)
@@ -167,10 +194,12 @@ static int start_attrs(struct uz_frontend *fe,
 		.buffer_bytes = fe->disk.plan.bytes,
 	};
 	attrs.disk = &fe->link;
+	if (!uz__ublk_disk_recovers(&fe->disk))
+		attrs.upgrade = NULL;
 	attrs.transport = UZ_TRANSPORT_FUSE;
 	ret = fuse->start(&attrs, &fe->attrs, err);
 	/* One that was taken over, another worker may take over. */
-	if (ret && !config->restarts)
+	if (ret && !fe->disk.adopted)
 		uz__ublk_disk_end(&fe->disk);
 	return ret;
 }
@@ -210,5 +239,7 @@ const struct uz_frontend_ops uz__ublk_frontend = {
 	.wait = ublk_wait,
 	.stop = ublk_stop,
 	.quit = ublk_quit,
+	.leave = ublk_leave,
 	.free = ublk_free,
+	.bound = true, /* by the mark, and by the guard */
 };

@@ -3,6 +3,7 @@
 #define UZRAM_UBLK_PRIV_H
 
 #include <liburing.h>
+#include <limits.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdint.h>
@@ -173,6 +174,18 @@ int uz__ublk_command(struct uz__ublk_control *c, unsigned int nr, uint32_t dev,
  */
 uz_must_check int uz__ublk_control_settle(struct uz__ublk_control *c);
 
+/**
+ * uz__ublk_control_tell() - put a completion into another thread's ring
+ * @c:    opened
+ * @ring: its descriptor
+ * @data: the completion's
+ * @res:  likewise
+ *
+ * Return: 0 or -errno; then nothing was put there.
+ */
+uz_must_check int uz__ublk_control_tell(struct uz__ublk_control *c, int ring,
+					uint64_t data, unsigned int res);
+
 /* ---- recovery.c ---- */
 
 /**
@@ -256,10 +269,14 @@ void uz__ublk_guard_end(void);
 
 struct uz__ublk_ring;
 
+/* In place of a tag: the thread is to leave. */
+#define UZ__UBLK_LEAVE UINT_MAX
+
 /**
  * struct uz__ublk_event - a command has completed
- * @tag: whose
- * @res: 0: there is a request; UBLK_IO_RES_ABORT; other -errno
+ * @tag: whose, or UZ__UBLK_LEAVE
+ * @res: 0: there is a request; UBLK_IO_RES_ABORT; other -errno. To leave: 1, the
+ *       driver has ceased to give out requests; 0, it has not
  */
 struct uz__ublk_event {
 	unsigned int tag;
@@ -290,6 +307,8 @@ void uz__ublk_ring_use(struct uz__ublk_ring *ring, int fd);
 /**
  * uz__ublk_ring_destroy() - close it
  * @ring: or NULL
+ *
+ * Context: any thread; that of the queue has ended.
  */
 void uz__ublk_ring_destroy(struct uz__ublk_ring *ring);
 
@@ -323,6 +342,29 @@ void uz__ublk_ring_commit(struct uz__ublk_ring *ring, unsigned int tag,
 int uz__ublk_ring_submit(struct uz__ublk_ring *ring, bool wait);
 
 /**
+ * uz__ublk_ring_collect() - do all that was prepared, have completions come in
+ * @ring: ours
+ *
+ * Does not sleep. A call brings some of what the kernel has, at least one.
+ *
+ * Return: as of uz__ublk_ring_submit().
+ */
+int uz__ublk_ring_collect(struct uz__ublk_ring *ring);
+
+/**
+ * uz__ublk_ring_tell_to_leave() - an event for the thread of a ring
+ * @ring:    another thread's, which may have ended
+ * @control: of this thread
+ * @held:    the driver has ceased to give out requests
+ *
+ * Context: any thread but that of the ring; the ring stays meanwhile.
+ * Return:  0 or -errno; then it was not told.
+ */
+uz_must_check int uz__ublk_ring_tell_to_leave(struct uz__ublk_ring *ring,
+					      struct uz__ublk_control *control,
+					      bool held);
+
+/**
  * uz__ublk_ring_next() - the next completion
  * @ring:  ours
  * @event: filled
@@ -342,8 +384,8 @@ bool uz__ublk_ring_next(struct uz__ublk_ring *ring,
  * @buffers: @depth of @io_max bytes
  * @id:      the thread
  * @ready:   posted when there is a ring, and when the driver has all tags, or
- *           @error is set
- * @go:      posted once, when @fd and @desc are set, or the thread is to end
+ *           @error is set; and when the thread does nothing more
+ * @go:      posted when @fd and @desc are set, or the thread is to end
  * @error:   why the thread has none to serve, or 0
  * @fd:      /dev/ublkcN; borrowed; -1: there will be none
  * @index:   in the disk
@@ -351,6 +393,8 @@ bool uz__ublk_ring_next(struct uz__ublk_ring *ring,
  * @io_max:  bytes of a buffer
  * @held:    pages of the answers that no system call has taken along yet
  * @tags:    those that the driver has
+ * @told:    to leave, by who waits until it has left
+ * @leave:   what UZ__UBLK_LEAVE came with, and one; 0: it has not come
  * @encoded: see uz__ublk_ring_create()
  * @started: there is a thread
  * @troubled: it has said that its ring is broken
@@ -370,6 +414,8 @@ struct uz__ublk_queue {
 	uint32_t io_max;
 	uint64_t held;
 	unsigned int tags;
+	bool told;
+	int leave;
 	bool encoded;
 	bool started;
 	bool troubled;
@@ -378,6 +424,8 @@ struct uz__ublk_queue {
 /**
  * uz__ublk_queue_main() - what the thread does, until the disk has ended
  * @arg: its struct uz__ublk_queue
+ *
+ * Told to leave, it sleeps until the process ends, or @go is posted once more.
  *
  * Return: NULL.
  */
@@ -407,6 +455,18 @@ int uz__ublk_queues_prepare(struct uz__ublk_disk *disk);
 int uz__ublk_queues_run(struct uz__ublk_disk *disk);
 
 /**
+ * uz__ublk_queues_leave() - have all queues finish what they are at, and no more
+ * @disk:    they run
+ * @control: of the calling thread
+ * @held:    the driver has ceased to give out requests: what it has given is
+ *           answered, all of it
+ *
+ * Context: any thread but those of the queues; the disk stays meanwhile.
+ */
+void uz__ublk_queues_leave(struct uz__ublk_disk *disk,
+			   struct uz__ublk_control *control, bool held);
+
+/**
  * uz__ublk_queues_end() - wait for the threads, free everything
  * @disk: the driver has given back all tags that it had
  */
@@ -427,6 +487,7 @@ void uz__ublk_queues_end(struct uz__ublk_disk *disk);
  * @path:    "/dev/ublkbN"
  * @opened:  @control is
  * @added:   the driver has it
+ * @adopted: it was another worker's before
  * @live:    it was started
  */
 struct uz__ublk_disk {
@@ -441,14 +502,15 @@ struct uz__ublk_disk {
 	char path[32];
 	bool opened;
 	bool added;
+	bool adopted;
 	bool live;
 };
 
 /**
  * uz__ublk_disk_start() - make a disk and serve it, or take over
  * @disk:   filled; after a failure uz__ublk_disk_end() is not due
- * @config: the front end's; its device has a size. With @restarts the disk is
- *          that of the worker before
+ * @config: the front end's; its device has a size. Where the session has word
+ *          of a disk, it is that of the worker before
  * @err:    why not, and what to do
  *
  * After a failure the disk is deleted and everything freed, but not when the
@@ -470,6 +532,17 @@ uz_must_check int uz__ublk_disk_start(struct uz__ublk_disk *disk,
  *         again; if not, they fail.
  */
 bool uz__ublk_disk_recovers(const struct uz__ublk_disk *disk);
+
+/**
+ * uz__ublk_disk_leave() - leave it to another process
+ * @disk: started, and uz__ublk_disk_recovers()
+ *
+ * Requests that have come are answered, or come again; none is taken any more.
+ * The process has to end.
+ *
+ * Context: any thread but those of the queues, once. Nobody stops the disk.
+ */
+void uz__ublk_disk_leave(struct uz__ublk_disk *disk);
 
 /**
  * uz__ublk_disk_users() - who uses it

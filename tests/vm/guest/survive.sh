@@ -11,14 +11,6 @@
 . "$(dirname "$0")/../../e2e/functions.sh" || exit 1
 . "$(dirname "$0")/disks.sh"
 
-# Our own child, whose messages are shown when something fails.
-add_disk()
-{
-	start_device "$@" --frontend ublk
-	disk=$(readlink "$dev_dir/block")
-	[ -b "$disk" ] || fail "block leads to $disk"
-}
-
 kills=${UZ_KILLS:-5}
 seed=${UZ_SEED:-$RANDOM}
 
@@ -52,18 +44,6 @@ killer()
 	done
 }
 
-# ends_within SECONDS PID WHAT...: it ends, and well. Who hangs in the kernel
-# cannot be killed, so that timeout(1) would wait, too.
-ends_within()
-{
-	local seconds=$1 pid=$2
-
-	shift 2
-	wait_until "$seconds" pid_gone "$pid" ||
-		fail "seed $seed: $* hangs: $(cat "/proc/$pid/stack")"
-	wait "$pid" || fail "seed $seed: $* failed"
-}
-
 # killed_while COMMAND...: run it over and over while the worker is killed.
 killed_while()
 {
@@ -78,35 +58,12 @@ killed_while()
 	"$@"
 }
 
-# verify FILE SIZES
-verify()
-{
-	fio --name=verify --filename="$1" --ioengine=libaio \
-		--bssplit="$2" --rw=randwrite --size=6m \
-		--offset_increment=6m --numjobs=2 --iodepth=32 --direct=1 \
-		--buffer_compress_percentage=60 --refill_buffers \
-		--verify=crc32c --verify_fatal=1 --verify_state_save=0 \
-		--allow_file_create=0 --minimal >"$tmp/fio.log" 2>&1 &
-	ends_within 200 $! "fio on $1"
-}
-
-# no_errors: and as many workers as were killed.
-no_errors()
-{
-	expect_equal "$(awk '{ print $1, $2, $3 }' "$dev_dir/io_stat")" '0 0 0' \
-		'failed reads, failed writes, invalid requests'
-	expect_equal "$(stat_of restarts)" "$1" 'restarts'
-	expect_equal "$(stat_of checksum_errors)" 0 'checksum errors'
-	! dmesg | grep -E 'I/O error|error, dev ublk' >&2 ||
-		fail 'the kernel saw errors'
-}
-
 # Others that ran in this machine may have had errors made for them.
 dmesg -c >/dev/null
 
 # ---- the worker is killed: nobody sees it ----
 
-add_disk one --size 128M --algorithm lz4
+serve_disk one --size 128M --algorithm lz4
 case $(stat_of survives) in
 yes) ;;
 *) missing ublk 'this kernel does not keep a disk without its server' ;;
@@ -177,7 +134,7 @@ clear_up()
 	wait_until 60 gone || fail "left behind: $(ls -d "$dev_dir")"
 }
 
-add_disk one --size 64M
+serve_disk one --size 64M
 pid=$(cat "$dev_dir/pid")
 use
 kill -KILL "$pid"
@@ -185,7 +142,7 @@ ended
 clear_up
 
 # Its worker is dead already: the disk waits for another one.
-add_disk one --size 64M
+serve_disk one --size 64M
 pid=$(cat "$dev_dir/pid")
 worker=$(stat_of worker_pid)
 use
@@ -198,7 +155,7 @@ clear_up
 
 # ---- without the guard: who comes next ----
 
-add_disk one --size 64M
+serve_disk one --size 64M
 pid=$(cat "$dev_dir/pid")
 guard=$(guards)
 [ -n "$guard" ] || fail 'no guard'
@@ -211,7 +168,7 @@ timeout 100 "$UZRAMCTL" remove --force one
 ended
 
 # Not even its mount is there.
-add_disk one --size 64M
+serve_disk one --size 64M
 pid=$(cat "$dev_dir/pid")
 kill -KILL "$(guards)"
 kill -KILL "$pid"
@@ -226,7 +183,7 @@ expect_fail_line 3 'no device one' "$UZRAMCTL" remove --force one
 
 # ---- what the daemon itself deletes ----
 
-add_disk one --size 64M
+serve_disk one --size 64M
 kill_worker
 remove_disk one
 expect_equal "$(ls /dev/ublk*)" /dev/ublk-control 'nodes'

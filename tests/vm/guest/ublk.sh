@@ -42,10 +42,6 @@ expect_equal "$(find "/sys/block/${disk##*/}/mq" -mindepth 1 -maxdepth 1 |
 	wc -l)" 2 'queues'
 expect_equal "$(stat_of transport)" ublk 'transport'
 expect_errno EBUSY bash -c "echo 1 >'$dev_dir/reset'"
-expect_fail_line 5 'cannot go on with another program; remove the device' \
-	"$UZRAMCTL" upgrade one
-kill -HUP "$(cat "$dev_dir/pid")"
-expect_equal "$(cat "$dev_dir/upgrade")" 'state none' 'upgrade'
 
 # ---- file systems ----
 
