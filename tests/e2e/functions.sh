@@ -205,6 +205,23 @@ worker_pid()
 	sed -n 's/^worker_pid //p' "$dev_dir/stat"
 }
 
+# serving_faults PID: threads that serve requests, with their faults so far.
+serving_faults()
+{
+	local task name
+
+	for task in "/proc/$1/task"/*; do
+		name=$(cat "$task/comm")
+		case $name in
+		uz-fuse-* | uz-ring-* | uz-page-* | uz-ublk-*)
+			# After the name, which may contain anything: 10 and 12.
+			echo "$name $(sed 's/.*) //' "$task/stat" |
+				awk '{ print $8 + $10 }')"
+			;;
+		esac
+	done | sort
+}
+
 # stop_device NAME: the orderly end; the daemon must succeed and unmount.
 stop_device()
 {

@@ -13,23 +13,6 @@ requires python3
 strict=$build_root/tests/e2e/libstrict.so
 [ -e "$strict" ] || missing commands "$strict was not built"
 
-# faults PID: threads that serve requests, with their faults so far.
-faults()
-{
-	local task name
-
-	for task in "/proc/$1/task"/*; do
-		name=$(cat "$task/comm")
-		case $name in
-		uz-fuse-* | uz-ring-* | uz-page-* | uz-ublk-*)
-			# After the name, which may contain anything: 10 and 12.
-			echo "$name $(sed 's/.*) //' "$task/stat" |
-				awk '{ print $8 + $10 }')"
-			;;
-		esac
-	done | sort
-}
-
 # What is to be found is found: an ordinary device does all of it.
 printf 0 >"$tmp/strict"
 UZ_STRICT=$tmp/strict LD_PRELOAD=$strict start_device plain -s 16M
@@ -40,10 +23,10 @@ grep -q 'strict: .* calls malloc' "$tmp/plain.log" ||
 	fail 'a store without swap=on was not seen to allocate'
 start_device faults -s 16M -o workers=0
 pid=$(worker_pid)
-before=$(faults "$pid")
+before=$(serving_faults "$pid")
 dd if="$UZRAMD" of="$dev_block" bs=64K count=8 oflag=direct conv=notrunc \
 	status=none
-[ "$(faults "$pid")" != "$before" ] ||
+[ "$(serving_faults "$pid")" != "$before" ] ||
 	fail 'a store without swap=on was not seen to fault'
 
 # Pages of every size class: noise of any length, text, and what repeats.
@@ -83,13 +66,13 @@ round()
 	# It has opened and closed a file before, and knows its sizes.
 	python3 "$tmp/work.py" "$dev_block" 0
 	pid=$(worker_pid)
-	before=$(faults "$pid")
+	before=$(serving_faults "$pid")
 	printf 1 >"$tmp/strict"
 	python3 "$tmp/work.py" "$dev_block" $((128 << 20)) ||
 		fail 'what was stored does not come back'
 	fallocate -p -o 0 -l $((128 << 20)) "$dev_block"
 	printf 0 >"$tmp/strict"
-	after=$(faults "$pid")
+	after=$(serving_faults "$pid")
 	expect_equal "$(worker_pid)" "$pid" 'the worker (see the log)'
 	expect_equal "$(sed -n 's/^reserve_missed //p' "$dev_dir/stat")" 0 \
 		'stores that the reserve did not suffice for'

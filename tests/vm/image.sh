@@ -83,7 +83,10 @@ vm_image()
 		cp "$name" "$vm_root/uzram/build/tools/"
 		vm_add "$(realpath "$name")"
 	done
-	mkdir -p "$vm_root/uzram/build/tests/programs"
+	mkdir -p "$vm_root"/uzram/build/tests/{e2e,programs}
+	name=tests/e2e/libstrict.so # where libc is the one that it is for
+	[ ! -e "$build_root/$name" ] ||
+		cp "$build_root/$name" "$vm_root/uzram/build/$name"
 	for name in uzramd-next uzramd-otherlayout crashes; do
 		cp "$build_root/tests/programs/$name" \
 			"$vm_root/uzram/build/tests/programs/"
