@@ -134,11 +134,10 @@ else
 		mount -t cgroup -o "$one" cgroup "sys/fs/cgroup/$one"
 	done
 fi
-mkdir old
-pivot_root . old
+# The old root comes to lie over the new one, and goes.
+pivot_root . .
+umount -l .
 cd /
-umount -l /old
-rmdir /old
 exec env -i container=uzram-test LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin \
 	/lib/systemd/systemd --system --unit=uzram-test.target --show-status=no \
 	--log-target=console
@@ -150,7 +149,7 @@ end_container()
 {
 	kill -KILL "$container"
 	wait "$container" 2>/dev/null
-	wait_until 20 remove_cgroups 2>/dev/null
+	wait_until 60 remove_cgroups 2>/dev/null || remove_cgroups
 }
 
 # inside COMMAND...: in the container.
@@ -162,6 +161,7 @@ inside()
 
 is_up()
 {
+	kill -0 "$container" || fail 'the container has ended'
 	init=$(cat "/proc/$container/task/$container/children")
 	init=${init%% *}
 	[ -n "$init" ] && inside systemctl is-active --quiet uzram-test.target \
@@ -178,7 +178,7 @@ on_exit umount "$tmp/layer"
 ) >"$tmp/systemd.log" 2>&1 </dev/null &
 container=$!
 on_exit end_container
-wait_until 60 is_up || fail 'systemd does not come up'
+wait_until 120 is_up || fail 'systemd does not come up'
 root=/proc/$init/root
 nsenter -t "$init" -a journalctl -f -o cat >"$tmp/journal.log" 2>&1 &
 
@@ -189,7 +189,7 @@ files()
 	local file
 
 	(cd "$tmp/layer/upper" && find . ! -type c | grep -Ev \
-		'^\./(var/(lib/(dpkg|systemd)|log|cache)|run|old|tmp)(/|$)') |
+		'^\./(var/(lib/(dpkg|systemd)|log|cache)|run|tmp)(/|$)') |
 		sort | while read -r file; do
 		[ -d "$tmp/layer/upper/$file" ] && [ -d "/$file" ] ||
 			echo "$file"
