@@ -286,6 +286,161 @@ static void test_forbidden(void **state)
 	assert_int_equal(confined(UZ_SECCOMP_OFF, opens_a_socket), 0);
 }
 
+/* ---- and all the others ---- */
+
+/* That lead out of a process, or into others; harmless with these arguments. */
+static const short leads_out[] = {
+	SYS_accept,
+	SYS_accept4,
+	SYS_acct,
+	SYS_add_key,
+	SYS_adjtimex,
+	SYS_bind,
+	SYS_bpf,
+	SYS_capset,
+	SYS_chroot,
+	SYS_clock_settime,
+	SYS_connect,
+	SYS_delete_module,
+	SYS_execve,
+	SYS_execveat,
+	SYS_fanotify_init,
+	SYS_finit_module,
+	SYS_fsopen,
+	SYS_init_module,
+	SYS_kcmp,
+	SYS_kexec_load,
+	SYS_keyctl,
+	SYS_listen,
+	SYS_mknodat,
+	SYS_mount,
+	SYS_mount_setattr,
+	SYS_move_mount,
+	SYS_move_pages,
+	SYS_name_to_handle_at,
+	SYS_open_by_handle_at,
+	SYS_open_tree,
+	SYS_perf_event_open,
+	SYS_personality,
+	SYS_pidfd_getfd,
+	SYS_pidfd_open,
+	SYS_pidfd_send_signal,
+	SYS_pivot_root,
+	SYS_process_madvise,
+	SYS_process_vm_readv,
+	SYS_process_vm_writev,
+	SYS_ptrace,
+	SYS_quotactl,
+	SYS_reboot,
+	SYS_recvfrom,
+	SYS_recvmsg,
+	SYS_request_key,
+	SYS_rt_sigqueueinfo,
+	SYS_rt_tgsigqueueinfo,
+	SYS_seccomp,
+	SYS_sendmsg,
+	SYS_sendto,
+	SYS_setdomainname,
+	SYS_setgid,
+	SYS_setgroups,
+	SYS_sethostname,
+	SYS_setns,
+	SYS_setpgid,
+	SYS_setresgid,
+	SYS_setresuid,
+	SYS_setsid,
+	SYS_settimeofday,
+	SYS_setuid,
+	SYS_socket,
+	SYS_socketpair,
+	SYS_swapoff,
+	SYS_swapon,
+	SYS_syslog,
+	SYS_tkill,
+	SYS_umount2,
+	SYS_unshare,
+	SYS_userfaultfd,
+	SYS_vhangup,
+};
+
+static long number;
+
+static int calls_number(void)
+{
+	syscall(number, -1L, -1L, -1L, -1L, -1L, -1L);
+	return 0;
+}
+
+static void expect_killed(long call)
+{
+	int status;
+
+	number = call;
+	status = confined(UZ_SECCOMP_ON, calls_number);
+	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGSYS)
+		fail_msg("system call %#lx: status %#x", call, status);
+}
+
+/* Numbers that no kernel has yet, and x86-64's second table, are in no list. */
+static void test_all_others(void **state)
+{
+	size_t i;
+
+	(void)state;
+	if (!uz_daemon_can_filter())
+		return;
+	for (i = 0; i < sizeof(leads_out) / sizeof(*leads_out); i++)
+		expect_killed(leads_out[i]);
+	for (i = 1000; i < 1010; i++)
+		expect_killed((long)i);
+#ifdef __x86_64__
+	expect_killed(SYS_getpid | 0x40000000);
+	expect_killed(SYS_socket | 0x40000000);
+#endif
+}
+
+#ifdef __x86_64__
+static bool called;
+
+/* getpid() of the 32-bit table, which may be called from 64-bit programs. */
+static void *other_table_thread(void *arg)
+{
+	long ret = 20;
+
+	__asm__ volatile("int $0x80"
+			 : "+a"(ret)
+			 :
+			 : "memory", "r8", "r9", "r10", "r11");
+	called = ret == getpid();
+	return arg;
+}
+
+/* In a thread: it is not enough if the thread is all that ends. */
+static int calls_the_other_table(void)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, other_table_thread, NULL))
+		return 1;
+	pthread_join(thread, NULL);
+	return called ? 0 : 2;
+}
+
+static void test_other_table(void **state)
+{
+	int status;
+
+	(void)state;
+	/* Some kernels have no such table. */
+	if (!uz_daemon_can_filter() ||
+	    confined(UZ_SECCOMP_OFF, calls_the_other_table))
+		return;
+	status = confined(UZ_SECCOMP_ON, calls_the_other_table);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGSYS);
+}
+#endif
+
 static void test_words(void **state)
 {
 	struct uz_err err;
@@ -318,6 +473,10 @@ int main(void)
 		cmocka_unit_test(test_ordinary_things),
 		cmocka_unit_test(test_abort),
 		cmocka_unit_test(test_forbidden),
+		cmocka_unit_test(test_all_others),
+#ifdef __x86_64__
+		cmocka_unit_test(test_other_table),
+#endif
 		cmocka_unit_test(test_words),
 	};
 
