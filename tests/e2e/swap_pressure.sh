@@ -191,4 +191,5 @@ wait "$client" || status=$?
 client=
 expect_equal $status 0 'status of the client'
 grep -qx same "$tmp/client.log" || fail 'not all pages were looked at'
-echo "$killed workers killed, $((swapped >> 20)) MiB swapped out"
+echo "passed: $seconds s, $killed workers killed, $((swapped >> 20)) MiB swapped" \
+	"out, each page what it was"
