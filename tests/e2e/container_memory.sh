@@ -87,18 +87,26 @@ nothing_left()
 # Swap is written again and again while it is slow, and not discarded: much room.
 timeout 280 "$source_root/tools/examples/container-memory" \
 	--uzramctl "$UZRAMCTL" --size 48M --limits 44M,36M --codecs lz4 \
-	--swap 768M --rounds 1 --seconds 120 --svg "$tmp/chart.svg" --json "$tmp/runs.json" \
+	--uzram transport=fuse,workers=1 --swap 768M --rounds 1 --seconds 120 \
+	--svg "$tmp/chart.svg" --json "$tmp/runs.json" \
 	>"$tmp/table" 2>"$tmp/example.log" || fail "$(cat "$tmp/example.log")"
 cat "$tmp/table"
 grep -Eq '^none +- +none +ok ' "$tmp/table" || fail 'no run without a limit'
 expect_equal "$(grep -Ec '^none +- .* killed ' "$tmp/table")" 2 \
 	'runs that did not fit'
-expect_equal "$(grep -Ec '^uzram +lz4 .* ok ' "$tmp/table")" 2 'runs with swap'
+expect_equal "$(grep -Ec '^uzram:transport=fuse,workers=1 +lz4 .* ok ' \
+	"$tmp/table")" 2 'runs with swap'
 python3 - "$tmp/runs.json" "$tmp/chart.svg" <<'END'
 import json, sys
 import xml.dom.minidom
-runs = [r for r in json.load(open(sys.argv[1]))['runs'] if r['swap'] == 'uzram']
+every = json.load(open(sys.argv[1]))['runs']
+zram = [r for r in every if r['swap'] == 'zram']
+runs = [r for r in every if r['swap'].startswith('uzram')]
 for run in runs:
+    assert run['rounds'] == [run['seconds']], run
+    own = [r['seconds'] for r in zram if r['limit'] == run['limit'] and
+           r['result'] == 'ok']
+    assert not own or run['speed'] == round(own[0] / run['seconds'], 3), run
     assert run['out'] > 4 << 20 and run['in'] > 0, run
     # So small, the reserve of a device weighs as much as what is stored.
     assert run['stored'] > 0 and run['taken'] > 0, run
