@@ -42,7 +42,7 @@ uint64_t uz__confine_needs(const struct uz_daemon_config *config, bool disk)
 	return needs;
 }
 
-static int drop_capabilities(uint64_t needs)
+int uz__confine_capabilities(uint64_t needs)
 {
 	struct __user_cap_header_struct head = {
 		.version = _LINUX_CAPABILITY_VERSION_3,
@@ -75,7 +75,7 @@ int uz__confine(const struct uz_daemon_config *config, bool disk, bool tell,
 	text[0] = '\0';
 	if (!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		gained(text, size, "no_new_privs");
-	if (!drop_capabilities(uz__confine_needs(config, disk)))
+	if (!uz__confine_capabilities(uz__confine_needs(config, disk)))
 		gained(text, size, "capabilities");
 	if (config->seccomp != UZ_SECCOMP_OFF && uz_daemon_can_filter()) {
 		rc = uz__filter();

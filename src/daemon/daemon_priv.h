@@ -142,6 +142,9 @@ void uz__protect_text(unsigned int got, char *text, size_t size);
  */
 uint64_t uz__confine_needs(const struct uz_daemon_config *config, bool disk);
 
+/* Takes all other capabilities from this thread. 0 or -errno. */
+uz_must_check int uz__confine_capabilities(uint64_t needs);
+
 /*
  * Takes from this process, which has one thread, what a worker does not need,
  * for good. What is taken then is in @text, "no_new_privs,capabilities,seccomp"
@@ -159,6 +162,9 @@ uz_must_check int uz__confine(const struct uz_daemon_config *config, bool disk,
  * makes; implies no_new_privs. 0 or -errno: nothing has changed.
  */
 uz_must_check int uz__filter(void);
+
+/* The same for an heir, which has fewer still; allocates nothing. */
+uz_must_check int uz__filter_heir(void);
 
 /* ---- report.c ---- */
 
@@ -322,6 +328,7 @@ enum uz__board_state {
  * @hangs: workers that were killed because they hung
  * @pulses: of the worker's threads, by their number in the device; and of its
  *         process
+ * @heirs: the supervisor waits for those of workers (heir.c)
  *
  * Programs before and after an upgrade share it, so it grows at its end only.
  */
@@ -333,6 +340,7 @@ struct uz__board {
 	uint32_t watchdog;
 	_Atomic uint32_t hangs;
 	struct uz_pulse pulses[UZ_IO_MAX + 1];
+	uint32_t heirs;
 };
 
 /* The one of the process; all others are those of threads. */
@@ -409,6 +417,37 @@ struct uz__alive {
  * stays for the life of this one. 0 or -errno.
  */
 uz_must_check int uz__alive_start(struct uz__alive *a, struct uz__board *b);
+
+/* ---- heir.c ---- */
+
+/*
+ * A worker that has one thread and a process group of its own: has a process
+ * that takes its memory apart when it is gone, if the supervisor knows of such.
+ */
+void uz__heir_start(const struct uz__daemon *d);
+
+/* As many may be at work at a time; they need the CPU that others leave them. */
+#define UZ__HEIRS_MAX 4
+
+/*
+ * struct uz__heirs - what the supervisor knows of them
+ * @worker: those that are gone and whose heirs may still be there, the oldest
+ *          first
+ * @nr:     of these
+ */
+struct uz__heirs {
+	pid_t worker[UZ__HEIRS_MAX];
+	unsigned int nr;
+};
+
+/* Forgets those that are gone. To be called before a worker is made. */
+void uz__heirs_reap(struct uz__heirs *heirs);
+
+/* That @worker was waited for. Sleeps until the oldest is gone if need be. */
+void uz__heirs_add(struct uz__heirs *heirs, pid_t worker);
+
+/* Sleeps until all are gone. */
+void uz__heirs_end(struct uz__heirs *heirs);
 
 /* ---- handover.c ---- */
 

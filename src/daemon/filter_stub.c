@@ -16,3 +16,8 @@ int uz__filter(void)
 {
 	return -ENOTSUP;
 }
+
+int uz__filter_heir(void)
+{
+	return -ENOTSUP;
+}

@@ -333,9 +333,12 @@ static void service_protect(struct service *s)
 static int service_confine(struct service *s, struct uz_err *err)
 {
 	const struct uz__daemon *d = s->d;
+	const bool disk = !strcmp(d->ops->name, "ublk");
 
-	return uz__confine(d->config, !strcmp(d->ops->name, "ublk"),
-			   !d->restart.total, s->confinement,
+	/* The driver waits until nobody has its queues mapped any more. */
+	if (!disk)
+		uz__heir_start(d);
+	return uz__confine(d->config, disk, !d->restart.total, s->confinement,
 			   sizeof(s->confinement), err);
 }
 

@@ -37,6 +37,7 @@
  * @signals: signalfd
  * @reports: of workers, the end to read
  * @worker:  the process, or 0
+ * @heirs:   of workers before it
  * @quit:    the one that unmounts
  * @asked:   the signal that asked for the end, or 0; each worker is told
  * @served:  this worker has served since then, ms; 0: not yet
@@ -52,6 +53,7 @@ struct supervisor {
 	int signals;
 	int reports;
 	pid_t worker;
+	struct uz__heirs heirs;
 	struct uz__quit quit;
 	int asked;
 	uint64_t served;
@@ -91,6 +93,7 @@ static int start_worker(struct supervisor *s)
 	s->served = 0;
 	s->death.failure.rc = 0;
 	uz__watchdog_begin(&s->dog, s->d, now_ms());
+	uz__heirs_reap(&s->heirs);
 	s->worker = fork();
 	if (!s->worker)
 		become_worker(s);
@@ -206,6 +209,8 @@ static int worker_ended(struct supervisor *s, int status, struct uz_err *err)
 	int pause;
 
 	s->worker = 0;
+	if (was > 0)
+		uz__heirs_add(&s->heirs, was);
 	take_reports(s);
 	if (s->d->parked && !orderly)
 		return 1;
@@ -329,6 +334,7 @@ static int supervise(struct supervisor *s, struct uz_err *err)
 		take_signals(s);
 		take_reports(s);
 		uz__quit_reap(&s->quit, s->worker ? s->d : NULL);
+		uz__heirs_reap(&s->heirs);
 		if (s->worker && waitpid(s->worker, &status, WNOHANG) > 0) {
 			rc = worker_ended(s, status, err);
 			if (rc)
@@ -374,6 +380,7 @@ int uz__supervise(struct uz__daemon *d, struct uz_err *err)
 	if (rc)
 		return uz_err_set(err, rc, "cannot talk to a worker: %s",
 				  strerror(-rc));
+	d->board->heirs = true;
 	uz__death_prepare(&s.death);
 	uz__upgrade_prepare(d);
 	if (d->config->swap)
@@ -383,5 +390,6 @@ int uz__supervise(struct uz__daemon *d, struct uz_err *err)
 		uz__upgrade_restart(&s.up, d, now_ms());
 	rc = supervise(&s, err);
 	uz__quit_end(&s.quit);
+	uz__heirs_end(&s.heirs);
 	return rc > 0 ? 0 : rc;
 }
