@@ -255,6 +255,16 @@ void uz_writer_submit(struct uz_writer *writer, struct uz_write *write);
 struct uz_write *uz_writer_wait(struct uz_writer *writer);
 
 /**
+ * uz_writer_look() - the next write that is done already
+ * @writer: the writer
+ *
+ * Context: the thread that uses the writer; waits for nothing but the rest of a
+ *          write that was done in part.
+ * Return:  as uz_writer_wait(); NULL also when all are still under way.
+ */
+struct uz_write *uz_writer_look(struct uz_writer *writer);
+
+/**
  * uz_writer_sync() - have all that was written be on the device
  * @writer: nothing is under way
  * @offset: bytes, the lowest written since the last call

@@ -81,7 +81,7 @@ static const struct uz_attr attrs[] = {
 	{ "writeback_limit_enable", 0644, "1: writeback_limit counts",
 	  uz__attr_limited_show, uz__attr_limited_store },
 	{ "writeback_batch_size", 0644,
-	  "writes to the backing store under way at a time; 16 at most are",
+	  "writes to the backing store under way at a time; 8 at most are",
 	  uz__attr_batch_show, uz__attr_batch_store },
 	{ "compressed_writeback", 0644,
 	  "always 1: pages lie compressed on the backing store",

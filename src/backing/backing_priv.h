@@ -60,7 +60,10 @@ void uz__queue_destroy(struct uz__queue *queue);
 uz_must_check int uz__queue_submit(struct uz__queue *queue,
 				   struct uz_write *write);
 
-/* Sleeps for the next one; its result is bytes or -errno in *@res. */
-struct uz_write *uz__queue_wait(struct uz__queue *queue, long *res);
+/*
+ * The next one that is done; its result is bytes or -errno in *@res. NULL: none
+ * is, and it was not to be waited for.
+ */
+struct uz_write *uz__queue_next(struct uz__queue *queue, bool wait, long *res);
 
 #endif

@@ -26,9 +26,10 @@ int uz__queue_submit(struct uz__queue *queue, struct uz_write *write)
 	return -ENOTSUP;
 }
 
-struct uz_write *uz__queue_wait(struct uz__queue *queue, long *res)
+struct uz_write *uz__queue_next(struct uz__queue *queue, bool wait, long *res)
 {
 	(void)queue;
+	(void)wait;
 	*res = -ENOTSUP;
 	return NULL;
 }

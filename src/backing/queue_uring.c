@@ -53,14 +53,16 @@ int uz__queue_submit(struct uz__queue *q, struct uz_write *write)
 	return 0;
 }
 
-struct uz_write *uz__queue_wait(struct uz__queue *q, long *res)
+struct uz_write *uz__queue_next(struct uz__queue *q, bool wait, long *res)
 {
 	struct io_uring_cqe *cqe;
 	struct uz_write *write;
 
-	do {
+	while (io_uring_peek_cqe(&q->ring, &cqe)) {
+		if (!wait)
+			return NULL;
 		io_uring_submit_and_wait(&q->ring, 1);
-	} while (io_uring_peek_cqe(&q->ring, &cqe));
+	}
 	write = io_uring_cqe_get_data(cqe);
 	*res = cqe->res;
 	io_uring_cqe_seen(&q->ring, cqe);

@@ -113,7 +113,7 @@ void uz_writer_submit(struct uz_writer *w, struct uz_write *write)
 	w->done = write;
 }
 
-struct uz_write *uz_writer_wait(struct uz_writer *w)
+static struct uz_write *next_done(struct uz_writer *w, bool wait)
 {
 	struct uz_write *write = w->done;
 	long res;
@@ -122,12 +122,22 @@ struct uz_write *uz_writer_wait(struct uz_writer *w)
 		w->done = write->next;
 		return write;
 	}
-	if (!w->under_way)
+	write = w->under_way ? uz__queue_next(w->queue, wait, &res) : NULL;
+	if (!write)
 		return NULL;
-	write = uz__queue_wait(w->queue, &res);
 	w->under_way--;
 	finish(w, write, res);
 	return write;
+}
+
+struct uz_write *uz_writer_wait(struct uz_writer *w)
+{
+	return next_done(w, true);
+}
+
+struct uz_write *uz_writer_look(struct uz_writer *w)
+{
+	return next_done(w, false);
 }
 
 int uz_writer_sync(struct uz_writer *w, uint64_t offset, uint64_t length)

@@ -19,15 +19,19 @@
  * No locks here.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
+#include <uzram/util/ahead.h>
 #include <uzram/util/delay.h>
 
 #include "batch.h"
 
 /* Runs that are too short for the next object, one after the other. */
 #define SHORT_RUNS 64
+
+/* A huge page of most CPUs; where it is not, pages stay small. */
+#define HUGE ((size_t)2 << 20)
 
 /* ---- the limit ---- */
 
@@ -57,34 +61,75 @@ static void budget_return(struct uz_device *dev, uint32_t blocks)
 			memory_order_relaxed);
 }
 
-/* ---- filling ---- */
+/* ---- memory ---- */
 
-struct uz__batch *uz__batch_create(struct uz_io *io, struct uz_backing *store)
+static size_t buffers_size(const struct uz_device *dev,
+			   const struct uz_backing *store)
 {
-	struct uz__batch *b = malloc(sizeof(*b));
+	if (dev->direct && !uz_backing_direct(store))
+		return 0;
+	return (size_t)UZ__BATCHES * UZ_WRITEBACK_BYTES;
+}
 
-	if (!b)
+static size_t all_size(size_t buffers)
+{
+	return buffers + UZ__BATCHES * sizeof(struct uz__batch);
+}
+
+/* So many bytes, aligned to huge pages; given back to the last page. */
+static void *map_aligned(size_t size)
+{
+	char *base = mmap(NULL, size + HUGE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	size_t before;
+
+	if (base == MAP_FAILED)
 		return NULL;
-	b->io = io;
-	b->store = store;
-	b->copy = NULL;
-	if (io->dev->direct && !uz_backing_direct(store))
-		return b;
-	b->copy =
-		aligned_alloc(UZ_BLOCK_SIZE, UZ__BATCH_BLOCKS * UZ_BLOCK_SIZE);
-	if (b->copy)
-		return b;
-	free(b);
-	return NULL;
+	before = -(uintptr_t)base % HUGE;
+	if (before)
+		munmap(base, before);
+	size = (size + UZ_PAGE_SIZE - 1) & ~(size_t)(UZ_PAGE_SIZE - 1);
+	munmap(base + before + size, HUGE - before);
+	return base + before;
 }
 
-void uz__batch_destroy(struct uz__batch *b)
+struct uz__batch *uz__batches_create(struct uz_device *dev,
+				     struct uz_backing *store)
 {
-	if (!b)
-		return;
-	free(b->copy);
-	free(b);
+	size_t buffers = buffers_size(dev, store);
+	unsigned char *mem = map_aligned(all_size(buffers));
+	struct uz__batch *all;
+	unsigned int i;
+
+	if (!mem)
+		return NULL;
+	/* The kernel takes a buffer in a few pieces then; a refusal is no matter. */
+	if (buffers)
+		madvise(mem, buffers, MADV_HUGEPAGE);
+	uz_ahead_memory(mem, all_size(buffers));
+	all = (struct uz__batch *)(mem + buffers);
+	for (i = 0; i < UZ__BATCHES; i++) {
+		all[i].dev = dev;
+		all[i].store = store;
+		if (buffers)
+			all[i].copy = mem + (size_t)i * UZ_WRITEBACK_BYTES;
+	}
+	return all;
 }
+
+/* The device may be another by now, and the store be gone. */
+void uz__batches_destroy(struct uz__batch *all)
+{
+	unsigned char *mem = (unsigned char *)all;
+
+	if (!all)
+		return;
+	if (all->copy)
+		mem = all->copy;
+	munmap(mem, all_size((size_t)((unsigned char *)all - mem)));
+}
+
+/* ---- filling ---- */
 
 static uint32_t blocks_used(const struct uz__batch *b)
 {
@@ -108,11 +153,12 @@ static int run_reserve(struct uz__batch *b, uint32_t need)
 
 int uz__batch_begin(struct uz__batch *b, uint32_t need)
 {
-	struct uz_device *dev = b->io->dev;
+	struct uz_device *dev = b->dev;
 	int err;
 
 	b->nr = 0;
 	b->bytes = 0;
+	b->did = (struct uz_writeback_done){ 0 };
 	b->budget = budget_take(dev, UZ__BATCH_BLOCKS);
 	err = b->budget * UZ_BLOCK_SIZE < need ? -EDQUOT : run_reserve(b, need);
 	if (err)
@@ -131,7 +177,7 @@ static bool copy_object(struct uz__batch *b, const struct uz_map *map,
 			uint32_t bytes, uint32_t length)
 {
 	unsigned char *to = b->copy + b->bytes;
-	const void *from = uz_pool_view(b->io->dev->pool, map, bytes, to);
+	const void *from = uz_pool_view(b->dev->pool, map, bytes, to);
 
 	if (from && from != to)
 		memcpy(to, from, bytes);
@@ -141,7 +187,7 @@ static bool copy_object(struct uz__batch *b, const struct uz_map *map,
 
 uint32_t uz__batch_add(struct uz__batch *b, uint64_t index, uz_slot_t w)
 {
-	struct uz_device *dev = b->io->dev;
+	struct uz_device *dev = b->dev;
 	struct uz__piece *p = &b->pieces[b->nr];
 	uint32_t length = uz__piece_bytes(uz_slot_size(w));
 	uint64_t at = b->run.block * UZ_BLOCK_SIZE + b->bytes;
@@ -172,7 +218,7 @@ void uz__batch_close(struct uz__batch *b)
 {
 	uint32_t blocks = blocks_used(b), length = blocks * UZ_BLOCK_SIZE;
 
-	budget_return(b->io->dev, b->budget - blocks);
+	budget_return(b->dev, b->budget - blocks);
 	b->budget = blocks;
 	b->write = (struct uz_write){
 		.iov = b->iov,
@@ -191,16 +237,17 @@ void uz__batch_close(struct uz__batch *b)
 /* ---- the end ---- */
 
 /* Durable: the slot is to name the piece. */
-static bool piece_swap(const struct uz__batch *b, const struct uz__piece *p)
+static bool piece_swap(const struct uz__batch *b, struct uz_io *io,
+		       const struct uz__piece *p)
 {
 	uint64_t at = uz_slot_ref(p->slot) * UZ_REF_UNIT;
-	struct uz_device *dev = b->io->dev;
+	struct uz_device *dev = b->dev;
 
 	if (uz__backed_hold(dev, p->slot))
 		return false;
 	uz_delay(UZ_DELAY_WRITTEN);
 	if (dev->direct ? uz_table_swap(dev->table, p->index, p->old, p->slot)
-			: uz__copied_swap(b->io, p->index, p->old,
+			: uz__copied_swap(io, p->index, p->old,
 					  b->copy + at -
 						  b->run.block * UZ_BLOCK_SIZE,
 					  p->slot))
@@ -209,38 +256,37 @@ static bool piece_swap(const struct uz__batch *b, const struct uz__piece *p)
 	return false;
 }
 
-static void piece_end(const struct uz__batch *b, const struct uz__piece *p,
-		      bool durable, struct uz_writeback_done *done)
+static void piece_end(struct uz__batch *b, struct uz_io *io,
+		      const struct uz__piece *p)
 {
-	struct uz_device *dev = b->io->dev;
-	bool swapped = durable && piece_swap(b, p);
+	struct uz_device *dev = b->dev;
+	bool swapped = !b->err && piece_swap(b, io, p);
 
 	if (dev->direct)
 		uz_pool_unmap(dev->pool, &p->map);
 	if (swapped) {
-		uz__stat_move(b->io->cnt, p->old, p->slot);
+		uz__stat_move(io->cnt, p->old, p->slot);
 		uz_pool_free(dev->pool, uz_slot_ref(p->old));
-		uz__count(b->io, written_back_pages, 1);
-		done->pages++;
-	} else if (durable) {
-		uz__count(b->io, writeback_changed, 1);
-		done->changed++;
+		uz__count(io, written_back_pages, 1);
+		b->did.pages++;
+	} else if (!b->err) {
+		uz__count(io, writeback_changed, 1);
+		b->did.changed++;
 	} else {
-		uz__count(b->io, writeback_failed, 1);
-		done->failed++;
+		uz__count(io, writeback_failed, 1);
+		b->did.failed++;
 	}
 }
 
-void uz__batch_finish(struct uz__batch *b, int err,
-		      struct uz_writeback_done *done)
+void uz__batch_finish(struct uz__batch *b, struct uz_io *io)
 {
 	unsigned int i;
 
-	if (b->nr && !err)
-		uz__count(b->io, written_blocks, b->budget);
+	if (b->nr && !b->err)
+		uz__count(io, written_blocks, b->budget);
 	for (i = 0; i < b->nr; i++)
-		piece_end(b, &b->pieces[i], !err, done);
-	if (err)
-		budget_return(b->io->dev, b->budget);
+		piece_end(b, io, &b->pieces[i]);
+	if (b->err)
+		budget_return(b->dev, b->budget);
 	uz_backing_release(b->store, &b->run);
 }

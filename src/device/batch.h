@@ -8,8 +8,11 @@
 
 /* ---- batch.c ---- */
 
-#define UZ__BATCH_BLOCKS 64u /* 256 KiB */
-#define UZ__BATCH_PIECES 512u
+#define UZ__BATCH_BLOCKS (UZ_WRITEBACK_BYTES / UZ_BLOCK_SIZE)
+#define UZ__BATCH_PIECES 1024u
+
+/* Under way, being filled, and waiting to be finished. */
+#define UZ__BATCHES (UZ_WRITEBACK_DEPTH + 4u)
 
 /*
  * struct uz__piece - an object on its way to the store
@@ -27,7 +30,7 @@ struct uz__piece {
 
 /*
  * struct uz__batch - a run of blocks and what is to lie there
- * @io:     of the thread that fills it
+ * @dev:    the device
  * @store:  where the run is
  * @next:   for the owner
  * @run:    its blocks
@@ -35,13 +38,15 @@ struct uz__piece {
  * @nr:     pieces
  * @bytes:  that they take
  * @write:  of all of them
+ * @err:    what came of it
+ * @did:    what was done by finishing it
  * @copy:   UZ__BATCH_BLOCKS blocks, aligned; NULL where objects are written
  *          from where they lie
  * @iov:    of the write; changed by it
  * @pieces: what is written
  */
 struct uz__batch {
-	struct uz_io *io;
+	struct uz_device *dev;
 	struct uz_backing *store;
 	struct uz__batch *next;
 	struct uz_run run;
@@ -49,14 +54,17 @@ struct uz__batch {
 	unsigned int nr;
 	uint32_t bytes;
 	struct uz_write write;
+	int err;
+	struct uz_writeback_done did;
 	unsigned char *copy;
 	struct iovec iov[UZ__BATCH_PIECES];
 	struct uz__piece pieces[UZ__BATCH_PIECES];
 };
 
-/* NULL: no memory. */
-struct uz__batch *uz__batch_create(struct uz_io *io, struct uz_backing *store);
-void uz__batch_destroy(struct uz__batch *b);
+/* UZ__BATCHES of them, in a row; NULL: no memory. */
+struct uz__batch *uz__batches_create(struct uz_device *dev,
+				     struct uz_backing *store);
+void uz__batches_destroy(struct uz__batch *all);
 
 /*
  * Empty, with a run that has room for @need bytes at least. -EDQUOT: the limit
@@ -80,9 +88,8 @@ void uz__batch_close(struct uz__batch *b);
 
 /*
  * Written and to be relied on, or not (@err): slots are to name the pieces, and
- * memory goes back. Then it may begin anew.
+ * memory goes back. Then it may begin anew. @io is of the thread that calls.
  */
-void uz__batch_finish(struct uz__batch *b, int err,
-		      struct uz_writeback_done *done);
+void uz__batch_finish(struct uz__batch *b, struct uz_io *io);
 
 #endif

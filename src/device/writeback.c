@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Pages go to the backing store, batch after batch (batch.c), several of which
- * are under way at a time.
+ * are under way at a time. What is written is finished by another thread
+ * (finisher.c) while this one packs more, as far as there is one.
  *
  * A *group* is what one call does. Where a write that is done is on the device
  * (uz_backing_direct()) each batch is finished as soon as it is written, and
@@ -25,7 +26,7 @@
 
 #include <uzram/util/delay.h>
 
-#include "batch.h"
+#include "finisher.h"
 
 #define NS_PER_S UINT64_C(1000000000)
 
@@ -37,10 +38,10 @@
 
 /*
  * A group of more batches than there are takes no longer: reset waits for it.
- * Its end, when nothing is left to be written and the last writes are waited
+ * Its end, when nothing is left to be packed and the last writes are waited
  * for, is a small part of that.
  */
-#define GROUP_NS (NS_PER_S / 20)
+#define GROUP_NS (NS_PER_S / 10)
 
 /*
  * struct uz_writeback - one thread's context
@@ -49,6 +50,8 @@
  * @store:     the device's, until it is reset
  * @writer:    queue of writes
  * @resets:    of the device when this was made
+ * @finisher:  finishes what was written
+ * @all:       batches that there are
  * @depth:     writes under way, at most
  * @under_way: now
  * @begun:     batches in this group
@@ -56,7 +59,6 @@
  * @filling:   takes more, or NULL
  * @unsynced:  written, but not yet durable
  * @idle:      take part in nothing
- * @made:      batches that there are
  * @err:       the group's first error of the store
  * @most:      bytes that the group is to take, all of cold pages; 0: what fits
  * @taken:     bytes that it has
@@ -69,6 +71,8 @@ struct uz_writeback {
 	struct uz_backing *store;
 	struct uz_writer *writer;
 	uint64_t resets;
+	struct uz__finisher finisher;
+	struct uz__batch *all;
 	unsigned int depth;
 	unsigned int under_way;
 	unsigned int begun;
@@ -76,7 +80,6 @@ struct uz_writeback {
 	struct uz__batch *filling;
 	struct uz__batch *unsynced;
 	struct uz__batch *idle;
-	unsigned int made;
 	int err;
 	uint64_t most;
 	uint64_t taken;
@@ -125,32 +128,85 @@ static struct uz__batch *pop(struct uz__batch **list)
 	return b;
 }
 
-static void finish(struct uz_writeback *wb, struct uz__batch *b, int err)
+/* It takes part in nothing any more. */
+static void retire(struct uz_writeback *wb, struct uz__batch *b)
 {
-	uz__batch_finish(b, err, wb->done);
-	push(&wb->idle, b);
+	wb->done->pages += b->did.pages;
+	wb->done->changed += b->did.changed;
+	wb->done->failed += b->did.failed;
 	if (!wb->err)
-		wb->err = err;
+		wb->err = b->err;
+	push(&wb->idle, b);
 }
 
-/* False: nothing is under way. */
-static bool await_one(struct uz_writeback *wb)
+/* False: nobody is finishing any. */
+static bool retire_finished(struct uz_writeback *wb, bool wait)
 {
-	struct uz_write *write = uz_writer_wait(wb->writer);
-	struct uz__batch *b;
+	struct uz__batch *done = uz__finisher_done(&wb->finisher, wait);
 
-	if (!write)
+	if (!done)
 		return false;
-	b = (struct uz__batch *)((char *)write -
-				 offsetof(struct uz__batch, write));
+	while (done)
+		retire(wb, pop(&done));
+	return true;
+}
+
+/* False: there is none to be finished that somebody else is not at. */
+static bool finish_one(struct uz_writeback *wb)
+{
+	struct uz__batch *b = uz__finisher_take(&wb->finisher);
+
+	if (!b)
+		return false;
+	uz__batch_finish(b, wb->io);
+	retire(wb, b);
+	return true;
+}
+
+/* @busy: this thread has to pack, and will not finish it itself. */
+static void written(struct uz_writeback *wb, struct uz_write *write, bool busy)
+{
+	struct uz__batch *b =
+		(struct uz__batch *)((char *)write -
+				     offsetof(struct uz__batch, write));
+
 	wb->under_way--;
 	if (!uz_backing_direct(wb->store)) {
 		push(&wb->unsynced, b);
-		return true;
+		return;
 	}
 	uz_delay(UZ_DELAY_SYNCED);
-	finish(wb, b, write->result);
-	return true;
+	b->err = write->result;
+	uz__finisher_give(&wb->finisher, b, busy);
+}
+
+/* False: nothing is under way. */
+static bool await_one(struct uz_writeback *wb, bool busy)
+{
+	struct uz_write *write = uz_writer_wait(wb->writer);
+
+	if (write)
+		written(wb, write, busy);
+	return write;
+}
+
+/* Hand over what is written by now. */
+static void look_for_written(struct uz_writeback *wb)
+{
+	struct uz_write *write;
+
+	while ((write = uz_writer_look(wb->writer)))
+		written(wb, write, true);
+}
+
+/*
+ * Something of the group goes on, by this thread if it can; false: there is
+ * nothing left of it but what waits to be durable.
+ */
+static bool go_on(struct uz_writeback *wb)
+{
+	return finish_one(wb) || await_one(wb, false) ||
+	       retire_finished(wb, true);
 }
 
 static bool group_is_over(const struct uz_writeback *wb)
@@ -166,21 +222,14 @@ static bool group_is_over(const struct uz_writeback *wb)
  */
 static int batch_begin(struct uz_writeback *wb, uint32_t need)
 {
-	struct uz__batch *b;
 	int err;
 
 	if (group_is_over(wb))
 		return -EAGAIN;
-	if (!wb->idle && wb->made < UZ_WRITEBACK_DEPTH) {
-		b = uz__batch_create(wb->io, wb->store);
-		if (!b)
-			return -ENOMEM;
-		wb->made++;
-		push(&wb->idle, b);
-	}
-	/* Only where each is finished when it is done are there none left. */
-	if (!wb->idle)
-		await_one(wb);
+	/* A group leaves fewer unsynced than there are, so this ends. */
+	retire_finished(wb, false);
+	while (!wb->idle)
+		go_on(wb);
 	err = uz__batch_begin(wb->idle, need);
 	if (err)
 		return err;
@@ -199,14 +248,17 @@ static void batch_end(struct uz_writeback *wb)
 	wb->filling = NULL;
 	uz__batch_close(b);
 	if (!b->nr) {
-		finish(wb, b, 0);
+		b->err = 0;
+		uz__batch_finish(b, wb->io);
+		retire(wb, b);
 		return;
 	}
 	if (wb->under_way == wb->depth)
-		await_one(wb);
+		await_one(wb, true);
 	uz_writer_submit(wb->writer, &b->write);
 	wb->under_way++;
 	uz_delay(UZ_DELAY_SENT);
+	look_for_written(wb);
 }
 
 static int page_add(struct uz_writeback *wb, uint64_t index, uz_slot_t w)
@@ -264,14 +316,18 @@ static int group_end(struct uz_writeback *wb)
 	int sync;
 
 	batch_end(wb);
-	while (await_one(wb))
+	while (go_on(wb))
 		;
 	if (!wb->unsynced)
 		return wb->err;
 	sync = group_sync(wb);
 	uz_delay(UZ_DELAY_SYNCED);
-	while ((b = pop(&wb->unsynced)))
-		finish(wb, b, b->write.result ? b->write.result : sync);
+	while ((b = pop(&wb->unsynced))) {
+		b->err = b->write.result ? b->write.result : sync;
+		uz__finisher_give(&wb->finisher, b, false);
+	}
+	while (go_on(wb))
+		;
 	return wb->err;
 }
 
@@ -401,6 +457,7 @@ int uz_writeback_create(struct uz_writeback **wb, struct uz_device *dev,
 {
 	uz_scoped_acquire(guard, &dev->lock);
 	struct uz_writeback *w;
+	unsigned int i;
 	int ret;
 
 	if (!dev->table)
@@ -415,16 +472,23 @@ int uz_writeback_create(struct uz_writeback **wb, struct uz_device *dev,
 	w->dev = dev;
 	w->store = atomic_load(&dev->backing);
 	w->resets = dev->resets;
-	ret = uz_writer_create(&w->writer, w->store, UZ_WRITEBACK_DEPTH);
+	w->all = uz__batches_create(dev, w->store);
+	ret = w->all ? uz_writer_create(&w->writer, w->store,
+					UZ_WRITEBACK_DEPTH)
+		     : -ENOMEM;
 	if (!ret)
 		ret = uz__io_add(dev, &w->io);
 	if (ret) {
 		uz_writer_destroy(w->writer);
+		uz__batches_destroy(w->all);
 		free(w);
 		return uz_err_set(err, ret, "no thread more can use %s: %s",
 				  dev->name, strerror(-ret));
 	}
+	for (i = UZ__BATCHES; i--;)
+		push(&w->idle, &w->all[i]);
 	w->io->mover = true;
+	uz__finisher_start(&w->finisher, dev);
 	*wb = w;
 	return 0;
 }
@@ -433,9 +497,9 @@ void uz_writeback_destroy(struct uz_writeback *wb)
 {
 	if (!wb)
 		return;
-	while (wb->idle)
-		uz__batch_destroy(pop(&wb->idle));
+	uz__finisher_stop(&wb->finisher);
 	uz_writer_destroy(wb->writer);
+	uz__batches_destroy(wb->all);
 	uz_io_destroy(wb->io);
 	free(wb);
 }

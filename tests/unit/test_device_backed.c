@@ -53,14 +53,24 @@ static unsigned char parts[PAGES];
 
 struct uz_write *__real_uz_writer_wait(struct uz_writer *w);
 struct uz_write *__wrap_uz_writer_wait(struct uz_writer *w);
+struct uz_write *__real_uz_writer_look(struct uz_writer *w);
+struct uz_write *__wrap_uz_writer_look(struct uz_writer *w);
 
-struct uz_write *__wrap_uz_writer_wait(struct uz_writer *w)
+static struct uz_write *fail_some(struct uz_write *write)
 {
-	struct uz_write *write = __real_uz_writer_wait(w);
-
 	if (write && atomic_fetch_add(&writes, 1) % WRITE_FAILS == 0)
 		write->result = -EIO;
 	return write;
+}
+
+struct uz_write *__wrap_uz_writer_wait(struct uz_writer *w)
+{
+	return fail_some(__real_uz_writer_wait(w));
+}
+
+struct uz_write *__wrap_uz_writer_look(struct uz_writer *w)
+{
+	return fail_some(__real_uz_writer_look(w));
 }
 
 static uint64_t draw(uint64_t *seed)

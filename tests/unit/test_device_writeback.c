@@ -32,6 +32,8 @@ int __wrap_uz_backing_read(struct uz_backing *b, uint64_t offset, void *buf,
 			   size_t len);
 struct uz_write *__real_uz_writer_wait(struct uz_writer *w);
 struct uz_write *__wrap_uz_writer_wait(struct uz_writer *w);
+struct uz_write *__real_uz_writer_look(struct uz_writer *w);
+struct uz_write *__wrap_uz_writer_look(struct uz_writer *w);
 
 static void hook(void (**fn)(void))
 {
@@ -60,17 +62,25 @@ int __wrap_uz_backing_read(struct uz_backing *b, uint64_t offset, void *buf,
 }
 
 /* Every second write fails. What is written is durable with direct I/O. */
-struct uz_write *__wrap_uz_writer_wait(struct uz_writer *w)
+static struct uz_write *fail_second(struct uz_write *write)
 {
-	struct uz_write *write = __real_uz_writer_wait(w);
-
 	if (write && !no_direct) {
 		hook(&at_sync);
 		write->result = sync_fails ? -sync_fails : write->result;
 	}
-	if (write && write_fails && write->offset / (256 << 10) % 2 == 0)
+	if (write && write_fails && write->offset / UZ_WRITEBACK_BYTES % 2 == 0)
 		write->result = -write_fails;
 	return write;
+}
+
+struct uz_write *__wrap_uz_writer_wait(struct uz_writer *w)
+{
+	return fail_second(__real_uz_writer_wait(w));
+}
+
+struct uz_write *__wrap_uz_writer_look(struct uz_writer *w)
+{
+	return fail_second(__real_uz_writer_look(w));
 }
 
 static int set_up(void **state)
@@ -315,6 +325,27 @@ static void test_changed_while_read(void **state)
 	fixture_check(&f);
 }
 
+/* Nobody to finish what is written while more is packed. */
+static void test_alone(void **state)
+{
+	struct uz_writeback_done done;
+	struct uz_io *ios[UZ_IO_MAX];
+	struct uz_writeback *wb;
+	unsigned int nr = 0;
+
+	(void)state;
+	while (!uz_io_create(f.dev, &ios[nr]))
+		nr++;
+	assert_int_equal(uz_writeback_create(&wb, f.dev, NULL), -EBUSY);
+	uz_io_destroy(ios[--nr]);
+	assert_int_equal(write_back(&f, 0, &done), 0);
+	assert_int_equal(done.pages, PAGES * 6 / 8);
+	while (nr)
+		uz_io_destroy(ios[--nr]);
+	fixture_check(&f);
+	expect_all();
+}
+
 /* ---- errors ---- */
 
 static void test_write_errors(void **state)
@@ -503,6 +534,7 @@ int main(void)
 		TEST(test_overwritten_meanwhile),
 		TEST(test_compacted_meanwhile),
 		TEST(test_changed_while_read),
+		TEST(test_alone),
 		TEST(test_write_errors),
 		TEST(test_sync_error),
 		TEST(test_read_error),
@@ -514,6 +546,7 @@ int main(void)
 		CACHED(test_changes),
 		CACHED(test_overwritten_meanwhile),
 		CACHED(test_compacted_meanwhile),
+		CACHED(test_alone),
 		CACHED(test_write_errors),
 		CACHED(test_sync_error),
 		CACHED(test_full),

@@ -12,7 +12,7 @@
 #include "pool.h"
 
 /* The requests of writing back. */
-#define BLOCK (256u << 10)
+#define BLOCK UZ_WRITEBACK_BYTES
 
 enum {
 	PAGES,

@@ -152,8 +152,9 @@ void uz_device_backing_stat(struct uz_device *dev,
 
 /* ---- writing back ---- */
 
-/* Writes of 256 KiB that are under way at a time, at most. */
-#define UZ_WRITEBACK_DEPTH 16
+/* Writes that are under way at a time, at most, and of how many bytes. */
+#define UZ_WRITEBACK_DEPTH 8
+#define UZ_WRITEBACK_BYTES (512u << 10)
 
 /* What a page must be, in struct uz_writeback_want. */
 #define UZ_WRITEBACK_HUGE	    1u
