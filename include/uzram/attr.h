@@ -198,7 +198,7 @@ uz_must_check int uz_attr_read(struct uz_attr_ctx *ctx,
  *        not have been able to say so. What it did is not done twice, and no
  *        reason for a refusal
  *
- * One store is under way at a time, but for one to recompress. A refusal is kept for last_error, as one
+ * One store is under way at a time, but for those that take long. A refusal is kept for last_error, as one
  * line "NAME: REASON".
  *
  * Context: any thread; may sleep and allocate.
@@ -225,6 +225,31 @@ uz_must_check int uz_attr_store_for(struct uz_attr_ctx *ctx,
 				    const struct uz_attr *attr,
 				    const void *text, size_t len, bool again,
 				    uint64_t id);
+
+/**
+ * uz_attr_busy() - would a store be refused because one is under way?
+ * @ctx:  the attributes' context
+ * @attr: from uz_attr_at()
+ *
+ * Of some attributes a store may take minutes, and another one is refused
+ * meanwhile. A system that lets in one writer to a file at a time never hands
+ * that one on; then who opens the file can be refused. Kept for last_error, as
+ * a store's refusal is.
+ *
+ * Context: any thread; does not wait for the store.
+ * Return:  0 or -EBUSY.
+ */
+uz_must_check int uz_attr_busy(struct uz_attr_ctx *ctx,
+			       const struct uz_attr *attr);
+
+/**
+ * uz_attr_takes_long() - is it one of these?
+ * @attr: from uz_attr_at()
+ *
+ * Context: any thread.
+ * Return:  whether uz_attr_busy() may ever refuse.
+ */
+bool uz_attr_takes_long(const struct uz_attr *attr);
 
 /**
  * uz_attr_interrupt() - have a store end soon that would take long

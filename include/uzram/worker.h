@@ -124,6 +124,17 @@ uz_must_check int uz_recompressor_run(struct uz_recompressor *recompressor,
 				      uint64_t id, struct uz_err *err);
 
 /**
+ * uz_recompressor_busy() - would a run be refused now?
+ * @recompressor: the recompressor
+ * @err:          the reason; may be NULL
+ *
+ * Context: any thread.
+ * Return:  0, or -EBUSY as uz_recompressor_run().
+ */
+uz_must_check int uz_recompressor_busy(struct uz_recompressor *recompressor,
+				       struct uz_err *err);
+
+/**
  * uz_recompressor_interrupt() - have a run end soon
  * @recompressor: the recompressor
  * @id:           of the run, which may also begin later, if that is soon; 0:
@@ -215,6 +226,16 @@ void uz_backer_destroy(struct uz_backer *backer);
 uz_must_check int uz_backer_run(struct uz_backer *backer,
 				const struct uz_backer_order *order,
 				uint64_t id, struct uz_err *err);
+
+/**
+ * uz_backer_busy() - would a run be refused now?
+ * @backer: the backer
+ * @err:    the reason; may be NULL
+ *
+ * Context: any thread.
+ * Return:  0, or -EBUSY as uz_backer_run().
+ */
+uz_must_check int uz_backer_busy(struct uz_backer *backer, struct uz_err *err);
 
 /**
  * uz_backer_interrupt() - have a run end soon

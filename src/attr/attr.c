@@ -314,6 +314,26 @@ static void keep_error(struct uz_attr_ctx *ctx, const struct uz_attr *attr,
 		 attr->name, err->code ? err->text : strerror(-code));
 }
 
+int uz_attr_busy(struct uz_attr_ctx *ctx, const struct uz_attr *attr)
+{
+	struct uz_err err = { 0 };
+	int ret = 0;
+
+	if (attr->store == uz__attr_recompress_store)
+		ret = uz_recompressor_busy(ctx->recompressor, &err);
+	if (attr->store == uz__attr_writeback_store)
+		ret = uz_backer_busy(ctx->backer, &err);
+	if (ret)
+		keep_error(ctx, attr, ret, &err);
+	return ret;
+}
+
+bool uz_attr_takes_long(const struct uz_attr *attr)
+{
+	return attr->store == uz__attr_recompress_store ||
+	       attr->store == uz__attr_writeback_store;
+}
+
 int uz_attr_store_for(struct uz_attr_ctx *ctx, const struct uz_attr *attr,
 		      const void *text, size_t len, bool again, uint64_t id)
 {

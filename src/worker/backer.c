@@ -246,16 +246,29 @@ static int do_run(struct run *run, struct uz_err *err)
 	return tell(run, ret, err);
 }
 
+/* The task's lock is held. */
+static int refuse(const struct uz_backer *b, struct uz_err *err)
+{
+	return uz_err_set(
+		err, -EBUSY,
+		"pages are being written back already, %llu of %llu are done",
+		(unsigned long long)b->done.pages,
+		(unsigned long long)b->total);
+}
+
+int uz_backer_busy(struct uz_backer *backer, struct uz_err *err)
+{
+	uz_scoped_acquire(guard, &backer->task.lock);
+
+	return backer->task.running ? refuse(backer, err) : 0;
+}
+
 static int run_begin(struct uz_backer *b, uint64_t id, struct uz_err *err)
 {
 	uz_scoped_acquire(guard, &b->task.lock);
 
 	if (!uz__task_begin(&b->task, id))
-		return uz_err_set(
-			err, -EBUSY,
-			"pages are being written back already, %llu of %llu are done",
-			(unsigned long long)b->done.pages,
-			(unsigned long long)b->total);
+		return refuse(b, err);
 	b->total = 0;
 	memset(&b->done, 0, sizeof(b->done));
 	return 0;

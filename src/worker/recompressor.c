@@ -229,16 +229,30 @@ static int do_run(struct run *run, struct uz_err *err)
 	return 0;
 }
 
+/* The task's lock is held. */
+static int refuse(const struct uz_recompressor *r, struct uz_err *err)
+{
+	return uz_err_set(
+		err, -EBUSY,
+		"the device is being recompressed already, %llu of %llu pages are done",
+		(unsigned long long)r->done.tried,
+		(unsigned long long)r->total);
+}
+
+int uz_recompressor_busy(struct uz_recompressor *recompressor,
+			 struct uz_err *err)
+{
+	uz_scoped_acquire(guard, &recompressor->task.lock);
+
+	return recompressor->task.running ? refuse(recompressor, err) : 0;
+}
+
 static int run_begin(struct uz_recompressor *r, uint64_t id, struct uz_err *err)
 {
 	uz_scoped_acquire(guard, &r->task.lock);
 
 	if (!uz__task_begin(&r->task, id))
-		return uz_err_set(
-			err, -EBUSY,
-			"the device is being recompressed already, %llu of %llu pages are done",
-			(unsigned long long)r->done.tried,
-			(unsigned long long)r->total);
+		return refuse(r, err);
 	r->total = 0;
 	memset(&r->done, 0, sizeof(r->done));
 	return 0;

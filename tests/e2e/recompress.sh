@@ -134,6 +134,7 @@ END
 client=$!
 # So slow that it cannot be done before it is looked at.
 echo 'algo=zstd level=19' >"$dev_dir/algorithm_params"
+exec 8>"$dev_dir/recompress"
 (echo threshold=500 >"$dev_dir/recompress") 2>/dev/null &
 writer=$!
 running()
@@ -145,6 +146,13 @@ wait_until 10 running || fail 'it does not say that it is running'
 echo 0 >"$dev_dir/mem_limit"
 refused 'write' idle soon
 running || fail 'other attributes had to wait for its end'
+# A second one is refused, not kept waiting: also of who has the file open.
+refused 'recompressed already' recompress type=idle
+if { echo type=idle >&8; } 2>/dev/null; then
+	fail 'a second one was taken from who has the file open'
+fi
+exec 8>&-
+running || fail 'a second one had to wait for its end'
 
 # ---- and its ends ----
 

@@ -285,6 +285,12 @@ static void be_busy(void *arg)
 	if (f->dev.steps != 2)
 		return;
 	assert_int_equal(store(f, "writeback", "huge"), -EBUSY);
+	assert_int_equal(uz_attr_busy(f->ctx, attr_named("writeback")), -EBUSY);
+	assert_shows(f, "last_error",
+		     "writeback: pages are being written back already, 100 of "
+		     "1024 are done\n");
+	assert_int_equal(uz_attr_busy(f->ctx, attr_named("recompress")), 0);
+	assert_int_equal(uz_attr_busy(f->ctx, attr_named("idle")), 0);
 	assert_int_equal(uz_attr_show(f->ctx, attr_named("stat"), &out), 0);
 	assert_non_null(strstr(out.data,
 			       "\nwriteback_running 1\nwriteback_total 1024\n"
@@ -303,6 +309,10 @@ static void test_meanwhile(void **state)
 	f->dev.in_step_arg = f;
 	assert_int_equal(store(f, "writeback", "idle"), 0);
 	assert_int_equal(f->dev.steps, 11);
+	assert_int_equal(uz_attr_busy(f->ctx, attr_named("writeback")), 0);
+	assert_true(uz_attr_takes_long(attr_named("writeback")));
+	assert_true(uz_attr_takes_long(attr_named("recompress")));
+	assert_false(uz_attr_takes_long(attr_named("scrub")));
 }
 
 /* ---- the worker itself ---- */

@@ -5,6 +5,13 @@
  * anew and gives the part that was asked for, so an open file has no state
  * that a new process would have to take over. A write's offset means nothing,
  * so that appending works too.
+ *
+ * The kernel lets one writer at a time into a file, so a second store to an
+ * attribute would wait until the first is done, without a word, for minutes
+ * where that takes long. There, who opens the file for writing is refused
+ * while a store is under way: a shell's ">" opens first, and only then waits
+ * for the writer before it, as it has the file truncated. Who had it open
+ * already writes in parallel, and is refused by the store.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,8 +32,10 @@ int uz__fuse_attrfile_open(struct uz__fuse_call *call)
 	call->reply.out.open = (struct fuse_open_out){
 		.open_flags = FOPEN_DIRECT_IO,
 	};
+	if (uz_attr_takes_long(attr))
+		call->reply.out.open.open_flags |= FOPEN_PARALLEL_DIRECT_WRITES;
 	uz__fuse_answer(&call->reply, open);
-	return 0;
+	return access == O_RDONLY ? 0 : uz_attr_busy(call->fuse->attrs, attr);
 }
 
 int uz__fuse_attrfile_read(struct uz__fuse_call *call)
