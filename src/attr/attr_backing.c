@@ -221,6 +221,7 @@ static const struct {
 	FIELD(read_back_pages),
 	FIELD(shrunk_pages),
 	FIELD(pool_limit_hit),
+	FIELD(gathered_pages),
 };
 
 _Static_assert(sizeof(struct uz_backing_stat) ==

@@ -158,36 +158,77 @@ int uz__backed_decode(struct uz_io *io, const struct uz__pinned *p,
 }
 
 /**
- * uz__backed_promote() - have the page that was just read in memory again
- * @io:    this thread's context, after uz__backed_decode()
+ * uz__backed_take() - have an object that was just read in memory again
+ * @io:    this thread's context, whose @local has the object
  * @index: the page
- * @p:     still held
+ * @p:     from uz__pin(), held, and stays so
+ * @flags: of the slot, more than it has: UZ_SLOT_IDLE or 0
  *
- * Only where that is wanted, and there is room without moving anything.
+ * Only where there is room without moving anything. The object must be intact.
  *
  * Context: the thread of @io.
+ * Return:  0; -ENOSPC no room; -EAGAIN the slot has changed meanwhile.
  */
-void uz__backed_promote(struct uz_io *io, uint64_t index,
-			const struct uz__pinned *p)
+int uz__backed_take(struct uz_io *io, uint64_t index,
+		    const struct uz__pinned *p, uz_slot_t flags)
 {
 	struct uz_device *dev = io->dev;
 	uint32_t bytes = uz__object_bytes(uz_slot_size(p->slot));
 	uz_slot_t slot;
 	uz_ref_t ref;
 
-	if (!uz_device_backing_setting(dev, UZ_BACKING_PROMOTE) ||
-	    uz_pool_alloc(dev->pool, bytes, (uint32_t)index, 0, &ref))
-		return;
+	if (uz_pool_alloc(dev->pool, bytes, (uint32_t)index, 0, &ref))
+		return -ENOSPC;
 	uz_pool_write(dev->pool, ref, 0, io->local, bytes);
-	slot = uz_slot_from_backing(p->slot, ref);
+	slot = uz_slot_flags(uz_slot_from_backing(p->slot, ref), flags, 0);
 	if (!uz_table_swap(dev->table, index, p->slot, slot)) {
 		uz_pool_free(dev->pool, ref);
-		return;
+		return -EAGAIN;
 	}
 	uz__stat_move(io->cnt, p->slot, slot);
-	uz__count(io, promoted_pages, 1);
 	/* The slot's own share; the reader's goes with its pin. */
 	uz__backed_free(dev, p->slot);
+	return 0;
+}
+
+/**
+ * uz__backed_promote() - have the page that was just read in memory again
+ * @io:    this thread's context, after uz__backed_decode()
+ * @index: the page
+ * @p:     still held
+ *
+ * Only where that is wanted, and if uz__backed_take() can.
+ *
+ * Context: the thread of @io.
+ */
+void uz__backed_promote(struct uz_io *io, uint64_t index,
+			const struct uz__pinned *p)
+{
+	if (uz_device_backing_setting(io->dev, UZ_BACKING_PROMOTE) &&
+	    !uz__backed_take(io, index, p, 0))
+		uz__count(io, promoted_pages, 1);
+}
+
+/**
+ * uz__backed_alone() - is a slot's piece the last one of some block?
+ * @dev:  the device
+ * @slot: of kind UZ_SLOT_BACKED
+ *
+ * True a moment ago: nothing is held.
+ *
+ * Context: any thread; takes a leaf lock.
+ */
+bool uz__backed_alone(struct uz_device *dev, uz_slot_t slot)
+{
+	struct uz_backing *store = piece_store(dev, slot);
+	uint64_t block = piece_offset(slot) / UZ_BLOCK_SIZE;
+	uint64_t last =
+		(piece_offset(slot) + piece_length(slot) - 1) / UZ_BLOCK_SIZE;
+
+	for (; store && block <= last; block++)
+		if (uz_backing_users(store, block) == 1)
+			return true;
+	return false;
 }
 
 /* ---- the store ---- */

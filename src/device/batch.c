@@ -269,6 +269,7 @@ static void piece_end(struct uz__batch *b, struct uz_io *io,
 		uz_pool_free(dev->pool, uz_slot_ref(p->old));
 		uz__count(io, written_back_pages, 1);
 		b->did.pages++;
+		b->did.bytes += uz__piece_bytes(uz_slot_size(p->slot));
 	} else if (!b->err) {
 		uz__count(io, writeback_changed, 1);
 		b->did.changed++;

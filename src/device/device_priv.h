@@ -136,7 +136,8 @@ struct uz__super_backing {
 	X(backing_read_errors)  \
 	X(read_back_pages)      \
 	X(shrunk_pages)         \
-	X(pool_limit_hit)
+	X(pool_limit_hit)       \
+	X(gathered_pages)
 
 /**
  * struct uz__counters - one thread's share of every counter

@@ -227,6 +227,7 @@ static int turn(struct uz_writeback *wb, struct uz_io *io,
 		struct uz_writeback_done *done)
 {
 	uint64_t bytes = turn_bytes(io->dev), before = done->pages;
+	uint64_t left = done->bytes;
 	unsigned int i;
 	int ret;
 
@@ -245,6 +246,7 @@ static int turn(struct uz_writeback *wb, struct uz_io *io,
 	}
 	hand->rounds = 0;
 	uz__count(io, shrunk_pages, done->pages - before);
+	uz__gather(io, &hand->sparse, nr, (done->bytes - left) / 2);
 	/* What has left was here and there. */
 	for (i = 0; i < COMPACTIONS; i++)
 		if (!uz__reclaim(io, UZ_POOL_COMPACT_FRAGMENTED))

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include <uzram/device/room.h>
+#include <uzram/table.h>
 #include <uzram/util/lock.h>
 
 /* ---- room.c ---- */
@@ -42,6 +43,18 @@ void uz__room_watch(struct uz_device *dev);
 void uz__room_update(struct uz_device *dev);
 void uz__room_settle(struct uz_device *dev);
 bool uz__room_await(struct uz_io *io, uint64_t *until);
+
+/* ---- backed.c, for gather.c ---- */
+
+struct uz__pinned;
+
+int uz__backed_take(struct uz_io *io, uint64_t index,
+		    const struct uz__pinned *p, uz_slot_t flags);
+bool uz__backed_alone(struct uz_device *dev, uz_slot_t slot);
+
+/* ---- gather.c ---- */
+
+void uz__gather(struct uz_io *io, uint64_t *next, uint64_t nr, uint64_t most);
 
 /* ---- writeback.c ---- */
 

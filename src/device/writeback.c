@@ -132,6 +132,7 @@ static struct uz__batch *pop(struct uz__batch **list)
 static void retire(struct uz_writeback *wb, struct uz__batch *b)
 {
 	wb->done->pages += b->did.pages;
+	wb->done->bytes += b->did.bytes;
 	wb->done->changed += b->did.changed;
 	wb->done->failed += b->did.failed;
 	if (!wb->err)

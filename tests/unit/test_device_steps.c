@@ -20,6 +20,7 @@
 
 #include <cmocka.h>
 
+#include <device_priv.h>
 #include <uzram/util/delay.h>
 #include <uzram/util/lock.h>
 
@@ -363,6 +364,58 @@ static void recompress_and_write_back(void)
 	write_all_back();
 }
 
+/* Blocks that somebody else has: of 256 all but some ten. */
+#define OCCUPIED 240
+
+static struct uz_run occupied[4];
+static unsigned int nr_occupied;
+
+static void occupy(void)
+{
+	struct uz_run *run = occupied;
+	uint32_t blocks = 0;
+
+	for (; blocks < OCCUPIED; blocks += run++->nr) {
+		assert_true(run < occupied + 4);
+		assert_int_equal(uz_backing_reserve(t.f.dev->backing,
+						    OCCUPIED - blocks, run),
+				 0);
+	}
+	nr_occupied = (unsigned int)(run - occupied);
+}
+
+/* INDEX alone in its block, and next to none free. */
+static void write_back_and_thin_out(void)
+{
+	unsigned char page[UZ_PAGE_SIZE];
+	uint64_t i;
+
+	page_text(t.page, 1);
+	assert_int_equal(uz_page_store(t.f.io, INDEX, t.page), 0);
+	write_all_back();
+	for (i = FIRST; i < FIRST + PAGES; i++) {
+		neighbour(page, i);
+		if (i != INDEX)
+			assert_int_equal(uz_page_store(t.f.io, i, page), 0);
+	}
+	occupy();
+	assert_int_equal(backing_stat(&t.f).used_blocks, OCCUPIED + 1);
+}
+
+static void gather(void)
+{
+	uint64_t next = 0;
+
+	uz__gather(t.f.io, &next, SIZE / UZ_PAGE_SIZE, UINT64_MAX);
+}
+
+static void vacate_and_write_back(void)
+{
+	while (nr_occupied)
+		uz_backing_release(t.f.dev->backing, &occupied[--nr_occupied]);
+	write_all_back();
+}
+
 static void test_recompression(void **state)
 {
 	(void)state;
@@ -399,6 +452,16 @@ static void test_changing_what_is_back(void **state)
 	(void)state;
 	every(write_all_back, store_part, look_for_part);
 	saw(UZ_DELAY_FETCHED);
+}
+
+static void test_gathering(void **state)
+{
+	(void)state;
+	every(write_back_and_thin_out, gather, vacate_and_write_back);
+	saw(UZ_DELAY_PINNED);
+	saw(UZ_DELAY_FETCHED);
+	saw(UZ_DELAY_FILLED);
+	saw(UZ_DELAY_GIVEN);
 }
 
 static int set_up(void **state)
@@ -439,6 +502,7 @@ int main(void)
 		cmocka_unit_test(test_writeback),
 		cmocka_unit_test(test_reading_back),
 		cmocka_unit_test(test_changing_what_is_back),
+		cmocka_unit_test(test_gathering),
 #else
 		cmocka_unit_test(test_nothing_to_stop_at),
 #endif

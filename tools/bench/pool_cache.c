@@ -318,8 +318,7 @@ static int run_cache(struct pool_run *run, struct uz_err *err)
 {
 	const unsigned int mark = undo_mark();
 	char file[PATH_MAX];
-	/* Twice: a block is free again when all that is in it has gone. */
-	int ret = scratch_file(file, 2 * run->o->size, err);
+	int ret = scratch_file(file, run->o->size, err);
 
 	if (!ret)
 		ret = with_device(run, file, err);

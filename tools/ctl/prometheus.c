@@ -89,6 +89,8 @@ static const struct metric metrics[] = {
 	  "Pages moved to the backing store." },
 	{ "promoted_pages_total", "promoted_pages", 1,
 	  "Pages taken back into memory when read." },
+	{ "gathered_pages_total", "gathered_pages", 1,
+	  "Pages taken back into memory to free their blocks." },
 	{ "policy_marked_pages_total", "policy_marked", 1,
 	  "Pages marked as idle unasked." },
 	{ "policy_recompressed_pages_total", "policy_recompressed", 1,

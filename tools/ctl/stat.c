@@ -69,6 +69,7 @@ static const struct {
 	{ "written_blocks", "blocks", "written to it" },
 	{ "written_back_pages", "pages", "written back, ever" },
 	{ "promoted_pages", "pages", "taken back into memory when read" },
+	{ "gathered_pages", "pages", "taken back to free their blocks" },
 	{ "backing_read_errors", "pages", "could not be read from it" },
 	{ "backing_lost", "stores", "could not be opened again" },
 	{ "stored_pages", "pages", "not on the backing store" },

@@ -118,6 +118,8 @@ uint64_t uz_device_backing_setting(const struct uz_device *dev,
  * @read_back_pages:    pages that were read from there, each time
  * @shrunk_pages:       pages that went there unasked, to keep to the limit
  * @pool_limit_hit:     stores that found no memory, and waited or were refused
+ * @gathered_pages:     pages that came back because little else lay in their
+ *                      blocks
  *
  * All since the device got its size.
  */
@@ -138,6 +140,7 @@ struct uz_backing_stat {
 	uint64_t read_back_pages;
 	uint64_t shrunk_pages;
 	uint64_t pool_limit_hit;
+	uint64_t gathered_pages;
 };
 
 /**
@@ -178,11 +181,13 @@ struct uz_writeback_want {
 /**
  * struct uz_writeback_done - what was done; added to, never cleared
  * @pages:   written back: their memory is free
+ * @bytes:   that these took
  * @changed: written for nothing: they changed meanwhile
  * @failed:  could not be written
  */
 struct uz_writeback_done {
 	uint64_t pages;
+	uint64_t bytes;
 	uint64_t changed;
 	uint64_t failed;
 };

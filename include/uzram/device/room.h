@@ -19,6 +19,9 @@
  * each page as idle. Use takes the mark away; a page that still has it when the
  * hand comes by again is written back. So each gets a second chance, and
  * nothing need be sorted or noted when pages are used.
+ *
+ * When free blocks of the store become few, pages whose blocks hold little else
+ * come back to memory meanwhile, to be written together with others.
  */
 
 struct uz_device;
@@ -70,12 +73,14 @@ void uz_room_ready(struct uz_device *dev);
  * struct uz_room_hand - where the hand is
  * @at:     the page that it looks at next
  * @rounds: ends of the device that it has passed since a page was written back
+ * @sparse: the page that is looked at next for blocks that hold little
  *
  * All zero at first.
  */
 struct uz_room_hand {
 	uint64_t at;
 	unsigned int rounds;
+	uint64_t sparse;
 };
 
 /**
