@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -319,17 +320,23 @@ static void test_taking_over_without_resend(void **state)
 	assert_int_equal(uz__fuse_dev_run(k->dev, THREADS, NULL), 0);
 }
 
-/* Unmounted while nobody served: the threads find out. */
+/* Unmounted while nobody served: the threads find out, whatever it says. */
 static void test_taking_over_nothing(void **state)
 {
 	struct kernel *k = *state;
 	struct uz_err err = { 0 };
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	int ended[2];
 
 	k->f->fuse.proto.offered = FUSE_HAS_RESEND;
 	assert_int_equal(uz__fuse_dev_adopt(k->dev, null, &err), -EBADF);
 	assert_non_null(strstr(err.text, "does not give out again"));
 	close(null);
+	signal(SIGPIPE, SIG_IGN);
+	assert_int_equal(pipe2(ended, O_CLOEXEC), 0);
+	close(ended[0]);
+	assert_int_equal(uz__fuse_dev_adopt(k->dev, ended[1], NULL), 0);
+	close(ended[1]);
 }
 
 /*

@@ -404,8 +404,11 @@ int uz__fuse_dev_adopt(struct uz__fuse_dev *dev, int fd, struct uz_err *err)
 	else
 		fail_taken(dev);
 	uz_delay(UZ_DELAY_RESENT);
-	/* Unmounted meanwhile: the threads will see it. */
-	if (ret && ret != -ENODEV)
+	/*
+	 * Unmounted meanwhile: the threads will see it. Not every kernel says
+	 * ENODEV then; some find the note itself invalid.
+	 */
+	if (ret && ret != -ENODEV && !uz__fuse_mount_ended(fd))
 		return uz_err_set(err, ret,
 				  "FUSE: the kernel does not give out again "
 				  "what was under way: %s",

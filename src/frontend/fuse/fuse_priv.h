@@ -305,6 +305,15 @@ uz_must_check int uz__fuse_mount(const struct uz_mount_config *config,
 int uz__fuse_unmount(struct uz__fuse_session *session, int fd);
 
 /**
+ * uz__fuse_mount_ended() - has the kernel ended the connection?
+ * @fd: the mount's descriptor
+ *
+ * Context: any thread.
+ * Return:  whether it was unmounted, by anybody, and nobody uses it.
+ */
+bool uz__fuse_mount_ended(int fd);
+
+/**
  * uz__fuse_mount_end() - close the descriptor
  * @session: of the mount
  * @fd:      its descriptor, and no other process has a copy

@@ -167,7 +167,7 @@ int uz__fuse_mount(const struct uz_mount_config *config, const char *dir,
 	return *fd < 0 ? why_not(dir, said, err) : 0;
 }
 
-static bool has_ended(int fd)
+bool uz__fuse_mount_ended(int fd)
 {
 	struct pollfd p = { .fd = fd };
 
@@ -178,7 +178,7 @@ int uz__fuse_unmount(struct uz__fuse_session *session, int fd)
 {
 	int ret;
 
-	if (has_ended(fd))
+	if (uz__fuse_mount_ended(fd))
 		return 0;
 	if (atomic_load(&session->detached))
 		return -EBUSY;
@@ -187,7 +187,7 @@ int uz__fuse_unmount(struct uz__fuse_session *session, int fd)
 		ret = uz_mountpoint_unmount(session->dir, true);
 		if (!ret) {
 			atomic_store(&session->detached, 1);
-			ret = has_ended(fd) ? 0 : -EBUSY;
+			ret = uz__fuse_mount_ended(fd) ? 0 : -EBUSY;
 		}
 	}
 	/* Somebody else was faster. */

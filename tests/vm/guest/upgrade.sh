@@ -120,6 +120,7 @@ echo "pauses in ms:$pauses"
 # ---- the end ----
 
 # It is to end, but somebody uses it: nobody else is to begin with it then.
+worker=$(stat_of worker_pid)
 printf text | dd of="$disk" bs=4k conv=sync,nocreat oflag=direct status=none
 exec 7<"$disk"
 kill -TERM "$dev_pid"
@@ -131,6 +132,9 @@ wait_until 100 ending || fail 'it does not want to end'
 kill -HUP "$dev_pid"
 wait_until 100 grep -q 'serves on: the device is about to end' "$tmp/one.log" ||
 	fail 'an upgrade of what ends was not refused'
+# Of one that dies, another takes the place all the same.
+kill -KILL "$worker"
+wait_until 60 pid_gone "$worker" || fail "worker $worker is still there"
 expect_equal "$(timeout -k 1 100 dd bs=4k count=1 iflag=direct status=none \
 	<&7 | head -c 4)" text 'what is read meanwhile'
 exec 7<&-
