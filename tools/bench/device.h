@@ -38,6 +38,9 @@ extern const struct target_kind target_uzram, target_zram, target_nbdkit;
 int target_open(struct target *t, const char *spec, uint64_t size,
 		bool overwrite, struct uz_err *err);
 
+/* Is that a device of ours? 0, or -EINVAL. */
+int target_is_ours(const char *spec, struct uz_err *err);
+
 /* target_loop.c: put a loop device with direct I/O on @t. */
 int target_loop(struct target *t, struct uz_err *err);
 

@@ -61,13 +61,9 @@ static int take_sizes(void *options, char *text, struct uz_err *err)
 static int take_target(void *options, char *text, struct uz_err *err)
 {
 	struct pause_options *o = options;
+	int ret = target_is_ours(text, err);
 
-	if (strcmp(text, "uzram") != 0 && strncmp(text, "uzram:", 6) != 0)
-		return uz_err_set(err, -EINVAL,
-				  "target \"%s\": is no device of ours; give "
-				  "uzram[:KEY=VALUE,...]",
-				  text);
-	return options_list(&o->targets, text, TARGETS_MAX, err);
+	return ret ? ret : options_list(&o->targets, text, TARGETS_MAX, err);
 }
 
 #define AT(member) .at = offsetof(struct pause_options, member)

@@ -13,9 +13,9 @@
 #include "pool.h"
 
 static const struct pool_part *const parts[] = {
-	&pool_density, &pool_churn, &pool_discard,    &pool_sleepers,
-	&pool_latency, &pool_cost,  &pool_recompress, &pool_writeback,
-	&pool_policy,  &pool_cache, &pool_growth,
+	&pool_density, &pool_churn,  &pool_discard,    &pool_sleepers,
+	&pool_latency, &pool_cost,   &pool_recompress, &pool_writeback,
+	&pool_client,  &pool_policy, &pool_cache,      &pool_growth,
 };
 
 #define NR_PARTS (sizeof(parts) / sizeof(parts[0]))
@@ -35,6 +35,8 @@ static void usage(FILE *out)
 	      "       latency  with compaction going on, and without\n"
 	      "       cost     of map and unmap, alloc and free\n"
 	      "       recompress  memory and latency as pages go to zstd\n"
+	      "       client      latency of a client of the block file, as "
+	      "pages go to zstd\n"
 	      "       writeback   blocks written and speed\n"
 	      "       policy      memory of a device that is left alone\n"
 	      "       cache       a working set larger than its memory, in "
@@ -47,6 +49,9 @@ static void usage(FILE *out)
 	      "  -a, --algorithm CODEC codec, as in zstd:level=3 (default "
 	      "lz4); may be\n"
 	      "                        repeated\n"
+	      "  -t, --target TARGET   uzram[:KEY=VALUE,...], whose client "
+	      "\"client\" is; may be\n"
+	      "                        repeated (default uzram)\n"
 	      "      --zpool NAME      allocator of the pool\n"
 	      "      --no-zram         without the kernel's zram beside it\n"
 	      "  -j, --threads N       threads of \"latency\" and \"cache\" "
@@ -117,6 +122,14 @@ static int take_part(void *options, char *name, struct uz_err *err)
 			  "part \"%s\": there is none; see --help", name);
 }
 
+static int take_target(void *options, char *text, struct uz_err *err)
+{
+	struct pool_options *o = options;
+	int ret = target_is_ours(text, err);
+
+	return ret ? ret : options_list(&o->targets, text, TARGETS_MAX, err);
+}
+
 static int take_zpool(void *options, char *name, struct uz_err *err)
 {
 	struct pool_options *o = options;
@@ -140,6 +153,7 @@ static const struct option_rule rules[] = {
 	{ "part", 0, OPTION_CALL, .take = take_part },
 	{ "corpus", 'c', OPTION_LIST, AT(corpora), .max = LIST_MAX },
 	{ "algorithm", 'a', OPTION_LIST, AT(codecs), .max = LIST_MAX },
+	{ "target", 't', OPTION_CALL, .take = take_target },
 	{ "zpool", 0, OPTION_CALL, .take = take_zpool },
 	{ "no-zram", 0, OPTION_SET, AT(no_zram) },
 	{ "threads", 'j', OPTION_NUMBER, AT(threads), 1, 64 },
@@ -176,6 +190,8 @@ static int take_options(struct pool_options *o, int argc, char **argv,
 		o->corpora.item[o->corpora.n++] = "/usr/bin";
 	if (!o->codecs.n)
 		o->codecs.item[o->codecs.n++] = "lz4";
+	if (!o->targets.n)
+		o->targets.item[o->targets.n++] = "uzram";
 	if (!o->limit)
 		o->limit = o->size / 8 > CORPUS_WRAP ? o->size / 8
 						     : CORPUS_WRAP;

@@ -16,6 +16,7 @@ struct pool_options {
 	unsigned int parts; /* bit n: part n */
 	struct list corpora;
 	struct list codecs;
+	struct list targets; /* of "client" */
 	const char *zpool; /* NULL: the default */
 	unsigned int threads;
 	unsigned int rounds;
@@ -63,7 +64,7 @@ struct pool_part {
 
 extern const struct pool_part pool_density, pool_churn, pool_discard,
 	pool_sleepers, pool_latency, pool_cost, pool_growth, pool_recompress,
-	pool_writeback, pool_policy, pool_cache;
+	pool_client, pool_writeback, pool_policy, pool_cache;
 
 /* Is there memory for the large size? Looked at before anything is run. */
 int pool_growth_fits(const struct pool_run *run, struct uz_err *err);

@@ -67,6 +67,16 @@ static const struct target_kind *find_kind(const char *spec)
 	return NULL;
 }
 
+int target_is_ours(const char *spec, struct uz_err *err)
+{
+	if (find_kind(spec) == &target_uzram)
+		return 0;
+	return uz_err_set(err, -EINVAL,
+			  "target \"%s\": is no device of ours; give "
+			  "uzram[:KEY=VALUE,...]",
+			  spec);
+}
+
 int target_open(struct target *t, const char *spec, uint64_t size,
 		bool overwrite, struct uz_err *err)
 {

@@ -1,0 +1,67 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# uzram-bench pool --part client: a client reads before, during and after a
+# recompression of a device of ours, and everything is taken down, at the end
+# and after a signal.
+
+. "${0%/*}/functions.sh"
+
+bench=$build_root/tools/uzram-bench
+requires_fuse
+requires python3
+[ -x "$bench" ] || missing commands "$bench was not built"
+
+export TMPDIR=$tmp/work
+mkdir "$TMPDIR"
+
+nothing_left()
+{
+	! grep -F "$TMPDIR" /proc/self/mountinfo ||
+		fail "$1: something is still mounted"
+	[ -z "$(ls -A "$TMPDIR")" ] || fail "$1: $(ls -A "$TMPDIR") is left"
+}
+
+"$bench" pool --part client -s 16M -r 2 --seconds 0.2 -c /usr/bin \
+	-t uzram -t uzram:transport=fuse --json="$tmp/results.json" \
+	>"$tmp/out" 2>"$tmp/bench.log" ||
+	fail "ended with $?: $(cat "$tmp/bench.log")"
+nothing_left 'a whole run'
+! grep 'left out' "$tmp/out" || missing commands 'built without zstd'
+python3 - "$tmp/results.json" <<-'PYTHON'
+	import json, sys
+	part, = json.load(open(sys.argv[1]))["parts"]
+	rows = {row["what"]: row for row in part["rows"]}
+	assert len(rows) == 2 * 3, list(rows)
+	for target in "uzram", "uzram:transport=fuse":
+	    before = rows[target + ", before"]
+	    assert "load_p99_to_before" not in before
+	    for what in "before", "meanwhile", "after":
+	        row = rows[f"{target}, {what}"]
+	        for key in "load_p50_ns", "load_p99_ns", "load_p999_ns":
+	            assert len(row[key]["rounds"]) == 2, row
+	        assert (
+	            0
+	            < row["load_p50_ns"]["median"]
+	            <= row["load_p99_ns"]["median"]
+	            <= row["load_p999_ns"]["median"]
+	        ), row
+	    # Something was recompressed while the client read.
+	    assert rows[target + ", meanwhile"]["pages_per_second"]["median"] > 0
+PYTHON
+
+under_way()
+{
+	grep -qs '^recompress_running 1' "$TMPDIR"/uzram-bench-*/bench/stat
+}
+
+"$bench" pool --part client -s 64M -r 1 --seconds 3 -c /usr/bin \
+	>"$tmp/out" 2>"$tmp/bench.log" &
+pid=$!
+on_exit kill "$pid"
+wait_until 60 under_way || fail 'it does not begin'
+kill -TERM "$pid"
+status=0
+wait "$pid" || status=$?
+[ "$status" = 130 ] || fail "after a signal it ended with $status, not 130"
+nothing_left 'a signal'
