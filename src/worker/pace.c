@@ -11,8 +11,8 @@
  * Why not SCHED_IDLE: whoever is in it and loses its CPU while it holds a size
  * class's lock gets it back when some CPU has nothing else to do, and every
  * store of that class waits until then. Nor can a thread without privileges
- * leave it again. SCHED_BATCH takes a CPU from nobody when it wakes up, and
- * otherwise has its fair share, so locks are soon released.
+ * leave it again. SCHED_BATCH and long slices (background.c) leave a thread its
+ * fair share, so locks are soon released.
  */
 #include <time.h>
 
@@ -74,11 +74,12 @@ static bool was_late(const struct uz__pace *before,
 
 uint64_t uz__pace_rest(const struct uz__pace *last,
 		       const struct uz__pace *before,
-		       const struct uz__pace *after)
+		       const struct uz__pace *after, bool *busy)
 {
 	uint64_t rest = REST_MIN_NS;
 
-	if (others_run(last, after) || was_late(before, after))
+	*busy = others_run(last, after) || was_late(before, after);
+	if (*busy)
 		rest = less(after->own, before->own) * (DUTY - 1);
 	if (rest < REST_MIN_NS)
 		return REST_MIN_NS;
@@ -92,6 +93,7 @@ uint64_t uz__share_rest(uint64_t ns, unsigned int share)
 
 void uz__pacer_start(struct uz__pacer *pacer)
 {
+	pacer->busy = true;
 	uz__pace_now(&pacer->after);
 }
 
@@ -104,5 +106,6 @@ void uz__pacer_begin(struct uz__pacer *pacer)
 uint64_t uz__pacer_end(struct uz__pacer *pacer)
 {
 	uz__pace_now(&pacer->after);
-	return uz__pace_rest(&pacer->last, &pacer->before, &pacer->after);
+	return uz__pace_rest(&pacer->last, &pacer->before, &pacer->after,
+			     &pacer->busy);
 }

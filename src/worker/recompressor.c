@@ -5,7 +5,7 @@
  * which less is gained than was saved: pages of new sizes leave holes where
  * they were.
  *
- * The work is done in a thread of its own, in SCHED_BATCH, while the one who
+ * The work is done in a thread of its own (background.c), while the one who
  * asks sleeps: that one serves requests otherwise and is to stay as it is. If
  * there is no such thread to be had, he does it himself.
  *
@@ -25,7 +25,11 @@
 
 #include "worker_priv.h"
 
-/* Pages: less than a millisecond with most codecs. */
+/*
+ * Pages in a row, while nobody else wants the CPUs: less than a millisecond
+ * with most codecs. When somebody does, one by one: not every kernel lets him
+ * have the CPU before the batch ends (background.c).
+ */
 #define BATCH 16
 
 /* When the largest come first: each time down to this size. */
@@ -97,13 +101,14 @@ static void count(struct uz_recompressor *r, const struct uz_recompression *did)
 }
 
 /* How many pages of the order may still be tried, and in one batch. */
-static unsigned int batch_size(const struct run *run)
+static unsigned int batch_size(const struct run *run, bool busy)
 {
 	uint64_t max = run->order->max_pages, done = run->r->done.tried;
+	unsigned int most = busy ? 1 : BATCH;
 
 	if (!max)
-		return BATCH;
-	return max - done < BATCH ? (unsigned int)(max - done) : BATCH;
+		return most;
+	return max - done < most ? (unsigned int)(max - done) : most;
 }
 
 /* All pages within the run's sizes; 0, or how it ended early. */
@@ -116,7 +121,7 @@ static int go_through(struct run *run)
 	uz__pacer_start(&pacer);
 	do {
 		struct uz_recompression did = { 0 };
-		unsigned int batch = batch_size(run);
+		unsigned int batch = batch_size(run, pacer.busy);
 
 		if (!batch)
 			return 0;

@@ -12,9 +12,11 @@
  * under it what others want to know of the run.
  */
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <time.h>
+
+#include <uzram/util/background.h>
 
 #include "worker_priv.h"
 
@@ -94,21 +96,43 @@ bool uz__task_rest(struct uz__task *task, uint64_t ns)
 	return !task->stop;
 }
 
+/*
+ * struct body - what a thread is for
+ * @run: to be called
+ * @arg: with this
+ */
+struct body {
+	void *(*run)(void *arg);
+	void *arg;
+};
+
+static void *thread_main(void *arg)
+{
+	const struct body body = *(struct body *)arg;
+
+	free(arg);
+	uz_background();
+	return body.run(body.arg);
+}
+
 int uz__task_thread(pthread_t *thread, const char *name,
 		    void *(*run)(void *arg), void *arg)
 {
-	const struct sched_param none = { 0 };
+	struct body *body = malloc(sizeof(*body));
 	sigset_t all, before;
 	int ret;
 
+	if (!body)
+		return -ENOMEM;
+	*body = (struct body){ .run = run, .arg = arg };
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	ret = pthread_create(thread, NULL, run, arg);
+	ret = pthread_create(thread, NULL, thread_main, body);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (ret)
+	if (ret) {
+		free(body);
 		return -ret;
+	}
 	pthread_setname_np(*thread, name);
-	/* A refusal is no matter. */
-	pthread_setschedparam(*thread, SCHED_BATCH, &none);
 	return 0;
 }

@@ -61,8 +61,8 @@ struct timespec uz__task_deadline(uint64_t ns);
 bool uz__task_rest(struct uz__task *task, uint64_t ns);
 
 /*
- * A thread for work in the background: it takes no signals, and is in
- * SCHED_BATCH for the reason that pace.c gives. Returns 0 or -errno.
+ * A thread for work in the background, as uz_background() and pace.c say; it
+ * takes no signals. Returns 0 or -errno.
  */
 uz_must_check int uz__task_thread(pthread_t *thread, const char *name,
 				  void *(*run)(void *arg), void *arg);
@@ -117,14 +117,15 @@ struct uz__pace {
 void uz__pace_now(struct uz__pace *now);
 
 /*
- * Nanoseconds to rest after a batch.
+ * Nanoseconds to rest after a batch, and whether that is for others' sake.
  * @last:   the end of the batch before, its rest included in what follows
  * @before: the beginning of this batch
  * @after:  its end
+ * @busy:   set
  */
 uint64_t uz__pace_rest(const struct uz__pace *last,
 		       const struct uz__pace *before,
-		       const struct uz__pace *after);
+		       const struct uz__pace *after, bool *busy);
 
 /*
  * Nanoseconds to rest after @ns of work, so that it takes no more than @share
@@ -137,11 +138,13 @@ uint64_t uz__share_rest(uint64_t ns, unsigned int share);
  * @last:   the end of the batch before
  * @before: the beginning of this one
  * @after:  its end
+ * @busy:   somebody else wanted the CPUs, so far as was seen then
  */
 struct uz__pacer {
 	struct uz__pace last;
 	struct uz__pace before;
 	struct uz__pace after;
+	bool busy;
 };
 
 /* Before the first batch; before each; after each: nanoseconds to rest. */
