@@ -87,6 +87,10 @@ struct uz_codec_ops {
 	void (*dict_destroy)(struct uz_codec_dict *dict);
 };
 
+/* lz4.c: what both lz4 and lz4hc have made; @dict: or NULL */
+int uz__lz4_decompress(const struct uz_codec_dict *dict, const void *src,
+		       size_t len, void *dst);
+
 extern const struct uz_codec_ops uz__codec_lz4;
 extern const struct uz_codec_ops uz__codec_lz4hc;
 extern const struct uz_codec_ops uz__codec_zstd;

@@ -106,19 +106,27 @@ static int lz4_compress(struct uz_codec_ctx *base, const void *src, void *dst,
 	return 0;
 }
 
+int uz__lz4_decompress(const struct uz_codec_dict *dict, const void *src,
+		       size_t len, void *dst)
+{
+	int n;
+
+	if (dict)
+		n = LZ4_decompress_safe_usingDict(src, dst, (int)len,
+						  UZ_PAGE_SIZE, dict->data,
+						  (int)dict->size);
+	else
+		n = LZ4_decompress_safe(src, dst, (int)len, UZ_PAGE_SIZE);
+	return n == UZ_PAGE_SIZE ? 0 : -EIO;
+}
+
 static int lz4_decompress(struct uz_codec_ctx *base, const void *src,
 			  size_t len, void *dst)
 {
 	const struct lz4_ctx *ctx = (struct lz4_ctx *)base;
-	int n;
 
-	if (ctx->dict)
-		n = LZ4_decompress_safe_usingDict(
-			src, dst, (int)len, UZ_PAGE_SIZE, ctx->dict->base.data,
-			(int)ctx->dict->base.size);
-	else
-		n = LZ4_decompress_safe(src, dst, (int)len, UZ_PAGE_SIZE);
-	return n == UZ_PAGE_SIZE ? 0 : -EIO;
+	return uz__lz4_decompress((const struct uz_codec_dict *)ctx->dict, src,
+				  len, dst);
 }
 
 const struct uz_codec_ops uz__codec_lz4 = {

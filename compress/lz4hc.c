@@ -111,15 +111,9 @@ static int lz4hc_decompress(struct uz_codec_ctx *base, const void *src,
 			    size_t len, void *dst)
 {
 	const struct lz4hc_ctx *ctx = (struct lz4hc_ctx *)base;
-	int n;
 
-	if (ctx->dict)
-		n = LZ4_decompress_safe_usingDict(
-			src, dst, (int)len, UZ_PAGE_SIZE, ctx->dict->base.data,
-			(int)ctx->dict->base.size);
-	else
-		n = LZ4_decompress_safe(src, dst, (int)len, UZ_PAGE_SIZE);
-	return n == UZ_PAGE_SIZE ? 0 : -EIO;
+	return uz__lz4_decompress((const struct uz_codec_dict *)ctx->dict, src,
+				  len, dst);
 }
 
 const struct uz_codec_ops uz__codec_lz4hc = {
