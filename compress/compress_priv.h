@@ -45,7 +45,7 @@ struct uz_codec_dict {
  * @level_default: the level when none is given
  *
  * Constant and the same for all contexts. A codec without levels has the range
- * 0 ... 0. No pointer is ever NULL but those for dictionaries, both or none.
+ * 0 ... 0. No pointer is ever NULL but those for dictionaries.
  */
 struct uz_codec_ops {
 	const char *name;
@@ -85,6 +85,25 @@ struct uz_codec_ops {
 
 	/** @dict_destroy: free one; never called with NULL */
 	void (*dict_destroy)(struct uz_codec_dict *dict);
+
+	/**
+	 * @dict_reach: bytes of a dictionary, counted from its end, that it
+	 * makes use of; 0: it has no use for any
+	 */
+	size_t dict_reach;
+
+	/** @dict_head: most that @dict_finish puts before the contents */
+	size_t dict_head;
+
+	/**
+	 * @dict_finish: make a dictionary of mere contents a better one
+	 *
+	 * The contents are @size bytes at @dict, where there is room for @cap;
+	 * @nr pages are what it was made of. Returns its size; @size if it has
+	 * stayed as it was. NULL: there is nothing to be made better.
+	 */
+	size_t (*dict_finish)(int level, const void *pages, size_t nr,
+			      void *dict, size_t size, size_t cap);
 };
 
 /* lz4.c: what both lz4 and lz4hc have made; @dict: or NULL */

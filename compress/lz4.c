@@ -141,4 +141,5 @@ const struct uz_codec_ops uz__codec_lz4 = {
 	.decompress = lz4_decompress,
 	.dict_create = lz4_dict_create,
 	.dict_destroy = lz4_dict_destroy,
+	.dict_reach = UINT32_C(1) << 16,
 };

@@ -128,4 +128,5 @@ const struct uz_codec_ops uz__codec_lz4hc = {
 	.decompress = lz4hc_decompress,
 	.dict_create = lz4hc_dict_create,
 	.dict_destroy = lz4hc_dict_destroy,
+	.dict_reach = UINT32_C(1) << 16,
 };

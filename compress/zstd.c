@@ -16,9 +16,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zdict.h>
 #include <zstd.h>
 
 #include "compress_priv.h"
+
+/* Its tables take about half of that (ZDICT's HBUFFSIZE is 256 bytes). */
+#define ZSTD_DICT_HEAD 512
 
 struct zstd_ctx {
 	struct uz_codec_ctx base;
@@ -64,6 +68,35 @@ static int zstd_dict_create(int level, const void *data, size_t size,
 	*made = &dict->base;
 	return 0;
 }
+
+#if ZSTD_VERSION_NUMBER >= 10500
+/* Tables of how often what comes, in front of the contents. */
+static size_t zstd_dict_finish(int level, const void *pages, size_t nr,
+			       void *dict, size_t size, size_t cap)
+{
+	const ZDICT_params_t params = { .compressionLevel = level };
+	size_t *sizes = calloc(nr, sizeof(*sizes));
+	void *content = malloc(size);
+	size_t i, made = 0;
+
+	for (i = 0; sizes && i < nr; i++)
+		sizes[i] = UZ_PAGE_SIZE;
+	if (sizes && content) {
+		memcpy(content, dict, size);
+		made = ZDICT_finalizeDictionary(dict, cap, content, size, pages,
+						sizes, (unsigned int)nr,
+						params);
+		/* Contents alone are a dictionary, too. */
+		if (ZDICT_isError(made)) {
+			memcpy(dict, content, size);
+			made = 0;
+		}
+	}
+	free(content);
+	free(sizes);
+	return made ? made : size;
+}
+#endif
 
 static void zstd_destroy(struct uz_codec_ctx *base)
 {
@@ -181,4 +214,9 @@ const struct uz_codec_ops uz__codec_zstd = {
 	.decompress = zstd_decompress,
 	.dict_create = zstd_dict_create,
 	.dict_destroy = zstd_dict_destroy,
+	.dict_reach = UZ_CODEC_DICT_MAX,
+#if ZSTD_VERSION_NUMBER >= 10500
+	.dict_head = ZSTD_DICT_HEAD,
+	.dict_finish = zstd_dict_finish,
+#endif
 };

@@ -45,6 +45,8 @@ static const struct ctl_verb verbs[] = {
 	  ctl_verb_idle },
 	{ "recompress", "NAME [KEY=VALUE]...",
 	  "encode pages anew by a secondary codec", ctl_verb_recompress },
+	{ "train", "[--size SIZE] [--algo CODEC] NAME",
+	  "make a dictionary of what is stored, and use it", ctl_verb_train },
 	{ "writeback",
 	  "NAME huge|idle|huge_idle|incompressible|page_indexes=N-M...",
 	  "move pages from memory to the backing store", ctl_verb_writeback },

@@ -29,6 +29,9 @@
 #define UZ_CODEC_DICT_MIN 8
 #define UZ_CODEC_DICT_MAX (UINT32_C(1) << 20)
 
+/* Bytes of a dictionary that is trained: there is a head and some contents. */
+#define UZ_CODEC_TRAIN_MIN 1024
+
 struct uz_codec_ops;
 struct uz_codec_ctx;
 struct uz_codec_dict;
@@ -139,6 +142,36 @@ void uz_codec_dict_destroy(struct uz_codec_dict *dict);
  * Return:  bytes.
  */
 size_t uz_codec_dict_bytes(const struct uz_codec_dict *dict);
+
+/**
+ * uz_codec_dict_reach() - how much of a dictionary a codec makes use of
+ * @codec: the codec
+ *
+ * Context: any thread.
+ * Return:  bytes, counted from its end; 0: it has no use for dictionaries.
+ */
+size_t uz_codec_dict_reach(const struct uz_codec *codec);
+
+/**
+ * uz_codec_train() - make a dictionary of pages
+ * @codec: that it is for; its level matters
+ * @pages: such as will be compressed, one after the other
+ * @nr:    how many, 1 or more; some hundred for each 64 KiB of @cap are good
+ * @dict:  room for it
+ * @cap:   bytes there, UZ_CODEC_TRAIN_MIN ... UZ_CODEC_DICT_MAX
+ * @size:  set on success: bytes made
+ *
+ * The same pages make the same dictionary. Whether it gains anything is to be
+ * seen with other pages.
+ *
+ * Context: any thread; allocates some MiB; takes some 10 ms for each MiB.
+ * Return:  0; -ENOTSUP the codec has no use for dictionaries; -ERANGE @cap;
+ *          -E2BIG the pages have nothing in common; -ENOMEM. After a failure
+ *          @dict is undefined.
+ */
+uz_must_check int uz_codec_train(const struct uz_codec *codec,
+				 const void *pages, size_t nr, void *dict,
+				 size_t cap, size_t *size);
 
 /**
  * uz_codec_ctx_create() - what one thread needs to run one codec

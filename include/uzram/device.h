@@ -11,6 +11,7 @@
 #include <uzram/device/pulses.h>
 #include <uzram/device/recompress.h>
 #include <uzram/device/room.h>
+#include <uzram/device/sample.h>
 #include <uzram/pool.h>
 #include <uzram/table.h>
 #include <uzram/types.h>

@@ -58,6 +58,10 @@ static const struct uz_attr attrs[] = {
 	{ "mem_used_max", 0200,
 	  "0 lets the peak of memory used begin again from now", NULL,
 	  uz__attr_used_max_store },
+	{ "train", 0644,
+	  "has a dictionary made of what is stored, for algo=NAME or "
+	  "priority=N, of size=SIZE, and chosen; read, what it gained",
+	  uz__attr_train_show, uz__attr_train_store },
 	{ "compact", 0200,
 	  "any write moves pages together until no more memory can be gained",
 	  NULL, uz__attr_compact_store },
@@ -174,12 +178,14 @@ int uz_attr_ctx_create(struct uz_attr_ctx **ctx, struct uz_device *dev,
 	if (!c)
 		return -ENOMEM;
 	if (uz_recompressor_create(&c->recompressor, dev) ||
+	    uz_trainer_create(&c->trainer, dev) ||
 	    uz_backer_create(&c->backer, dev) ||
 	    uz_saver_create(&c->saver, dev) ||
 	    uz_policy_create(&c->policy, dev) ||
 	    uz_scrubber_create(&c->scrubber, dev)) {
 		uz_policy_destroy(c->policy);
 		uz_recompressor_destroy(c->recompressor);
+		uz_trainer_destroy(c->trainer);
 		uz_backer_destroy(c->backer);
 		uz_saver_destroy(c->saver);
 		free(c);
@@ -229,6 +235,7 @@ void uz_attr_ctx_destroy(struct uz_attr_ctx *ctx)
 	uz_scrubber_destroy(ctx->scrubber);
 	uz_device_on_damage(ctx->dev, NULL, NULL);
 	uz_recompressor_destroy(ctx->recompressor);
+	uz_trainer_destroy(ctx->trainer);
 	uz_saver_destroy(ctx->saver);
 	uz_lock_destroy(&ctx->text_lock);
 	uz_lock_destroy(&ctx->store_lock);
@@ -296,6 +303,8 @@ static int store_checked(struct uz_attr_ctx *ctx, const struct uz_attr *attr,
 	copy[len] = 0;
 	if (attr->store == uz__attr_recompress_store)
 		return uz__attr_recompress(ctx, copy, id, err);
+	if (attr->store == uz__attr_train_store)
+		return uz__attr_train(ctx, copy, id, err);
 	if (attr->store == uz__attr_writeback_store)
 		return uz__attr_writeback(ctx, copy, id, err);
 
@@ -358,6 +367,7 @@ int uz_attr_store(struct uz_attr_ctx *ctx, const struct uz_attr *attr,
 void uz_attr_interrupt(struct uz_attr_ctx *ctx, uint64_t id)
 {
 	uz_recompressor_interrupt(ctx->recompressor, id);
+	uz_trainer_interrupt(ctx->trainer, id);
 	uz_backer_interrupt(ctx->backer, id);
 }
 

@@ -7,6 +7,7 @@
 #include <uzram/worker.h>
 #include <uzram/worker/policy.h>
 #include <uzram/worker/save.h>
+#include <uzram/worker/train.h>
 
 /* Readers of block_state at a time that need not begin from the start. */
 #define UZ__ATTR_PLACES 4
@@ -36,6 +37,7 @@ struct uz__attr_place {
  * @again:        the store that is under way may have been carried out before;
  *                under @store_lock
  * @recompressor: what a store to recompress needs
+ * @trainer:      what a store to train needs
  * @text_lock:    guards what follows; innermost, held for a copy only
  * @transport:    how requests get to the front end; or NULL
  * @buffer_bytes: address space of its buffers
@@ -60,6 +62,7 @@ struct uz_attr_ctx {
 	struct uz_lock store_lock;
 	bool again;
 	struct uz_recompressor *recompressor;
+	struct uz_trainer *trainer;
 	struct uz_lock text_lock;
 	const char *transport;
 	uint64_t buffer_bytes;
@@ -168,6 +171,14 @@ int uz__attr_recompress_store(struct uz_attr_ctx *ctx, const char *text,
 /* The same for who may interrupt it by @id; takes no lock of this layer. */
 int uz__attr_recompress(struct uz_attr_ctx *ctx, const char *text, uint64_t id,
 			struct uz_err *err);
+
+int uz__attr_train_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
+int uz__attr_train_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
+			 struct uz_err *err);
+
+/* Likewise. */
+int uz__attr_train(struct uz_attr_ctx *ctx, const char *text, uint64_t id,
+		   struct uz_err *err);
 
 /* attr_pool.c */
 int uz__attr_scrub_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);

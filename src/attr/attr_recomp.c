@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Attributes of secondary codecs: recomp_algorithm, algorithm_params and
+ * Attributes of secondary codecs: recomp_algorithm, algorithm_params, train and
  * recompress. Words, units and refusals are kernel zram's: words of the form
  * key=value between blanks, a key without a value is refused, one that is not
  * known is passed over. A codec is found by its name, priority 0 being that
@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <uzram/util/size.h>
 
 #include "attr_priv.h"
 
@@ -229,6 +231,21 @@ static int take_param(void *arg, const char *key, const char *value,
 	return take_choice(arg, key, value, err);
 }
 
+/* That of a codec's name, if there is one. */
+static int any_priority(struct uz_attr_ctx *ctx, const char *algo,
+			unsigned int *priority, struct uz_err *err)
+{
+	if (algo)
+		*priority = find_priority(ctx, algo, 0);
+	if (*priority >= UZ_PRIORITIES && algo)
+		return uz_err_set(err, -EINVAL,
+				  "no priority has the codec '%.40s'", algo);
+	if (*priority >= UZ_PRIORITIES)
+		return uz_err_set(err, -EINVAL, "the priority is not 0 to %d",
+				  UZ_PRIORITIES - 1);
+	return 0;
+}
+
 int uz__attr_params_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
 			  struct uz_err *err)
 {
@@ -240,15 +257,81 @@ int uz__attr_params_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
 	ret = words_each(&w, text, take_param, &c, err);
 	if (ret)
 		return ret;
-	if (c.algo)
-		c.priority = find_priority(ctx, c.algo, 0);
-	if (c.priority >= UZ_PRIORITIES && c.algo)
-		return uz_err_set(err, -EINVAL,
-				  "no priority has the codec '%.40s'", c.algo);
-	if (c.priority >= UZ_PRIORITIES)
-		return uz_err_set(err, -EINVAL, "the priority is not 0 to %d",
-				  UZ_PRIORITIES - 1);
+	ret = any_priority(ctx, c.algo, &c.priority, err);
+	if (ret)
+		return ret;
 	return set_params(ctx, &c, err);
+}
+
+/* ---- train ---- */
+
+/*
+ * struct lesson - a text that was written to train
+ * @choice: which codec
+ * @size:   of the dictionary; 0: the default
+ */
+struct lesson {
+	struct choice choice;
+	uint64_t size;
+};
+
+static int take_lesson(void *arg, const char *key, const char *value,
+		       struct uz_err *err)
+{
+	struct lesson *lesson = arg;
+
+	if (!strcmp(key, "algo") || !strcmp(key, "priority"))
+		return take_choice(&lesson->choice, key, value, err);
+	if (strcmp(key, "size") != 0)
+		return uz_err_set(err, -EINVAL,
+				  "'%.40s' is none of algo, priority and size",
+				  key);
+	if (uz_size_memparse(value, &lesson->size) || !lesson->size)
+		return uz_err_set(err, -EINVAL,
+				  "size '%.40s' is not a size, as in 64K",
+				  value);
+	return 0;
+}
+
+int uz__attr_train(struct uz_attr_ctx *ctx, const char *text, uint64_t id,
+		   struct uz_err *err)
+{
+	struct lesson l = { 0 };
+	struct words w;
+	int ret;
+
+	ret = words_each(&w, text, take_lesson, &l, err);
+	if (!ret)
+		ret = any_priority(ctx, l.choice.algo, &l.choice.priority, err);
+	if (ret)
+		return ret;
+	return uz_trainer_run(ctx->trainer, l.choice.priority, l.size, id, err);
+}
+
+int uz__attr_train_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
+			 struct uz_err *err)
+{
+	(void)len;
+	return uz__attr_train(ctx, text, 0, err);
+}
+
+int uz__attr_train_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
+{
+	struct uz_trained t;
+
+	if (uz_trainer_last(ctx->trainer, &t))
+		uz_strbuf_add(out, "state running\n");
+	else
+		uz_strbuf_add(out, "state %s\n", *t.codec ? "trained" : "none");
+	if (!*t.codec)
+		return 0;
+	uz_strbuf_add(out,
+		      "codec %s\nsize %" PRIu64 "\nstored %" PRIu64
+		      "\nlearnt %" PRIu64 "\nheld_back %" PRIu64
+		      "\nbytes_without %" PRIu64 "\nbytes_with %" PRIu64 "\n",
+		      t.codec, t.size, t.stored, t.learnt, t.held, t.without,
+		      t.with);
+	return 0;
 }
 
 /* ---- recompress ---- */

@@ -74,6 +74,8 @@ touch "$tmp/example.conf"
 offers 'histogram' hist
 offers 'check-config' check
 offers 'recompress remove reset' re
+offers 'train' tr
+offers '--algo' train --a
 offers '' nosuchverb
 offers '--prometheus' stat --pro
 offers '--backing' add --back

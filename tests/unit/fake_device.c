@@ -528,6 +528,18 @@ bool uz_device_scrub(struct uz_io *io, uint64_t budget, struct uz_scrub *scrub)
 	return false;
 }
 
+/* As many pages as there are candidates, all of them alike. */
+bool uz_device_sample(struct uz_io *io, struct uz_sampling *s, uint64_t step,
+		      void *page, bool *taken)
+{
+	*taken = step && s->next < io->dev->candidates;
+	if (*taken)
+		memset(page, (int)s->next, UZ_PAGE_SIZE);
+	s->next++;
+	s->found = s->next;
+	return s->next < io->dev->candidates;
+}
+
 struct uz_snapshot {
 	struct uz_device *dev;
 	unsigned int given;

@@ -319,6 +319,7 @@ enum uz_exit ctl_verb_set(int argc, char **argv);
 enum uz_exit ctl_verb_compact(int argc, char **argv);
 enum uz_exit ctl_verb_idle(int argc, char **argv);
 enum uz_exit ctl_verb_recompress(int argc, char **argv);
+enum uz_exit ctl_verb_train(int argc, char **argv);
 enum uz_exit ctl_verb_writeback(int argc, char **argv);
 enum uz_exit ctl_verb_save(int argc, char **argv);
 enum uz_exit ctl_verb_reset(int argc, char **argv);
