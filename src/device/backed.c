@@ -296,7 +296,7 @@ static int set_backing(struct uz_device *dev, const char *path,
 	backing_remove(dev);
 	backing_install(dev, store);
 	backing_record(dev, path);
-	uz__room_update(dev);
+	uz__room_update(dev, false);
 	return 0;
 }
 

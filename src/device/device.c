@@ -297,29 +297,39 @@ uint64_t uz_device_disksize(const struct uz_device *dev)
 	return (atomic_load(&dev->nr_pages) & ~UZ__GATE_CLOSED) * UZ_PAGE_SIZE;
 }
 
+/* Both limits are what they are to be. */
+static void limits_have_changed(struct uz_device *dev, bool prepared)
+{
+	if (dev->pool)
+		uz_pool_set_limit(dev->pool, uz__device_limit(dev));
+	uz__room_update(dev, prepared);
+}
+
 void uz_device_set_limit(struct uz_device *dev, uint64_t bytes)
 {
+	bool prepared = bytes && uz__room_prepare(dev);
+
 	if (bytes > UINT64_MAX - UZ_PAGE_SIZE)
 		bytes = UINT64_MAX - UZ_PAGE_SIZE;
 	bytes = (bytes + UZ_PAGE_SIZE - 1) & ~(uint64_t)(UZ_PAGE_SIZE - 1);
 	uz_lock_acquire(&dev->lock);
 	dev->ctl->super.mem_limit = bytes;
-	if (dev->pool)
-		uz_pool_set_limit(dev->pool, uz__device_limit(dev));
-	uz__room_update(dev);
+	limits_have_changed(dev, prepared);
 	uz_lock_release(&dev->lock);
-	uz__room_settle(dev);
+	if (!prepared)
+		uz__room_settle(dev);
 }
 
 void uz_device_set_ceiling(struct uz_device *dev, uint64_t bytes)
 {
+	bool prepared = bytes && uz__room_prepare(dev);
+
 	uz_lock_acquire(&dev->lock);
 	dev->ceiling = bytes & ~(uint64_t)(UZ_PAGE_SIZE - 1);
-	if (dev->pool)
-		uz_pool_set_limit(dev->pool, uz__device_limit(dev));
-	uz__room_update(dev);
+	limits_have_changed(dev, prepared);
 	uz_lock_release(&dev->lock);
-	uz__room_settle(dev);
+	if (!prepared)
+		uz__room_settle(dev);
 }
 
 void uz_device_set_pulses(struct uz_device *dev, struct uz_pulse *pulses)

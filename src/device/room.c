@@ -35,7 +35,7 @@
 #define LOOK_NS (NS_PER_S / 20)
 
 /* How long whoever sets limit, store or marks waits for who makes room. */
-#define READY_NS NS_PER_S
+#define READY_NS (5 * NS_PER_S)
 
 /* After a failure nobody waits for so long. */
 #define REFUSE_NS NS_PER_S
@@ -100,17 +100,19 @@ static uint64_t percent(const struct uz_device *dev,
 
 /**
  * uz__room_update() - limit, store, marks or size have changed
- * @dev: configuration lock held
+ * @dev:      configuration lock held
+ * @prepared: what uz__room_prepare() returned, or false
  *
  * Context: as said.
  */
-void uz__room_update(struct uz_device *dev)
+void uz__room_update(struct uz_device *dev, bool prepared)
 {
 	bool wanted = is_on(dev) && dev->pool && uz__device_limit(dev);
 
 	uz_lock_acquire(&dev->room.lock);
 	dev->room.refuse = 0;
-	dev->room.ready = !wanted;
+	if (!wanted || !prepared)
+		dev->room.ready = !wanted;
 	uz_lock_release(&dev->room.lock);
 	/* relaxed: a number, and notice follows. */
 	atomic_store_explicit(&dev->room.low,
@@ -119,7 +121,8 @@ void uz__room_update(struct uz_device *dev)
 	if (!dev->pool)
 		return;
 	uz_pool_set_mark(dev->pool, wanted ? percent(dev, UZ_BACKING_HIGH) : 0);
-	if (wanted)
+	if (wanted && (!prepared || uz_pool_used_bytes(dev->pool) >=
+					    percent(dev, UZ_BACKING_HIGH)))
 		dev->room.need(dev->room.arg);
 }
 
@@ -141,8 +144,9 @@ static bool await_ready(struct uz__room *room, uint64_t until)
  *
  * What it takes to make room is made with the configuration lock held, which
  * must have happened before somebody can hold that lock and wait for a store
- * that waits for room. Who does not come within a second has trouble of his
- * own; stores then wait in vain for WAIT_NS at the worst.
+ * that waits for room. That lock is a mutex, which others who want it all the
+ * time may take again and again before him. Who does not come in READY_NS has
+ * trouble of his own; stores then wait in vain for WAIT_NS at the worst.
  *
  * Context: no lock is held, not inside a request; sleeps.
  */
@@ -153,6 +157,34 @@ void uz__room_settle(struct uz_device *dev)
 
 	while (!await_ready(&dev->room, until))
 		;
+}
+
+/**
+ * uz__room_prepare() - a limit is about to be set
+ * @dev: the device
+ *
+ * As soon as it is set stores may wait for room, and others for them with the
+ * configuration lock held. So who makes room has made what he needs before.
+ *
+ * Context: as uz__room_settle().
+ * Return:  whether there is somebody who will make room.
+ */
+bool uz__room_prepare(struct uz_device *dev)
+{
+	bool on;
+
+	uz_lock_acquire(&dev->lock);
+	on = is_on(dev) && dev->pool;
+	if (on) {
+		uz_lock_acquire(&dev->room.lock);
+		dev->room.ready = false;
+		uz_lock_release(&dev->room.lock);
+		dev->room.need(dev->room.arg);
+	}
+	uz_lock_release(&dev->lock);
+	if (on)
+		uz__room_settle(dev);
+	return on;
 }
 
 void uz_room_ready(struct uz_device *dev)
@@ -175,7 +207,7 @@ void uz__room_watch(struct uz_device *dev)
 		return;
 	uz_pool_set_mark(dev->pool, 0);
 	uz_pool_on_mark(dev->pool, dev->room.need, dev->room.arg);
-	uz__room_update(dev);
+	uz__room_update(dev, false);
 }
 
 void uz_room_set_marks(struct uz_device *dev, unsigned int low,
@@ -184,7 +216,7 @@ void uz_room_set_marks(struct uz_device *dev, unsigned int low,
 	uz_lock_acquire(&dev->lock);
 	uz_device_set_backing_setting(dev, UZ_BACKING_LOW, low);
 	uz_device_set_backing_setting(dev, UZ_BACKING_HIGH, high);
-	uz__room_update(dev);
+	uz__room_update(dev, false);
 	uz_lock_release(&dev->lock);
 	uz__room_settle(dev);
 }

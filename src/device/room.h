@@ -40,8 +40,9 @@ struct uz__room {
 void uz__room_init(struct uz_device *dev);
 void uz__room_destroy(struct uz_device *dev);
 void uz__room_watch(struct uz_device *dev);
-void uz__room_update(struct uz_device *dev);
+void uz__room_update(struct uz_device *dev, bool prepared);
 void uz__room_settle(struct uz_device *dev);
+bool uz__room_prepare(struct uz_device *dev);
 bool uz__room_await(struct uz_io *io, uint64_t *until);
 
 /* ---- backed.c, for gather.c ---- */

@@ -131,7 +131,7 @@ static void work(struct uz_shrinker *s)
 		ret = turn(s, &pages, &err);
 		if (ret == -ENODEV)
 			forget(s);
-		else if (s->wb)
+		else if (s->wb || ret != -EINVAL)
 			uz_room_ready(s->dev);
 		failures = ret < 0 ? failures + 1 : 0;
 		if (pages) {

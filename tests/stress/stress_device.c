@@ -71,6 +71,13 @@ static _Noreturn void die(const char *what, uint64_t page)
 	exit(1);
 }
 
+static _Noreturn void die_of(const char *what, uint64_t page, int err)
+{
+	fprintf(stderr, "stress_device: page %llu: %s: %s\n",
+		(unsigned long long)page, what, strerror(-err));
+	exit(1);
+}
+
 /* Through the gate: snapshots and resets wait for what is inside. */
 static int submit(struct uz_io *io, enum uz_op op, uint64_t page, uint32_t off,
 		  uint32_t len, void *buf)
@@ -124,7 +131,7 @@ static void whole(struct uz_io *io, uint64_t x)
 		make_whole(buf, page, x | 1);
 		err = submit(io, UZ_OP_WRITE, page, 0, UZ_PAGE_SIZE, buf);
 		if (err && (err != -ENOSPC || backed))
-			die("store failed", page);
+			die_of("store failed", page, err);
 		break;
 	default:
 		if (submit(io, UZ_OP_READ, page, 0, UZ_PAGE_SIZE, buf))
@@ -176,7 +183,7 @@ static void striped(struct worker *w, struct uz_io *io, uint64_t x)
 		else if (err == -ENOSPC && !backed)
 			atomic_fetch_add(&refused, 1);
 		else
-			die("partial store failed", WHOLE + p);
+			die_of("partial store failed", WHOLE + p, err);
 	}
 	if (submit(io, UZ_OP_READ, WHOLE + p, 0, UZ_PAGE_SIZE, buf))
 		die("load failed", WHOLE + p);
