@@ -18,7 +18,7 @@
  * between the marks it is the store that takes the time.
  *
  * Locks: none of its own. What it needs of the device it has made before there
- * is need, at the notice of the limit being set: that takes the configuration
+ * is need, at the notice that a limit will be set: that takes the configuration
  * lock, which later may be held by somebody who waits for a store.
  */
 #include <errno.h>
