@@ -1,98 +1,15 @@
 // SPDX-License-Identifier: MIT
 /*
  * The process that takes apart what a dead worker had mapped: what it keeps
- * from being known, which is nothing, when it goes, what it may do, and that a
- * worker without one is as any other. The test is the supervisor.
+ * from being known, which is nothing, when it goes, and what it may do. There
+ * are none in a build without the filter.
  */
-#include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <poll.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-#include <daemon_priv.h>
-
-/* A hundred times what it takes. */
-#define PATIENCE_MS 5000
-
-static struct uz__board board;
-static const struct uz__daemon d = { .board = &board };
-
-/* What the workers of this test can be told by, and tell. */
-static int go[2], told[2];
-
-static int setup(void **state)
-{
-	(void)state;
-	board.heirs = 1;
-	return pipe(go) || pipe(told) ? -1 : 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	close(go[0]);
-	close(go[1]);
-	close(told[0]);
-	close(told[1]);
-	return 0;
-}
-
-/* Has the kernel refuse a call from now on; as an old one would. */
-static void refuse(long call, int error)
-{
-	struct sock_filter filter[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-			 offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (uint32_t)error),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	const struct sock_fprog program = { 4, filter };
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
-		_exit(100);
-}
-
-/*
- * A worker: does @before, has its heir, says so, and lives until it is killed
- * or told to go.
- */
-static pid_t start_worker(void (*before)(void))
-{
-	pid_t pid;
-	char c = 0;
-
-	fflush(NULL);
-	pid = fork();
-	if (!pid) {
-		setpgid(0, 0);
-		close(go[1]);
-		if (before)
-			before();
-		uz__heir_start(&d);
-		if (write(told[1], &c, 1) != 1)
-			_exit(101);
-		c = (char)read(go[0], &c, 1);
-		_exit(7);
-	}
-	assert_int_equal(read(told[0], &c, 1), 1);
-	return pid;
-}
+#include "heir_fixture.h"
 
 /* The child of this process that is in the worker's group and is not it; 0. */
 static pid_t heir_of(pid_t worker)
@@ -144,43 +61,28 @@ static void worker_dies(pid_t worker)
 	assert_true(WIFSIGNALED(status));
 }
 
-static bool goes(struct uz__heirs *heirs)
+/* A worker that has an heir. */
+static pid_t start_with_heir(pid_t *heir)
 {
-	int i;
+	pid_t worker = start_worker(NULL);
 
-	for (i = 0; i < PATIENCE_MS && heirs->nr; i++) {
-		usleep(1000);
-		uz__heirs_reap(heirs);
-	}
-	return !heirs->nr;
-}
-
-/* Nobody is left. */
-static bool childless(void)
-{
-	return waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD;
+	*heir = heir_of(worker);
+	assert_int_not_equal(*heir, 0);
+	return worker;
 }
 
 static void test_goes_with_the_worker(void **state)
 {
 	struct uz__heirs heirs = { 0 };
-	pid_t worker;
-	int status;
+	pid_t worker, heir;
 
 	(void)state;
-	if (!uz_daemon_can_filter())
-		return;
-	worker = start_worker(NULL);
-	assert_int_not_equal(heir_of(worker), 0);
+	worker = start_with_heir(&heir);
 	worker_dies(worker);
-	uz__heirs_add(&heirs, worker);
-	assert_true(goes(&heirs));
-	assert_true(childless());
+	assert_true(nobody_stays(worker));
 
-	worker = start_worker(NULL);
-	assert_int_equal(write(go[1], "x", 1), 1);
-	assert_int_equal(waitpid(worker, &status, 0), worker);
-	assert_int_equal(WEXITSTATUS(status), 7);
+	worker = start_with_heir(&heir);
+	assert_int_equal(told_to_go(worker), W_EXITCODE(7, 0));
 	uz__heirs_add(&heirs, worker);
 	uz__heirs_end(&heirs);
 	assert_true(childless());
@@ -191,13 +93,11 @@ static void test_hides_nothing(void **state)
 {
 	struct pollfd end = { .fd = told[0], .events = POLLIN };
 	struct uz__heirs heirs = { 0 };
-	pid_t worker;
+	pid_t worker, heir;
 
 	(void)state;
-	if (!uz_daemon_can_filter())
-		return;
-	worker = start_worker(NULL);
-	assert_int_equal(kill(heir_of(worker), SIGSTOP), 0);
+	worker = start_with_heir(&heir);
+	assert_int_equal(kill(heir, SIGSTOP), 0);
 	close(told[1]);
 	assert_int_equal(poll(&end, 1, 0), 0);
 	worker_dies(worker);
@@ -222,12 +122,8 @@ static void test_many(void **state)
 	unsigned int i;
 
 	(void)state;
-	if (!uz_daemon_can_filter())
-		return;
 	for (i = 0; i <= UZ__HEIRS_MAX; i++) {
-		worker[i] = start_worker(NULL);
-		heir = heir_of(worker[i]);
-		assert_int_not_equal(heir, 0);
+		worker[i] = start_with_heir(&heir);
 		assert_int_equal(kill(heir, SIGSTOP), 0);
 		worker_dies(worker[i]);
 		uz__heirs_add(&heirs, worker[i]);
@@ -253,15 +149,11 @@ static void test_may_do_nothing(void **state)
 {
 	const uint64_t open_to_signals = 1ull << (SIGKILL - 1) |
 					 1ull << (SIGSTOP - 1);
-	struct uz__heirs heirs = { 0 };
 	pid_t worker, heir;
 	int i;
 
 	(void)state;
-	if (!uz_daemon_can_filter())
-		return;
-	worker = start_worker(NULL);
-	heir = heir_of(worker);
+	worker = start_with_heir(&heir);
 	assert_int_equal(field(heir, "Seccomp:"), 2);
 	assert_int_equal(field(heir, "NoNewPrivs:"), 1);
 	assert_int_equal(field(heir, "CapPrm:"), 0);
@@ -280,86 +172,19 @@ static void test_may_do_nothing(void **state)
 	usleep(10000);
 	assert_int_equal(heir_of(worker), heir);
 	worker_dies(worker);
-	uz__heirs_add(&heirs, worker);
-	assert_true(goes(&heirs));
+	assert_true(nobody_stays(worker));
 }
 
 /* Somebody has killed it: nothing but that it is missing. */
 static void test_killed(void **state)
 {
-	struct uz__heirs heirs = { 0 };
-	pid_t worker;
-	int status;
+	pid_t worker, heir;
 
 	(void)state;
-	if (!uz_daemon_can_filter())
-		return;
-	worker = start_worker(NULL);
-	assert_int_equal(kill(heir_of(worker), SIGKILL), 0);
-	assert_int_equal(write(go[1], "x", 1), 1);
-	assert_int_equal(waitpid(worker, &status, 0), worker);
-	assert_int_equal(WEXITSTATUS(status), 7);
-	uz__heirs_add(&heirs, worker);
-	assert_true(goes(&heirs));
-	assert_true(childless());
-}
-
-static void no_process(void)
-{
-	refuse(SYS_clone, EAGAIN);
-}
-
-static void no_close_range(void)
-{
-	refuse(SYS_close_range, ENOSYS);
-}
-
-static void no_capset(void)
-{
-	refuse(SYS_capset, EPERM);
-}
-
-static void no_socket(void)
-{
-	refuse(SYS_socketpair, EMFILE);
-}
-
-static void no_group(void)
-{
-	setpgid(0, getppid());
-}
-
-static void not_wanted(void)
-{
-	board.heirs = 0;
-}
-
-static void test_none(void **state)
-{
-	static void (*const why[])(void) = {
-		no_process, no_close_range, no_capset,
-		no_socket,  no_group,	    not_wanted,
-	};
-	struct uz__heirs heirs = { 0 };
-	pid_t worker;
-	int status;
-	size_t i;
-
-	(void)state;
-	for (i = 0; i < sizeof(why) / sizeof(*why); i++) {
-		worker = start_worker(why[i]);
-		assert_int_equal(write(go[1], "x", 1), 1);
-		assert_int_equal(waitpid(worker, &status, 0), worker);
-		if (status != W_EXITCODE(7, 0))
-			fail_msg("case %zu: status %#x", i, status);
-		uz__heirs_add(&heirs, worker);
-		assert_true(goes(&heirs));
-		if (!childless())
-			fail_msg("case %zu: an heir is left", i);
-	}
-	/* Without any there is nobody to wait for. */
-	uz__heirs_reap(&heirs);
-	uz__heirs_end(&heirs);
+	worker = start_with_heir(&heir);
+	assert_int_equal(kill(heir, SIGKILL), 0);
+	assert_int_equal(told_to_go(worker), W_EXITCODE(7, 0));
+	assert_true(nobody_stays(worker));
 }
 
 int main(void)
@@ -373,7 +198,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_may_do_nothing, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_killed, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_none, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
