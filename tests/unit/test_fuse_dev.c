@@ -407,7 +407,9 @@ static void test_threads_begin_when_needed(void **state)
 	kernel_send(k, FUSE_STATFS, 1, NULL, 0, NULL, 0);
 	assert_int_equal(kernel_get(k), 0);
 	wait_for_buffers(before + 2);
+#ifndef __SANITIZE_THREAD__ /* whose own memory looks the same */
 	assert_int_equal(buffers_present(), before + 2);
+#endif
 	/* One that takes long, and others meanwhile. */
 	assert_int_equal(uz_device_set_secondary(&k->f->dev, 1, "store", NULL),
 			 0);
