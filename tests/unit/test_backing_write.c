@@ -28,9 +28,29 @@ static bool no_queue;
 static size_t at_most;
 static int fails, sync_fails;
 
+/*
+ * A queue of the test's own, where @on: of each write it carries out so many
+ * bytes, or none and says which error.
+ */
+static struct {
+	bool on;
+	long gives;
+	int fd;
+	struct uz_write *writes[DEPTH];
+	unsigned int nr;
+} ours;
+
 struct uz__queue;
 int __real_uz__queue_create(struct uz__queue **q, int fd, unsigned int depth);
 int __wrap_uz__queue_create(struct uz__queue **q, int fd, unsigned int depth);
+void __real_uz__queue_destroy(struct uz__queue *q);
+void __wrap_uz__queue_destroy(struct uz__queue *q);
+int __real_uz__queue_submit(struct uz__queue *q, struct uz_write *write);
+int __wrap_uz__queue_submit(struct uz__queue *q, struct uz_write *write);
+struct uz_write *__real_uz__queue_next(struct uz__queue *q, bool wait,
+				       long *res);
+struct uz_write *__wrap_uz__queue_next(struct uz__queue *q, bool wait,
+				       long *res);
 ssize_t __real_pwritev64(int fd, const struct iovec *iov, int nr, off_t at);
 ssize_t __wrap_pwritev64(int fd, const struct iovec *iov, int nr, off_t at);
 int __real_fdatasync(int fd);
@@ -38,7 +58,47 @@ int __wrap_fdatasync(int fd);
 
 int __wrap_uz__queue_create(struct uz__queue **q, int fd, unsigned int depth)
 {
-	return no_queue ? -EPERM : __real_uz__queue_create(q, fd, depth);
+	if (!ours.on)
+		return no_queue ? -EPERM
+				: __real_uz__queue_create(q, fd, depth);
+	ours.fd = fd;
+	*q = (struct uz__queue *)&ours;
+	return 0;
+}
+
+void __wrap_uz__queue_destroy(struct uz__queue *q)
+{
+	if (!ours.on)
+		__real_uz__queue_destroy(q);
+}
+
+int __wrap_uz__queue_submit(struct uz__queue *q, struct uz_write *write)
+{
+	if (!ours.on)
+		return __real_uz__queue_submit(q, write);
+	ours.writes[ours.nr++] = write;
+	return 0;
+}
+
+struct uz_write *__wrap_uz__queue_next(struct uz__queue *q, bool wait,
+				       long *res)
+{
+	size_t left = ours.gives > 0 ? (size_t)ours.gives : 0, at = 0, len;
+	struct uz_write *write;
+	unsigned int i;
+
+	if (!ours.on)
+		return __real_uz__queue_next(q, wait, res);
+	write = ours.writes[--ours.nr];
+	for (i = 0; i < write->nr && left; i++, at += len, left -= len) {
+		len = write->iov[i].iov_len < left ? write->iov[i].iov_len
+						   : left;
+		assert_int_equal(pwrite(ours.fd, write->iov[i].iov_base, len,
+					(off_t)(write->offset + at)),
+				 len);
+	}
+	*res = ours.gives > 0 ? (long)at : ours.gives;
+	return write;
 }
 
 ssize_t __wrap_pwritev64(int fd, const struct iovec *iov, int nr, off_t at)
@@ -145,8 +205,10 @@ static struct uz_write *next_done(struct uz_writer *w, bool wait)
 	return done;
 }
 
+/* Other bytes than those that are there. */
 static void write_all(void)
 {
+	static unsigned int salt;
 	struct iovec iov[DEPTH][PIECES];
 	struct uz_write writes[DEPTH], *done;
 	unsigned char *data[DEPTH];
@@ -159,7 +221,7 @@ static void write_all(void)
 	assert_null(uz_writer_wait(w));
 	assert_null(uz_writer_look(w));
 	for (i = 0; i < DEPTH; i++) {
-		data[i] = bytes(i);
+		data[i] = bytes(++salt);
 		length = cut(iov[i], data[i]);
 		writes[i] = (struct uz_write){ .iov = iov[i],
 					       .nr = direct ? 1 : PIECES,
@@ -209,6 +271,33 @@ static void test_no_queue(void **state)
 	no_queue = false;
 }
 
+/* The rest is written, wherever the queue has stopped, and whatever for. */
+static void test_short_queue(void **state)
+{
+	static const long gives[] = { 0,    1,	   2,	     97,     98,
+				      4096, 50000, SIZE * 2, -EINTR, -EAGAIN };
+	size_t i;
+
+	(void)state;
+	ours.on = true;
+	for (i = 0; i < sizeof(gives) / sizeof(*gives); i++) {
+		ours.gives = gives[i];
+		write_all();
+		/* And what is left is written in part again. */
+		at_most = 1000;
+		write_all();
+		at_most = 0;
+	}
+	/* An error is one, of the queue or of what it has left. */
+	ours.gives = -EIO;
+	fails = EIO;
+	write_all();
+	ours.gives = 1000;
+	write_all();
+	fails = 0;
+	ours.on = false;
+}
+
 static void test_failures(void **state)
 {
 	struct uz_backing_info before, after;
@@ -255,6 +344,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_queue),
 		cmocka_unit_test(test_no_queue),
+		cmocka_unit_test(test_short_queue),
 		cmocka_unit_test(test_failures),
 		cmocka_unit_test(test_direct),
 		cmocka_unit_test(test_end),

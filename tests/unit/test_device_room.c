@@ -67,6 +67,7 @@ int __wrap_clock_gettime(clockid_t id, struct timespec *t)
  * @nothing:   it is ready, but makes no room
  * @forgets:   what it has made is gone again when it is ready
  * @made:      how often it was ready
+ * @limit:     of memory, that was in force then; if it @forgets
  */
 static struct {
 	pthread_t thread;
@@ -77,6 +78,7 @@ static struct {
 	_Atomic bool nothing;
 	_Atomic bool forgets;
 	_Atomic unsigned int made;
+	_Atomic uint64_t limit;
 	struct uz_writeback *wb;
 	struct uz_room_hand hand;
 } maker;
@@ -122,6 +124,14 @@ static void make_room(void)
 	} while (ret == 1 || (ret == -ENODATA && !maker.ending));
 }
 
+static uint64_t limit_now(void)
+{
+	struct uz_device_stat stat;
+
+	uz_device_stat(f.dev, &stat);
+	return stat.mem_limit;
+}
+
 static void maker_forget(void)
 {
 	uz_writeback_destroy(maker.wb);
@@ -142,8 +152,10 @@ static void *maker_main(void *arg)
 			if (uz_writeback_create(&maker.wb, f.dev, NULL))
 				continue;
 		}
-		if (maker.forgets)
+		if (maker.forgets) {
+			maker.limit = limit_now();
 			maker_forget();
+		}
 		maker.made++;
 		uz_room_ready(f.dev);
 		if (!maker.wb || maker.nothing)
@@ -189,6 +201,11 @@ static void set_limit(void)
 	uz_device_set_limit(f.dev, LIMIT);
 }
 
+static void set_lower_limit(void)
+{
+	uz_device_set_limit(f.dev, LIMIT / 4 * 3);
+}
+
 static void set_ceiling(void)
 {
 	uz_device_set_ceiling(f.dev, LIMIT / 2);
@@ -204,12 +221,19 @@ static void set_size(void)
 	assert_int_equal(uz_device_set_disksize(f.dev, SIZE, NULL), 0);
 }
 
+/*
+ * By the time that a lower limit makes stores wait for room there is somebody
+ * who can make it: to become ready he takes the configuration lock, which others
+ * hold while they wait for such stores.
+ */
 static void waits(void (*set)(void))
 {
 	unsigned int before = maker.made;
+	uint64_t limit = limit_now();
 
 	set();
 	assert_int_equal(maker.made, before + 1);
+	assert_int_equal(maker.limit, limit);
 }
 
 static void does_not_wait(void (*set)(void))
@@ -231,6 +255,7 @@ static void test_setters_wait(void **state)
 	does_not_wait(set_need);
 	waits(set_store);
 	waits(set_limit);
+	waits(set_lower_limit);
 	waits(set_ceiling);
 	waits(set_marks);
 	/* The next device, and one that has a store before it has a size. */
