@@ -6,21 +6,7 @@
 # and after a signal.
 
 . "${0%/*}/functions.sh"
-
-bench=$build_root/tools/uzram-bench
-requires_fuse
-requires python3
-[ -x "$bench" ] || missing commands "$bench was not built"
-
-export TMPDIR=$tmp/work
-mkdir "$TMPDIR"
-
-nothing_left()
-{
-	! grep -F "$TMPDIR" /proc/self/mountinfo ||
-		fail "$1: something is still mounted"
-	[ -z "$(ls -A "$TMPDIR")" ] || fail "$1: $(ls -A "$TMPDIR") is left"
-}
+. "$here/bench_run.sh"
 
 "$bench" pool --part client -s 16M -r 2 --seconds 0.2 -c /usr/bin \
 	-t uzram -t uzram:transport=fuse --json="$tmp/results.json" \
@@ -57,11 +43,4 @@ under_way()
 
 "$bench" pool --part client -s 64M -r 1 --seconds 3 -c /usr/bin \
 	>"$tmp/out" 2>"$tmp/bench.log" &
-pid=$!
-on_exit kill "$pid"
-wait_until 60 under_way || fail 'it does not begin'
-kill -TERM "$pid"
-status=0
-wait "$pid" || status=$?
-[ "$status" = 130 ] || fail "after a signal it ended with $status, not 130"
-nothing_left 'a signal'
+ended_by_signal under_way

@@ -5,21 +5,7 @@
 # told, and everything is taken down, at the end and after a signal.
 
 . "${0%/*}/functions.sh"
-
-bench=$build_root/tools/uzram-bench
-requires_fuse
-requires python3
-[ -x "$bench" ] || missing commands "$bench was not built"
-
-export TMPDIR=$tmp/work
-mkdir "$TMPDIR"
-
-nothing_left()
-{
-	! grep -F "$TMPDIR" /proc/self/mountinfo ||
-		fail "$1: something is still mounted"
-	[ -z "$(ls -A "$TMPDIR")" ] || fail "$1: $(ls -A "$TMPDIR") is left"
-}
+. "$here/bench_run.sh"
 
 # Without that a request that a worker had begun fails, which ends the bench.
 start_device probe -s 64M
@@ -59,11 +45,4 @@ status=0
 
 : >"$tmp/bench.log"
 "$bench" pause -s 16M -k 64 >"$tmp/out" 2>"$tmp/bench.log" &
-pid=$!
-on_exit kill "$pid"
-wait_until 60 grep -q '16M stored' "$tmp/bench.log" || fail 'it does not begin'
-kill -TERM "$pid"
-status=0
-wait "$pid" || status=$?
-[ "$status" = 130 ] || fail "after a signal it ended with $status, not 130"
-nothing_left 'a signal'
+ended_by_signal grep -q '16M stored' "$tmp/bench.log"
