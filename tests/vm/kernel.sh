@@ -19,6 +19,10 @@ vm_keep_days=7
 vm_kernel_package()
 {
 	case $1 in
+	6.1)
+		suite=bookworm
+		pattern='linux-image-6\.1\.0-[0-9]+-cloud-amd64'
+		;;
 	6.12)
 		suite=bookworm-backports
 		pattern='linux-image-6\.12\.[0-9]+\+[a-z0-9.]+-cloud-amd64-unsigned'
