@@ -38,6 +38,14 @@ without a size: compressed_writeback|0|1
 backing_dev: '' > backing_dev|Is a directory|Invalid argument
 # The device's own store, once more.
 backing_dev: '/dev/loop*' > backing_dev|Device or resource busy|done
+# A level for a codec that there is not is not kept for one to come.
+algorithm_params: 'priority=2 level=1' > algorithm_params|done|Invalid argument
+# No codec has that priority; 7.1 refuses it, too.
+recompress: 'priority=3' > recompress|done|Invalid argument
+# A limited number is of the largest pages, in the kernel from 6.13 on.
+recompress: sixteen: pages by flags|*|*
+# What had that codec before is not tried, and stays idle.
+recompress: idle: pages by flags|*....r.*|*...ir.*
 # Words that nobody knows are refused.
 writeback: '' > writeback|done|Invalid argument
 writeback: 'huge=1' > writeback|done|Invalid argument

@@ -37,6 +37,8 @@ vm_add_module()
 	local name=${1#[?]} file to depends
 
 	file=$(find "$vm_modules" -name "${name//[-_]/[-_]}.ko*" | head -n 1)
+	# A module of another build, for who looks at what these have not.
+	[ "$name" != zram ] || file=${UZ_VM_ZRAM-$file}
 	if [ -z "$file" ]; then
 		[ "$name" != "$1" ] || fail "no module $name in $vm_modules"
 		return 0
