@@ -67,7 +67,7 @@ uz_must_check int uz_attr_ctx_create(struct uz_attr_ctx **ctx,
  * uz_attr_set_transport() - what the attribute stat says about the front end
  * @ctx:          the attributes' context
  * @name:         one word; stays valid
- * @buffer_bytes: address space of its buffers
+ * @buffer_bytes: most that its buffers take
  * @survives:     one word, what becomes of requests when this process dies:
  *                "yes" all are carried out by the next one, "queued" those
  *                that it had begun end with an error; stays valid

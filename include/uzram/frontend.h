@@ -63,7 +63,7 @@ struct uz_mount_config {
 /**
  * struct uz_frontend_disk - a disk that takes the place of the block file
  * @path:         its node, "/dev/ublkb0"
- * @buffer_bytes: address space of its buffers
+ * @buffer_bytes: most that its buffers take
  * @survives:     what becomes of its requests when this process dies, as
  *                uz_attr_set_transport() wants it
  */
@@ -79,8 +79,7 @@ struct uz_frontend_disk {
  * @session:       from mount(); its descriptors are borrowed
  * @threads:       threads that serve requests, 1 ... 64
  * @transport:     what was asked for; it is not replaced by another
- * @buffer_budget: most bytes of address space for buffers of requests over
- *                 io_uring
+ * @buffer_budget: most bytes for buffers of requests over io_uring
  * @supervisor:    the process that signals are for
  * @restarts:      workers that have served the session before this one
  * @protection:    what protects this process while memory is short, in words;

@@ -40,7 +40,7 @@ struct uz__attr_place {
  * @trainer:      what a store to train needs
  * @text_lock:    guards what follows; innermost, held for a copy only
  * @transport:    how requests get to the front end; or NULL
- * @buffer_bytes: address space of its buffers
+ * @buffer_bytes: most that its buffers take
  * @places:       where readers of block_state have got to
  * @next_place:   which of them is forgotten next
  * @scrubber:     looks at stored pages; used under @store_lock, but its state

@@ -84,7 +84,7 @@ static unsigned int service_workers(const struct uz_daemon_config *config)
 }
 
 /*
- * What requests have reached stays in memory, so buffers are to be little of
+ * Buffers that were needed once stay in memory, so they are to be little of
  * what there is; the ceiling of the pool (ceiling.c) leaves room for more.
  */
 static uint64_t service_budget(const struct uz_daemon_config *config)

@@ -61,7 +61,6 @@ fi
 start_device auto -v -s 16M
 transport_is io_uring
 grep -q 'transport io_uring: ' "$tmp/auto.log" || fail 'not in the log'
-# Small requests have touched little of the buffers.
 [ "$(buffer_bytes)" -le $((32 << 20)) ] || fail 'more than the budget'
 stop_device auto
 

@@ -92,13 +92,23 @@ static unsigned char *payload_of(struct uz__fuse_slot *slot)
 }
 
 /* It dies, and another process takes over. */
-static void succeed(struct world *w)
+static void succeed_shallow(struct world *w)
 {
 	uz__fuse_area_end(&w->area);
 	assert_int_equal(uz__fuse_area_adopt(&w->area, w->mem, 0), 0);
 	assert_int_equal(uz__fuse_uring_create(&w->uring, &w->f->fuse, &w->area,
 					       CPUS, -1),
 			 0);
+}
+
+/* With all entries open, however few have been needed. */
+static void succeed(struct world *w)
+{
+	unsigned int i;
+
+	succeed_shallow(w);
+	for (i = 0; i < CPUS; i++)
+		w->uring->queues[i].open = DEPTH;
 	assert_int_equal(uz__fuse_uring_go(w->uring), 0);
 }
 
@@ -133,18 +143,24 @@ static const struct fake_answer *answer_to(uint64_t unique)
 	}
 }
 
-/* All entries of all queues are there for the next requests. */
-static void all_available(struct world *w)
+/* Entries of a queue that are there for the next requests. */
+static unsigned int available(struct world *w, unsigned int queue)
 {
-	unsigned int queue, ring, n;
+	unsigned int ring, n = 0;
 
 	fake_kernel_quiet(RINGS);
-	for (queue = 0; queue < CPUS; queue++) {
-		for (ring = 0, n = 0; ring < RINGS; ring++)
-			n += fake_kernel_entries(queue,
-						 w->uring->workers[ring].ring);
-		assert_int_equal(n, DEPTH);
-	}
+	for (ring = 0; ring < RINGS; ring++)
+		n += fake_kernel_entries(queue, w->uring->workers[ring].ring);
+	return n;
+}
+
+/* So are all of all queues. */
+static void all_available(struct world *w)
+{
+	unsigned int queue;
+
+	for (queue = 0; queue < CPUS; queue++)
+		assert_int_equal(available(w, queue), DEPTH);
 }
 
 static void test_nothing_left(void **state)
@@ -175,6 +191,54 @@ static void test_request_left(void **state)
 	all_available(w);
 	assert_int_equal(fake_kernel_unknown(), 0);
 	assert_int_equal(w->f->dev.submits, 1);
+}
+
+/* The pages of a slot that are mapped here. */
+static size_t mapped(struct world *w, unsigned int queue, unsigned int i)
+{
+	const size_t pages = uz__fuse_slot_size(&w->area.plan) / UZ_PAGE_SIZE;
+	const uintptr_t at = (uintptr_t)slot_at(w, queue, i);
+	uint64_t words[16];
+	size_t n = 0, page;
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0 && pages <= sizeof(words) / sizeof(words[0]));
+	assert_int_equal(pread(fd, words, pages * sizeof(words[0]),
+			       (off_t)(at / UZ_PAGE_SIZE * sizeof(words[0]))),
+			 pages * sizeof(words[0]));
+	close(fd);
+	for (page = 0; page < pages; page++)
+		n += words[page] >> 63;
+	return n;
+}
+
+/*
+ * Entries up to the last one that had a request are populated before one of
+ * them is committed, and one more; the rest stays as it is.
+ */
+static void test_only_what_was_needed(void **state)
+{
+	struct world *w = *state;
+	const size_t pages = uz__fuse_slot_size(&w->area.plan) / UZ_PAGE_SIZE;
+	static const unsigned int open[CPUS] = { 1, 3, DEPTH };
+	unsigned int queue, i;
+
+	orphan_read(w, 1, 1, 10);
+	for (i = 0; i < DEPTH; i++) {
+		slot_at(w, 2, i)->hdr.ent.commit_id = 20 + i;
+		slot_at(w, 2, i)->outcome.answered_id = 20 + i;
+	}
+	succeed_shallow(w);
+	for (queue = 0; queue < CPUS; queue++) {
+		assert_int_equal(w->uring->queues[queue].open, open[queue]);
+		for (i = 0; i < DEPTH; i++)
+			assert_int_equal(mapped(w, queue, i),
+					 i < open[queue] ? pages : 0);
+	}
+	assert_int_equal(uz__fuse_uring_go(w->uring), 0);
+	assert_int_equal(answer_to(10)->error, 0);
+	for (queue = 0; queue < CPUS; queue++)
+		assert_int_equal(available(w, queue), open[queue]);
 }
 
 /* The opcode is overwritten already, and the data of a write. */
@@ -431,6 +495,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		world_test(test_nothing_left),
 		world_test(test_request_left),
+		world_test(test_only_what_was_needed),
 		world_test(test_answer_left),
 		world_test(test_answer_was_taken),
 		world_test(test_half_a_request),

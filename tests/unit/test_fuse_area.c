@@ -229,29 +229,20 @@ static void test_touched(void **state)
 	assert_int_equal(held(w), 2 * UZ_PAGE_SIZE);
 }
 
-static void test_warm(void **state)
+static void test_populate(void **state)
 {
 	struct world *w = *state;
-	struct uz__fuse_slot *first = (struct uz__fuse_slot *)slot_at(w, 4);
-	unsigned int i;
+	const size_t size = uz__fuse_slot_size(&plan);
 
-	uz__fuse_area_warm(&w->area, 1, 0);
-	assert_int_equal(held(w), UZ_PAGE_SIZE);
-	uz__fuse_area_warm(&w->area, 1, 1);
-	assert_int_equal(held(w), (2 + 4) * UZ_PAGE_SIZE);
-	assert_int_equal(first->warm, UZ_PAGE_SIZE);
-	uz__fuse_area_warm(&w->area, 1, UINT32_MAX);
-	assert_int_equal(first->warm, plan.payload);
-	assert_int_equal(held(w), (2 + 4 * 2) * UZ_PAGE_SIZE);
-	/* A successor knows it, whatever it reads there. */
-	uz__fuse_area_end(&w->area);
-	assert_int_equal(uz__fuse_area_adopt(&w->area, w->mem, OFFSET), 0);
-	for (i = 0; i < plan.queues; i++)
-		uz__fuse_area_warm(&w->area, i, 0);
-	assert_int_equal(held(w), (2 + 4 * 2) * UZ_PAGE_SIZE);
-	first->warm = UINT32_MAX - 5;
-	uz__fuse_area_warm(&w->area, 1, 0);
-	assert_int_equal(first->warm, plan.payload);
+	slot_at(w, 5)[UZ__FUSE_ENTRY_HEAD] = 7;
+	assert_int_equal(uz__fuse_area_populate(&w->area, 5), 0);
+	assert_int_equal(held(w), UZ_PAGE_SIZE + size);
+	assert_int_equal(slot_at(w, 5)[UZ__FUSE_ENTRY_HEAD], 7);
+	assert_int_equal(uz__fuse_area_populate(&w->area, 5), 0);
+	assert_int_equal(held(w), UZ_PAGE_SIZE + size);
+	/* Its file ends before it. */
+	assert_int_equal(ftruncate(w->mem, OFFSET + UZ_PAGE_SIZE), 0);
+	assert_int_equal(uz__fuse_area_populate(&w->area, 5), -EFAULT);
 }
 
 #define world_test(name) \
@@ -269,7 +260,7 @@ int main(int argc, char **argv)
 		world_test(test_nothing_to_adopt),
 		world_test(test_damaged_head),
 		world_test(test_touched),
-		world_test(test_warm),
+		world_test(test_populate),
 	};
 
 	if (argc > 1)

@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -138,9 +139,26 @@ static void test_cpus(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
-		assert_int_equal(uz__fuse_cpus_parse(lists[i].list),
+		assert_int_equal(uz__fuse_cpus_parse(lists[i].list, NULL),
 				 lists[i].count);
 	assert_true(uz__fuse_cpus_possible() >= 1);
+}
+
+static void test_which_cpus(void **state)
+{
+	struct uz__fuse_cpus cpus = { { false } };
+	unsigned int i, count = 0;
+
+	(void)state;
+	assert_int_equal(uz__fuse_cpus_parse("1-2,4095\n", &cpus), 3);
+	for (i = 0; i < UZ__FUSE_CPUS_MAX; i++)
+		assert_int_equal(cpus.has[i], i == 1 || i == 2 || i == 4095);
+	memset(&cpus, 0, sizeof(cpus));
+	assert_in_range(uz__fuse_cpus_online(&cpus), 1,
+			uz__fuse_cpus_possible());
+	for (i = 0; i < UZ__FUSE_CPUS_MAX; i++)
+		count += cpus.has[i];
+	assert_in_range(count, 1, uz__fuse_cpus_possible());
 }
 
 int main(void)
@@ -152,6 +170,7 @@ int main(void)
 		cmocka_unit_test(test_too_little),
 		cmocka_unit_test(test_any),
 		cmocka_unit_test(test_cpus),
+		cmocka_unit_test(test_which_cpus),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -142,6 +142,26 @@ static void test_others_get_through(void **state)
 	end_long(w);
 }
 
+/*
+ * A request that comes while a store has the only entry of its queue gets
+ * through as well: another entry is opened, and what waits is called for.
+ */
+static void test_shallow_queue(void **state)
+{
+	struct world *w = *state;
+
+	go_shallow(w);
+	w->f->dev.hold = true;
+	fake_kernel_pause(true);
+	write_to(w, 0, "recompress", "priority=1");
+	ask_long(w, 0, 4096);
+	fake_kernel_pause(false);
+	/* And the answer to the call. */
+	assert_int_equal(error_of(2, 2), 0);
+	w->f->dev.hold = false;
+	assert_int_equal(error_of(1, 3), 0);
+}
+
 /* A third one waits for a close, and behind it more wait than there is room. */
 static void test_more_than_clerks(void **state)
 {
@@ -216,6 +236,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		clerk_test(test_others_get_through),
+		clerk_test(test_shallow_queue),
 		clerk_test(test_more_than_clerks),
 		clerk_test(test_lost_messages),
 		clerk_test(test_end),

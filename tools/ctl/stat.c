@@ -91,7 +91,7 @@ static const struct {
 	{ "policy_saved", "bytes", "that these took more" },
 	{ "policy_written_back", "pages", "written back unasked" },
 	{ "policy_cpu_ns", "ns", "of CPU that all of this took" },
-	{ "buffer_bytes", "bytes", "of address space for requests" },
+	{ "buffer_bytes", "bytes", "at most, for requests" },
 	{ "restarts", "times", "a worker process died and was replaced" },
 	{ "watchdog", "s",
 	  "that it may hang until it is replaced, 0: for ever" },

@@ -230,35 +230,13 @@ bool uz__fuse_area_touched(const struct uz__fuse_area *area, unsigned int slot)
 	       id;
 }
 
-/* Sizes come in all variants, so it is done rarely and for more. */
-static uint32_t round_up(uint32_t bytes, uint32_t most)
-{
-	uint32_t size = UZ_PAGE_SIZE;
-
-	while (size < bytes && size < most)
-		size *= 2;
-	return size < most ? size : most;
-}
-
-void uz__fuse_area_warm(const struct uz__fuse_area *area, unsigned int queue,
-			uint32_t bytes)
+int uz__fuse_area_populate(const struct uz__fuse_area *area, unsigned int slot)
 {
 	const size_t size = uz__fuse_slot_size(&area->plan);
-	const unsigned int first = queue * area->plan.depth;
-	unsigned char *at = area->slots + first * size;
-	struct uz__fuse_slot *slot = (struct uz__fuse_slot *)at;
-	unsigned int i;
 
-	if (!bytes && (!peek(area, first, offsetof(struct uz__fuse_slot, warm),
-			     &bytes, sizeof(bytes)) ||
-		       !bytes))
-		return;
-	bytes = round_up(bytes, area->plan.payload);
-	/* It is of use as far as it goes. */
-	for (i = 0; i < area->plan.depth; i++, at += size)
-		madvise(at + UZ__FUSE_ENTRY_HEAD, bytes, MADV_POPULATE_WRITE);
-	/* relaxed: a hint; of two threads either may be the last. */
-	atomic_store_explicit(&slot->warm, bytes, memory_order_relaxed);
+	return madvise(area->slots + slot * size, size, MADV_POPULATE_WRITE)
+		       ? -errno
+		       : 0;
 }
 
 void uz__fuse_area_drop(struct uz__fuse_area *area)

@@ -30,7 +30,7 @@
  * @queues:  one for each possible CPU
  * @depth:   entries of a queue
  * @payload: bytes of an entry's payload; the most that one request moves
- * @bytes:   address space of all entries and of the thread on /dev/fuse
+ * @bytes:   of all entries and of the thread on /dev/fuse
  */
 struct uz__fuse_plan {
 	unsigned int queues;
@@ -66,13 +66,22 @@ uz_must_check int uz__fuse_plan(struct uz__fuse_plan *plan, unsigned int queues,
 uint64_t uz__fuse_plan_bytes(const struct uz__fuse_plan *plan);
 
 /**
- * uz__fuse_cpus_parse() - count the CPUs of a list as the kernel writes it
+ * struct uz__fuse_cpus - a set of CPUs
+ * @has: by number
+ */
+struct uz__fuse_cpus {
+	bool has[UZ__FUSE_CPUS_MAX];
+};
+
+/**
+ * uz__fuse_cpus_parse() - the CPUs of a list as the kernel writes it
  * @list: "0-3,8-11\n"
+ * @cpus: those are added; or NULL
  *
  * Context: any thread; pure.
- * Return:  1 ... 4096, or -EINVAL.
+ * Return:  how many, 1 ... 4096, or -EINVAL.
  */
-int uz__fuse_cpus_parse(const char *list);
+int uz__fuse_cpus_parse(const char *list, struct uz__fuse_cpus *cpus);
 
 /**
  * uz__fuse_cpus_possible() - the CPUs that this machine may ever have
@@ -81,6 +90,15 @@ int uz__fuse_cpus_parse(const char *list);
  * Return:  as uz__fuse_cpus_parse(), or -errno.
  */
 int uz__fuse_cpus_possible(void);
+
+/**
+ * uz__fuse_cpus_online() - the CPUs that there are now
+ * @cpus: those are added
+ *
+ * Context: any thread; reads a file.
+ * Return:  as uz__fuse_cpus_parse(), or -errno.
+ */
+int uz__fuse_cpus_online(struct uz__fuse_cpus *cpus);
 
 /* ---- area.c ---- */
 
@@ -109,13 +127,10 @@ struct uz__fuse_outcome {
  * struct uz__fuse_slot - the first page of an entry's memory
  * @hdr:     the kernel's
  * @outcome: ours
- * @warm:    in a queue's first slot: so many bytes of each payload of the queue
- *           are present, see uz__fuse_area_warm()
  */
 struct uz__fuse_slot {
 	struct fuse_uring_req_header hdr;
 	_Alignas(UZ_CACHELINE) struct uz__fuse_outcome outcome;
-	_Alignas(UZ_CACHELINE) _Atomic uint32_t warm;
 };
 
 static_assert(sizeof(struct uz__fuse_slot) <= UZ__FUSE_ENTRY_HEAD, "layout");
@@ -187,18 +202,17 @@ uz_must_check int uz__fuse_area_adopt(struct uz__fuse_area *area, int fd,
 bool uz__fuse_area_touched(const struct uz__fuse_area *area, unsigned int slot);
 
 /**
- * uz__fuse_area_warm() - have a queue's payloads present
- * @area:  mapped
- * @queue: 0 ... queues - 1
- * @bytes: of each payload, or more; 0: as many as predecessors had there
+ * uz__fuse_area_populate() - have all of a slot present, and mapped here
+ * @area: mapped
+ * @slot: 0 ... number of entries - 1
  *
- * The kernel copies a request in what may be the last moments of a thread. For
- * a payload it then takes no page fault any more, and fails the request.
+ * Contents stay.
  *
- * Context: any thread; about 2 us for each page that is new.
+ * Context: any thread; sleeps, up to about 2 us for each page that is new.
+ * Return:  0 or -errno; then some of it may be present.
  */
-void uz__fuse_area_warm(const struct uz__fuse_area *area, unsigned int queue,
-			uint32_t bytes);
+uz_must_check int uz__fuse_area_populate(const struct uz__fuse_area *area,
+					 unsigned int slot);
 
 /**
  * uz__fuse_area_drop() - nobody is to adopt it

@@ -4,11 +4,11 @@
  * a queue for each CPU that the machine may ever have, however few it has now,
  * so the number of queues is given and depth and payload are what can yield.
  *
- * What is counted is address space. Memory is taken only where requests have
- * been: a request of 4 KiB needs two pages, whatever the payload could hold,
- * and the kernel takes the entry that was used last first.
+ * What is counted is what all of them would take. The kernel gets as many as
+ * requests have been under way at a time, and one more (queue.c); the rest takes
+ * no memory.
  *
- * Pure functions, but for the one that reads the number of CPUs.
+ * Pure functions, but for those that read which CPUs there are.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -80,9 +80,9 @@ static int parse_cpu(const char **text)
 	return n < UZ__FUSE_CPUS_MAX ? (int)n : -EINVAL;
 }
 
-int uz__fuse_cpus_parse(const char *list)
+int uz__fuse_cpus_parse(const char *list, struct uz__fuse_cpus *cpus)
 {
-	int first, last, count = 0;
+	int first, last, i, count = 0;
 
 	for (;; list++) {
 		first = parse_cpu(&list);
@@ -94,6 +94,8 @@ int uz__fuse_cpus_parse(const char *list)
 		if (first < 0 || last < first)
 			return -EINVAL;
 		count += last - first + 1;
+		for (i = first; i <= last && cpus; i++)
+			cpus->has[i] = true;
 		if (*list != ',')
 			break;
 	}
@@ -103,10 +105,9 @@ int uz__fuse_cpus_parse(const char *list)
 	return count > UZ__FUSE_CPUS_MAX ? -EINVAL : count;
 }
 
-int uz__fuse_cpus_possible(void)
+static int read_list(const char *path, struct uz__fuse_cpus *cpus)
 {
-	uz_autoclose int fd =
-		open("/sys/devices/system/cpu/possible", O_RDONLY | O_CLOEXEC);
+	uz_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char text[4096]; /* never more than a page, here with 4 KiB */
 	ssize_t n;
 
@@ -116,5 +117,15 @@ int uz__fuse_cpus_possible(void)
 	if (n < 0)
 		return -errno;
 	text[n] = '\0';
-	return uz__fuse_cpus_parse(text);
+	return uz__fuse_cpus_parse(text, cpus);
+}
+
+int uz__fuse_cpus_possible(void)
+{
+	return read_list("/sys/devices/system/cpu/possible", NULL);
+}
+
+int uz__fuse_cpus_online(struct uz__fuse_cpus *cpus)
+{
+	return read_list("/sys/devices/system/cpu/online", cpus);
 }

@@ -97,15 +97,10 @@ static void make_entry(struct uz__fuse_uring *u, unsigned int i,
 	struct uz__fuse_entry *entry = &u->entries[i];
 	unsigned char *at = u->area->slots + i * uz__fuse_slot_size(&u->plan);
 	struct uz__fuse_slot *slot = (struct uz__fuse_slot *)at;
-	struct uz__fuse_slot *first =
-		(struct uz__fuse_slot *)(u->area->slots +
-					 i / u->plan.depth * u->plan.depth *
-						 uz__fuse_slot_size(&u->plan));
 
 	*entry = (struct uz__fuse_entry){
 		.hdr = &slot->hdr,
 		.outcome = &slot->outcome,
-		.warm = &first->warm,
 		.payload = at + UZ__FUSE_ENTRY_HEAD,
 		.cap = u->plan.payload,
 		.qid = (uint16_t)(i / u->plan.depth),
@@ -127,8 +122,6 @@ static int make_entries(struct uz__fuse_uring *u, const struct cpus *cpus)
 	u->entries = aligned_alloc(UZ_CACHELINE, count * sizeof(*u->entries));
 	if (!u->entries)
 		return -ENOMEM;
-	for (i = 0; i < u->plan.queues && u->area->adopted; i++)
-		uz__fuse_area_warm(u->area, i, 0);
 	for (i = 0; i < count; i++) {
 		make_entry(u, i, cpus);
 		answers += u->entries[i].left == UZ__FUSE_LEFT_ANSWER;
@@ -138,7 +131,7 @@ static int make_entries(struct uz__fuse_uring *u, const struct cpus *cpus)
 		uz_log(UZ_LOG_INFO,
 		       "io_uring: taken over %u requests and %u answers",
 		       requests, answers);
-	return 0;
+	return uz__fuse_queues_create(u);
 }
 
 static unsigned int workers_of(unsigned int serving)
@@ -303,18 +296,19 @@ int uz__fuse_uring_go(struct uz__fuse_uring *u)
 		return ret ? -EIO : 0;
 	for (queue = 0; queue < u->plan.queues && !ret; queue++) {
 		missing = 0;
-		for (i = 0; i < u->plan.depth; i++)
+		for (i = 0; i < u->opening; i++)
 			missing +=
 				u->entries[queue * u->plan.depth + i].missing;
 		lost += missing;
-		dead += missing == u->plan.depth;
+		dead += missing == u->opening;
 	}
 	if (ret || dead)
 		return call_off(u) ? -EIO : -EAGAIN;
 	if (lost)
 		uz_log(UZ_LOG_WARN,
 		       "io_uring: the kernel took %u of %u buffers",
-		       entries_of(&u->plan) - lost, entries_of(&u->plan));
+		       u->plan.queues * u->opening - lost,
+		       u->plan.queues * u->opening);
 	return 0;
 }
 
@@ -381,6 +375,7 @@ bool uz__fuse_uring_destroy(struct uz__fuse_uring *u)
 	uz__polite_destroy(u->polite);
 	uz__ring_destroy(u->control);
 	sem_destroy(&u->reports);
+	free(u->queues);
 	free(u->entries);
 	free(u);
 	return true;

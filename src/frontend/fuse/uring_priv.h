@@ -19,6 +19,7 @@
  *   uring.c      its life: set up, register, fall back, end
  *   worker.c     a thread: takes requests from its ring, shares, answers
  *   clerk.c      threads that carry out stores to attributes
+ *   queue.c      how many of a queue's entries the kernel has
  *   entry.c      pure: a request in its two buffers, its answer in the same
  *   polite.c     which workers let their client have the CPU first
  *   area.c       the memory of all entries, which outlives the process
@@ -48,7 +49,6 @@ enum uz__fuse_left {
  * struct uz__fuse_entry - one pair of buffers
  * @hdr:       where the kernel puts a request's header, and we the answer's
  * @outcome:   what a successor has to know of it
- * @warm:      bytes of payloads of its queue that are present
  * @payload:   its data, page-aligned
  * @cap:       bytes at @payload
  * @iov:       both, as the kernel is told of them
@@ -74,7 +74,6 @@ struct uz__fuse_entry {
 	uint64_t commit_id;
 	struct uz__fuse_entry *next;
 	struct uz__fuse_outcome *outcome;
-	const _Atomic uint32_t *warm;
 	unsigned int cost;
 	uint16_t qid;
 	uint16_t home;
@@ -317,6 +316,8 @@ struct uz__fuse_worker {
  * @area:    memory of its entries
  * @plan:    its entries
  * @entries: queue after queue
+ * @queues:  how many of them the kernel has
+ * @opening: entries of a queue that it gets before it knows of any request
  * @reports: one from each worker that has registered its entries; no message,
  *           as it must come however broken a ring is
  * @control: ring of the thread that sets up and ends
@@ -334,6 +335,8 @@ struct uz__fuse_uring {
 	const struct uz__fuse_area *area;
 	struct uz__fuse_plan plan;
 	struct uz__fuse_entry *entries;
+	struct uz__fuse_queue *queues;
+	unsigned int opening;
 	sem_t reports;
 	struct uz__ring *control;
 	struct uz__polite *polite;
@@ -400,6 +403,57 @@ bool uz__fuse_clerk_done(struct uz__fuse_worker *slow,
 void uz__fuse_clerk_missed(struct uz__fuse_worker *slow,
 			   struct uz__fuse_entry *entry);
 
+/* ---- queue.c ---- */
+
+/**
+ * struct uz__fuse_queue - how many of a queue's entries the kernel has
+ * @open:   the first so many
+ * @depth:  most that it is to have
+ * @absent: its CPU was not there at the beginning, and nothing is populated
+ *
+ * Belongs to the home of its entries.
+ */
+struct uz__fuse_queue {
+	uint16_t open;
+	uint16_t depth;
+	bool absent;
+};
+
+/**
+ * uz__fuse_queues_create() - what the kernel is to have at first
+ * @u: its entries are made; @u->queues and @u->opening are set
+ *
+ * All of that is populated afterwards, as far as there is memory.
+ *
+ * Context: before there are threads.
+ * Return:  0 or -ENOMEM.
+ */
+uz_must_check int uz__fuse_queues_create(struct uz__fuse_uring *u);
+
+/**
+ * uz__fuse_queue_deepen() - open another entry when the last one is in use
+ * @w:     whoever was told of the request
+ * @entry: holds a request that the kernel has just brought
+ *
+ * It is prepared to be registered.
+ *
+ * Context: the thread of @w; about 2 us for each page of an entry.
+ * Return:  whether there is one.
+ */
+bool uz__fuse_queue_deepen(struct uz__fuse_worker *w,
+			   const struct uz__fuse_entry *entry);
+
+/**
+ * uz__fuse_queue_refused() - the kernel did not take an entry
+ * @w:       whoever had prepared it
+ * @entry:   the entry
+ * @passing: it may take it another time
+ *
+ * Context: the thread of @w.
+ */
+void uz__fuse_queue_refused(struct uz__fuse_worker *w,
+			    const struct uz__fuse_entry *entry, bool passing);
+
 /* ---- uring.c ---- */
 
 /**
@@ -428,7 +482,7 @@ uz_must_check int uz__fuse_uring_create(struct uz__fuse_uring **uring,
 					unsigned int threads, int fd);
 
 /**
- * uz__fuse_uring_go() - give all entries to the kernel
+ * uz__fuse_uring_go() - give entries to the kernel
  * @uring: from uz__fuse_uring_create(); FUSE_INIT has been answered
  *
  * With memory of a predecessor: what he left unanswered is answered, and what

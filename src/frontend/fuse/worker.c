@@ -119,7 +119,7 @@ static int submit_registers(struct uz__fuse_worker *w)
 }
 
 /*
- * Gives all entries of our queues to the kernel, one of each queue at a time;
+ * Gives entries of our queues to the kernel, one of each queue at a time;
  * a queue with a single entry is as good as any, only shallow. Those that the
  * kernel does not take come back at once. If a queue gets none at all, what is
  * still prepared must never reach the kernel: it would then believe that all
@@ -132,7 +132,7 @@ static void register_entries(struct uz__fuse_worker *w)
 	unsigned int round, queue;
 	int ret = 0;
 
-	for (round = 0; round < u->plan.depth; round++) {
+	for (round = 0; round < u->opening; round++) {
 		for (queue = 0; queue < u->plan.queues; queue++) {
 			entry = &u->entries[queue * u->plan.depth + round];
 			if (entry->home != w->index)
@@ -219,6 +219,7 @@ static void refused(struct uz__fuse_worker *w, struct uz__fuse_entry *entry,
 	}
 	if (!entry->answered) {
 		entry->missing = true;
+		uz__fuse_queue_refused(w, entry, is_passing(error));
 		return;
 	}
 	/* Switched off. Nobody says whether it will be on again. */
@@ -248,33 +249,26 @@ static void refused(struct uz__fuse_worker *w, struct uz__fuse_entry *entry,
 	entry->renewed = true;
 }
 
-/* The next one of that size finds all of its queue's payloads present. */
-static void warm_up(const struct uz__fuse_worker *w,
-		    const struct uz__fuse_entry *entry)
-{
-	uint32_t size = entry->hdr->ent.payload_sz;
-
-	if (size > entry->cap)
-		size = entry->cap;
-	/* relaxed: a hint */
-	if (size > atomic_load_explicit(entry->warm, memory_order_relaxed))
-		uz__fuse_area_warm(w->uring->area, entry->qid, size);
-}
-
 /* It is in the entry, and is to be served by somebody. */
 static void receive(struct uz__fuse_worker *w, struct uz__fuse_entry *entry)
 {
 	struct uz__fuse_worker *slow = &w->uring->workers[w->uring->serving];
+	const bool deeper = uz__fuse_queue_deepen(w, entry);
 
-	warm_up(w, entry);
 	entry->cost = uz__fuse_entry_cost(entry);
-	if (entry->cost >= UZ__FUSE_COST_SLOW &&
-	    !uz__ring_send(w->ring, slow->ring, UZ__RING_TAKE, entry)) {
-		/* Not kept back, whatever we are busy with. */
-		submit(w, false);
+	if (entry->cost < UZ__FUSE_COST_SLOW ||
+	    uz__ring_send(w->ring, slow->ring, UZ__RING_TAKE, entry)) {
+		append(w, entry);
+		/* For what comes while we are at work. */
+		if (deeper)
+			submit(w, false);
 		return;
 	}
-	append(w, entry);
+	/* Not kept back, whatever we are busy with. */
+	submit(w, false);
+	/* What has come before the queue was deeper waits for an answer. */
+	if (deeper)
+		uz__ring_poke(w->ring, entry->qid);
 }
 
 static void on_request(struct uz__fuse_worker *w, struct uz__fuse_entry *entry)
@@ -303,7 +297,8 @@ static void adopt_entries(struct uz__fuse_worker *w)
 			continue;
 		switch (entry->left) {
 		case UZ__FUSE_LEFT_NOTHING:
-			register_again(w, entry, 0);
+			if (i % u->plan.depth < u->queues[entry->qid].open)
+				register_again(w, entry, 0);
 			break;
 		case UZ__FUSE_LEFT_ANSWER:
 			entry->answered = true;
