@@ -75,7 +75,6 @@ struct shared {
 
 static struct shared *shared;
 static uint64_t seed;
-static uint64_t spared; /* processes that live */
 static uint64_t rarity[UZ_DELAY_POINTS]; /* 0: never */
 static bool hangs[UZ_DELAY_POINTS];
 
@@ -167,9 +166,7 @@ void uz_crash_now(enum uz_delay_point point)
 		begin();
 	if (!rarity[point])
 		return;
-	if (atomic_load_explicit(&number, memory_order_relaxed) < spared ||
-	    (rarity[point] > 1 &&
-	     (next_random() % rarity[point] || !may_die())))
+	if (rarity[point] > 1 && (next_random() % rarity[point] || !may_die()))
 		return;
 	say(point);
 	while (hangs[point])
@@ -208,7 +205,6 @@ int uz_crash_start(const char *plan)
 	if (snprintf(text, sizeof(text), "%s", plan) >= (int)sizeof(text))
 		return -EINVAL;
 	seed = strtoull(text, &steps, 0);
-	spared = *steps == '@' ? strtoull(steps + 1, &steps, 0) : 0;
 	if (steps == text || *steps != ':')
 		return -EINVAL;
 	memset(rarity, 0, sizeof(rarity));

@@ -8,12 +8,12 @@
 #
 # UZ_ROUNDS: how often each load is repeated (1). UZ_SEED repeats a run's
 # decisions. UZ_NEW: how many new devices see deaths from their first request on
-# (3; over /dev/fuse only).
+# (3).
 
 . "$(dirname "$0")/functions.sh" || exit 1
 
 requires_fuse
-requires fio python3 taskset
+requires fio
 
 rounds=${UZ_ROUNDS:-1}
 seed=${UZ_SEED:-$RANDOM}
@@ -36,36 +36,20 @@ stat_of()
 	sed -n "s/^$1 //p" "$dev_dir/stat"
 }
 
-# used: what a first large request is not protected from over io_uring must not
-# happen to one: each queue has seen some, and with the next worker deaths begin.
-used()
-{
-	local cpu
-
-	for ((cpu = 0; cpu < $(nproc --all); cpu++)); do
-		taskset -c "$cpu" dd if=/dev/zero of="$dev_block" bs=1M count=4 \
-			conv=notrunc oflag=direct status=none 2>/dev/null ||
-			[ "$cpu" -ge "$(nproc)" ] || fail "CPU $cpu"
-	done
-	python3 "$here/survive.py" "$dev_dir" 1 0 >/dev/null
-}
-
 # crashing NAME PLAN ARGUMENTS...: start_device; $crash_log has its messages.
 crashing()
 {
-	local name=$1 plan=$2 spared=0
+	local name=$1 plan=$2
 
 	shift 2
-	[ "$UZ_TRANSPORT" != io_uring ] || spared=1
 	crash_log=$tmp/$name.log
-	export UZ_CRASH=$seed@$spared:$plan
+	export UZ_CRASH=$seed:$plan
 	start_device "$name" "$@"
 	unset UZ_CRASH
 	case $(stat_of survives) in
 	yes) ;;
 	*) missing fuse 'this kernel does not give requests out again' ;;
 	esac
-	[ $spared = 0 ] || used
 }
 
 # missed STEP...: the first one at which nobody has died.
@@ -131,8 +115,6 @@ sound()
 	# Two threads may die at a time, and so may who is asked for this.
 	deaths=$(deaths)
 	restarts=$(stat_of restarts)
-	# The one of used().
-	[ "$UZ_TRANSPORT" = fuse ] || restarts=$((restarts - 1))
 	if [ "$restarts" -lt "$deaths" ] || [ "$restarts" -gt "$(deaths)" ]; then
 		fail "$restarts restarts, but $deaths deaths"
 	fi
@@ -179,7 +161,6 @@ stop_device file
 # of their size has come.
 echo "new devices: ${UZ_NEW:=3}"
 for ((i = 0; i < UZ_NEW; i++)); do
-	[ "$UZ_TRANSPORT" = fuse ] || break
 	crashing "new$i" "all/1500,$requests,$taking_over,$calm" -s 256M -a lz4
 	verify "$dev_block" 64k/50:1m/50
 	sound 'new device'
