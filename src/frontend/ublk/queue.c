@@ -53,6 +53,16 @@ static void submit(struct uz__ublk_queue *q, bool wait)
 	nanosleep(&nap, NULL);
 }
 
+/* In pages read; to compress one takes longer than to decompress it. */
+static unsigned int cost_of(const struct uz_request *rq)
+{
+	const unsigned int pages = (unsigned int)(rq->length / UZ_PAGE_SIZE);
+
+	if (!rq->buf)
+		return 1;
+	return rq->op == UZ_OP_WRITE ? 2 * pages : pages;
+}
+
 /* Bytes or -errno, as the driver wants it. */
 static int carry_out(struct uz__ublk_queue *q, unsigned int tag)
 {
@@ -67,7 +77,7 @@ static int carry_out(struct uz__ublk_queue *q, unsigned int tag)
 		       strerror(-ret));
 		return ret;
 	}
-	q->held += 1 + (rq.buf ? rq.length / UZ_PAGE_SIZE : 0);
+	q->held += cost_of(&rq);
 	ret = uz_device_submit(q->io, &rq);
 	/* A client knows what no space means; all else is a broken disk. */
 	if (ret)
