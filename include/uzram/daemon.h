@@ -2,7 +2,9 @@
 #ifndef UZRAM_DAEMON_H
 #define UZRAM_DAEMON_H
 
+#include <uzram/compress.h>
 #include <uzram/device/backing.h>
+#include <uzram/device/codecs.h>
 #include <uzram/frontend.h>
 #include <uzram/pool.h>
 #include <uzram/types.h>
@@ -36,11 +38,22 @@ enum uz_seccomp {
 };
 
 /**
+ * struct uz_daemon_codec - a codec that a device is to have
+ * @text: as uz_codec_parse() takes it, without a dictionary; "": none
+ * @dict: path of a file with its dictionary; "": without one
+ */
+struct uz_daemon_codec {
+	char text[UZ_CODEC_TEXT_MAX + 1];
+	char dict[4096];
+};
+
+/**
  * struct uz_daemon_config - how a device is to be served
  * @name:          device name
  * @dir:           directory to mount on; "": RUNDIR/NAME, made if missing
  * @size:          disksize in bytes; 0: none yet
- * @codec:         as uz_codec_parse() takes it; "": the default
+ * @codecs:        by priority: the first is for new stores, or none for the
+ *                 default, the others for recompression
  * @mem_limit:     bytes; 0: none
  * @zpool:         allocator, one of uz_pool_backend(); "": the default
  * @threads:       threads that serve requests; 0: chosen from the CPUs
@@ -70,7 +83,7 @@ struct uz_daemon_config {
 	char name[UZ_NAME_MAX + 1];
 	char dir[4096];
 	uint64_t size;
-	char codec[64];
+	struct uz_daemon_codec codecs[UZ_PRIORITIES];
 	uint64_t mem_limit;
 	char zpool[UZ_POOL_NAME_MAX + 1];
 	unsigned int threads;

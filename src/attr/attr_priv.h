@@ -103,12 +103,6 @@ int uz__attr_streams_store(struct uz_attr_ctx *ctx, const char *text,
 int uz__attr_limit_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
 			 struct uz_err *err);
 
-/* attr_dict.c */
-
-/* Choose a codec with the dictionary that is in a file. */
-int uz__attr_set_dict(struct uz_attr_ctx *ctx, unsigned int priority,
-		      const char *codec, const char *path, struct uz_err *err);
-
 /* attr_backing.c */
 int uz__attr_marks_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
 int uz__attr_marks_store(struct uz_attr_ctx *ctx, const char *text, size_t len,

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include <uzram/util/size.h>
+#include <uzram/worker/dict_file.h>
 
 #include "attr_priv.h"
 
@@ -207,7 +208,8 @@ static int set_params(struct uz_attr_ctx *ctx, const struct choice *choice,
 		 choice->level ? ":level=" : "",
 		 choice->level ? choice->level : "");
 	if (choice->dict)
-		ret = uz__attr_set_dict(ctx, priority, text, choice->dict, err);
+		ret = uz_dict_file_use(ctx->dev, priority, text, choice->dict,
+				       err);
 	else if (priority)
 		ret = uz_device_set_secondary(ctx->dev, priority, text, err);
 	else

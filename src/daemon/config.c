@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <uzram/compress.h>
 #include <uzram/device.h>
 #include <uzram/util/size.h>
 
@@ -101,14 +100,8 @@ static int set_mem_limit(struct uz_daemon_config *config, const char *key,
 static int set_codec(struct uz_daemon_config *config, const char *key,
 		     const char *value, struct uz_err *err)
 {
-	struct uz_codec codec;
-	int rc = uz_codec_parse(value, &codec, err);
-
 	(void)key;
-	if (rc)
-		return rc;
-	snprintf(config->codec, sizeof(config->codec), "%s", value);
-	return 0;
+	return uz__config_codecs(config->codecs, value, err);
 }
 
 static int set_zpool(struct uz_daemon_config *config, const char *key,

@@ -78,6 +78,16 @@ uz_must_check int uz__conf_files_find(struct uz__conf_files *files,
 				      struct uz_err *err);
 void uz__conf_files_free(struct uz__conf_files *files);
 
+/* ---- config_codecs.c ---- */
+
+/*
+ * The codecs that @value says, by priority; there are none of those that it
+ * does not. After a failure @codecs is what it was. 0 or -errno.
+ */
+uz_must_check int
+uz__config_codecs(struct uz_daemon_codec codecs[UZ_PRIORITIES],
+		  const char *value, struct uz_err *err);
+
 /* ---- notify.c ---- */
 
 /* Tells the service manager (NOTIFY_SOCKET), if there is one. */

@@ -27,6 +27,7 @@
 #include <uzram/util/log.h>
 #include <uzram/util/size.h>
 #include <uzram/worker.h>
+#include <uzram/worker/dict_file.h>
 #include <uzram/worker/save.h>
 
 #include "daemon_priv.h"
@@ -136,14 +137,30 @@ static void service_shrink(struct service *s)
 		       strerror(-rc));
 }
 
+static int service_codec(struct service *s, unsigned int priority,
+			 struct uz_err *err)
+{
+	const struct uz_daemon_codec *codec = &s->d->config->codecs[priority];
+
+	if (!*codec->text)
+		return 0;
+	if (*codec->dict)
+		return uz_dict_file_use(s->dev, priority, codec->text,
+					codec->dict, err);
+	return priority ? uz_device_set_secondary(s->dev, priority, codec->text,
+						  err)
+			: uz_device_set_codec(s->dev, codec->text, err);
+}
+
 /* What the device keeps by itself. */
 static int service_configure(struct service *s, struct uz_err *err)
 {
 	const struct uz_daemon_config *config = s->d->config;
+	unsigned int i;
 	int rc = 0;
 
-	if (*config->codec)
-		rc = uz_device_set_codec(s->dev, config->codec, err);
+	for (i = 0; i < UZ_PRIORITIES && !rc; i++)
+		rc = service_codec(s, i, err);
 	if (!rc && *config->zpool)
 		rc = uz_device_set_zpool(s->dev, config->zpool, err);
 	if (!rc && *config->backing)
@@ -153,6 +170,17 @@ static int service_configure(struct service *s, struct uz_err *err)
 	if (!rc)
 		service_limit(s->dev, config->mem_limit);
 	return rc;
+}
+
+static int service_restore(struct service *s, struct uz_err *err)
+{
+	const struct uz_daemon_config *config = s->d->config;
+	const struct uz_daemon_codec *codec = &config->codecs[0];
+	int rc = uz_restore(s->dev, config->restore, config->size, codec->text,
+			    err);
+
+	/* Which has chosen the codec as it is without its dictionary. */
+	return !rc && *codec->dict ? service_codec(s, 0, err) : rc;
 }
 
 static int service_open(struct service *s, struct uz_err *err)
@@ -184,8 +212,7 @@ static int service_open(struct service *s, struct uz_err *err)
 	}
 	/* One that dies meanwhile has not served, so no other one follows. */
 	if (first && *config->restore)
-		return uz_restore(s->dev, config->restore, config->size,
-				  config->codec, err);
+		return service_restore(s, err);
 	if (first && config->size)
 		rc = uz_device_set_disksize(s->dev, config->size, err);
 	return rc;

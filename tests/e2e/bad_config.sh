@@ -33,7 +33,9 @@ refused 2 'level' -s 64M -a zstd:level=-99999999 dev
 refused 2 "'colour'" -s 64M -a lz4:colour=red dev
 refused 2 'zstd' -s 64M -a zstd:level= dev
 refused 2 "codec '' is unknown" -s 64M -a '' dev
-refused 2 'codec' -s 64M -a "lz4$(printf ' %.0s' {1..600})" dev
+refused 2 'codec' -s 64M -a "lz4$(printf 'x%.0s' {1..600})" dev
+refused 2 'dict: path too long' -s 64M \
+	-a "lz4:dict=/$(printf 'x%.0s' {1..9000})" dev
 nothing_left
 
 # Sizes.

@@ -119,6 +119,58 @@ stop_device copy
 dev_dir=$UZRAM_RUNDIR/di
 dev_block=$dev_dir/block
 
+# ---- from the start, as a configuration says ----
+
+# chosen ATTRIBUTE PATTERN
+chosen()
+{
+	grep -q "$2" "$dev_dir/$1" || fail "$1: $(cat "$dev_dir/$1")"
+}
+
+conf=$UZRAM_CONFIG_ROOT/etc/uzram.conf
+mkdir -p "${conf%/*}"
+cat >"$conf" <<-END
+	[said]
+	size = 16M
+	compression-algorithm = lz4(dict=$tmp/dict2) zstd(level=6,dictionary=$tmp/dict2)
+END
+"$UZRAMCTL" check-config >&2
+start_device said
+chosen comp_algorithm '\[lz4:dict=[0-9a-f]*\]'
+chosen recomp_algorithm '^#1: .*\[zstd:level=6,dict=[0-9a-f]*\]'
+fill "$tmp/data2" 0
+holds "$tmp/data2" 0 'by a file'
+# The command line is stronger.
+stop_device said
+start_device said -a "zstd:dict=$tmp/dict2"
+chosen comp_algorithm '\[zstd:dict=[0-9a-f]*\]'
+expect_equal "$(cat "$dev_dir/recomp_algorithm")" '' 'recomp_algorithm'
+stop_device said
+start_device said --restore "$tmp/image" -s 64M -a "lz4hc:dict=$tmp/dict2"
+chosen comp_algorithm '\[lz4hc:dict=[0-9a-f]*\]'
+expect_same "$block" "$dev_block"
+stop_device said
+"$UZRAMCTL" add -a zstd -p "level=6 dict=$tmp/dict2" said >&2
+on_exit "$UZRAMCTL" remove --force said
+chosen comp_algorithm '\[zstd:level=6,dict=[0-9a-f]*\]'
+"$UZRAMCTL" remove said
+
+# What is wrong is said before anything starts, but for what is in the file.
+for wrong in 'zstd(dict=dict2)' 'store:dict=/dict' 'zstd(level=3' \
+	'lz4 (type=idle)' 'lz4 lz4 lz4 lz4 lz4'; do
+	printf '[said]\ncodec = %s\n' "$wrong" >"$conf"
+	! "$UZRAMCTL" check-config >"$tmp/out" || fail "'$wrong' is no mistake"
+	expect_equal "$(grep -c '/uzram.conf:2: ' "$tmp/out")" 1 "$wrong"
+done
+rm "$conf"
+for program in "$UZRAMD" "$UZRAMCTL add"; do
+	# shellcheck disable=SC2086 # a program and its verb
+	expect_fail_line 1 "cannot read the dictionary $tmp/none: No such file" \
+		timeout 20 $program -s 16M -a "lz4:dict=$tmp/none" said
+done
+dev_dir=$UZRAM_RUNDIR/di
+dev_block=$dev_dir/block
+
 # ---- what is refused ----
 
 algorithm=$(cat "$dev_dir/comp_algorithm")

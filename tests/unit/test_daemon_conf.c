@@ -166,7 +166,7 @@ static void test_settings(void **state)
 			       "[b]\n"
 			       "writeback-device = /var/tmp/y\n");
 	gives("disk", 64 * MIB);
-	assert_string_equal(config.codec, "store");
+	assert_string_equal(config.codecs[0].text, "store");
 	assert_int_equal(config.mem_limit, 8 * MIB);
 	assert_int_equal(config.threads, 3);
 	assert_string_equal(config.backing, "/var/tmp/x");

@@ -15,6 +15,8 @@
 
 #include <uzram/daemon.h>
 
+#include "config.h"
+
 #define MIB (UINT64_C(1) << 20)
 
 static struct uz_daemon_config config;
@@ -54,7 +56,7 @@ static void test_defaults(void **state)
 	(void)state;
 	assert_string_equal(config.name, "");
 	assert_string_equal(config.dir, "");
-	assert_string_equal(config.codec, "");
+	assert_string_equal(config.codecs[0].text, "");
 	assert_string_equal(config.frontend, "fuse");
 	assert_int_equal(config.size, 0);
 	assert_int_equal(config.mem_limit, 0);
@@ -109,13 +111,77 @@ static void test_codec(void **state)
 {
 	(void)state;
 	assert_int_equal(set("codec", "store"), 0);
-	assert_string_equal(config.codec, "store");
+	assert_string_equal(config.codecs[0].text, "store");
 	refuses("codec", "lz5", -EINVAL);
 	refuses("codec", "store:colour=red", -EINVAL);
 	refuses("compression-algorithm", "", -EINVAL);
-	assert_string_equal(config.codec, "store");
+	assert_string_equal(config.codecs[0].text, "store");
 	assert_int_equal(set("compression-algorithm", "store"), 0);
 }
+
+static void has_codec(unsigned int priority, const char *text, const char *dict)
+{
+	assert_string_equal(config.codecs[priority].text, text);
+	assert_string_equal(config.codecs[priority].dict, dict);
+}
+
+/* Several, as zram-generator writes them; the next setting replaces them all. */
+static void test_codecs(void **state)
+{
+	(void)state;
+	assert_int_equal(set("compression-algorithm", " store  store store\t"),
+			 0);
+	has_codec(0, "store", "");
+	has_codec(1, "store", "");
+	has_codec(2, "store", "");
+	has_codec(3, "", "");
+	assert_int_equal(set("codec", "store store store store"), 0);
+	has_codec(3, "store", "");
+	refuses("codec", "store store store store store", -EINVAL);
+	refuses("codec", "store lz5", -EINVAL);
+	refuses("codec", "store (type=idle)", -EINVAL);
+	refuses("codec", "store()", -EINVAL);
+	refuses("codec", "store(level=1", -EINVAL);
+	refuses("codec", "store(", -EINVAL);
+	refuses("codec", "store:", -EINVAL);
+	refuses("codec", " ", -EINVAL);
+	has_codec(3, "store", "");
+	assert_int_equal(set("codec", "store"), 0);
+	has_codec(1, "", "");
+}
+
+static void test_dict_refused(void **state)
+{
+	char path[sizeof(config.codecs[0].dict) + 16] = "store:dict=/";
+
+	(void)state;
+	refuses("codec", "store:dict=/dict", -EINVAL);
+	refuses("codec", "store(dictionary=dict)", -EINVAL);
+	refuses("codec", "store:dict=", -EINVAL);
+	refuses("codec", "store:dict=1f", -EINVAL);
+	memset(path + strlen(path), 'x', sizeof(path) - strlen(path) - 1);
+	refuses("codec", path, -EINVAL);
+}
+
+#if UZ_HAVE_ZSTD
+static void test_dict(void **state)
+{
+	(void)state;
+	assert_int_equal(set("codec", "zstd:dict=/etc/a"), 0);
+	has_codec(0, "zstd", "/etc/a");
+	assert_int_equal(set("codec", "store zstd(dictionary=/etc/b)"), 0);
+	has_codec(0, "store", "");
+	has_codec(1, "zstd", "/etc/b");
+	assert_int_equal(set("codec", "zstd(dict=/etc/c,level=9) zstd:level=1"),
+			 0);
+	has_codec(0, "zstd:level=9", "/etc/c");
+	has_codec(1, "zstd:level=1", "");
+	refuses("codec", "zstd:level=3,dict=1f", -EINVAL);
+	refuses("codec", "zstd:level=999,dict=/etc/a", -ERANGE);
+	assert_int_equal(set("codec", "store"), 0);
+	has_codec(0, "store", "");
+}
+#endif
 
 static void test_zpool(void **state)
 {
@@ -281,6 +347,11 @@ int main(void)
 		cmocka_unit_test_setup(test_size, setup),
 		cmocka_unit_test_setup(test_mem_limit, setup),
 		cmocka_unit_test_setup(test_codec, setup),
+		cmocka_unit_test_setup(test_codecs, setup),
+		cmocka_unit_test_setup(test_dict_refused, setup),
+#if UZ_HAVE_ZSTD
+		cmocka_unit_test_setup(test_dict, setup),
+#endif
 		cmocka_unit_test_setup(test_zpool, setup),
 		cmocka_unit_test_setup(test_watchdog, setup),
 		cmocka_unit_test_setup(test_others, setup),

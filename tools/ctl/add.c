@@ -29,6 +29,9 @@ extern char **environ;
 #define NAMES_MAX 1000
 #define READY_FD  3 /* in the daemon */
 
+/* With a dictionary's path; what is cut off here is too long for the daemon. */
+#define CODEC_MAX (2 * CTL_PATH_MAX)
+
 enum {
 	OPT_FRONTEND = 256,
 	OPT_BACKING,
@@ -68,11 +71,26 @@ static void add_find_daemon(char path[CTL_PATH_MAX])
 	snprintf(path, CTL_PATH_MAX, "uzramd");
 }
 
+/* Parameters are written between blanks for zramctl, and between commas here. */
+static void add_codec(const struct ctl_add *add, char text[CODEC_MAX])
+{
+	int begin =
+		snprintf(text, CODEC_MAX, "%s", add->codec ? add->codec : "");
+	char *at;
+
+	if (!add->params || begin >= CODEC_MAX)
+		return;
+	at = text + begin;
+	snprintf(at, CODEC_MAX - (size_t)begin, ":%s", add->params);
+	while ((at = strpbrk(at, " \t")))
+		*at = ',';
+}
+
 static int add_spawn(const struct ctl_add *add, const char *name,
 		     const int ready[2], const int messages[2], pid_t *pid)
 {
 	const char *argv[sizeof(add->args) / sizeof(*add->args) + 8];
-	char codec[160], daemon[CTL_PATH_MAX];
+	char codec[CODEC_MAX], daemon[CTL_PATH_MAX];
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
 	size_t n = 0, i;
@@ -80,8 +98,7 @@ static int add_spawn(const struct ctl_add *add, const char *name,
 	int rc;
 
 	add_find_daemon(daemon);
-	snprintf(codec, sizeof(codec), "%s%s%s", add->codec ? add->codec : "",
-		 add->params ? ":" : "", add->params ? add->params : "");
+	add_codec(add, codec);
 	argv[n++] = "uzramd";
 	argv[n++] = "--ready-fd=3";
 	if (add->codec || add->params) {

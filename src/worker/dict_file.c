@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * The parameter dict of algorithm_params: a file, read whole, as the
- * dictionary of a codec. The device copies it, so the file may go afterwards.
+ * A file, read whole, as the dictionary of a codec. The device copies it, so
+ * the file may go afterwards.
  *
- * A path means what it means to the daemon (attr_save.c). Only a regular file
- * is read, and it is opened so that nothing else can keep the daemon waiting.
+ * A path means what it means to the daemon. Only a regular file is read, and it
+ * is opened so that nothing else can keep the daemon waiting.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,8 +15,7 @@
 #include <unistd.h>
 
 #include <uzram/util/cleanup.h>
-
-#include "attr_priv.h"
+#include <uzram/worker/dict_file.h>
 
 static int dict_cannot(const char *path, const char *why, struct uz_err *err)
 {
@@ -73,8 +72,8 @@ static int dict_read(int fd, char *bytes, size_t size, const char *path,
 	return 0;
 }
 
-int uz__attr_set_dict(struct uz_attr_ctx *ctx, unsigned int priority,
-		      const char *codec, const char *path, struct uz_err *err)
+int uz_dict_file_use(struct uz_device *dev, unsigned int priority,
+		     const char *codec, const char *path, struct uz_err *err)
 {
 	uz_autofree char *bytes = NULL;
 	uz_autoclose int fd = -1;
@@ -93,5 +92,5 @@ int uz__attr_set_dict(struct uz_attr_ctx *ctx, unsigned int priority,
 	if (ret)
 		return ret;
 	dict = (struct uz_device_dict){ .bytes = bytes, .size = size };
-	return uz_device_set_dict(ctx->dev, priority, codec, &dict, err);
+	return uz_device_set_dict(dev, priority, codec, &dict, err);
 }

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef UZRAM_WORKER_DICT_FILE_H
+#define UZRAM_WORKER_DICT_FILE_H
+
+#include <uzram/device.h>
+#include <uzram/types.h>
+#include <uzram/util/err.h>
+
+/**
+ * uz_dict_file_use() - choose a codec with the dictionary that is in a file
+ * @dev:      the device
+ * @priority: 0 ... UZ_PRIORITIES - 1
+ * @codec:    as uz_codec_parse() takes it, without a dictionary
+ * @path:     of a regular file of UZ_CODEC_DICT_MIN ... UZ_CODEC_DICT_MAX
+ *            bytes, from "/" on; it is not needed afterwards
+ * @err:      the reason; may be NULL
+ *
+ * Context: as uz_device_set_dict(); reads the file, allocates.
+ * Return:  0; -EINVAL whatever keeps the file from being read, as in the kernel;
+ *          -ENOMEM; what uz_device_set_dict() returns. After a failure nothing
+ *          has changed.
+ */
+uz_must_check int uz_dict_file_use(struct uz_device *dev, unsigned int priority,
+				   const char *codec, const char *path,
+				   struct uz_err *err);
+
+#endif
