@@ -139,6 +139,10 @@ static const struct uz_attr attrs[] = {
 	  uz__attr_last_error_show, NULL },
 	{ "pid", 0444, "process that keeps the device and takes signals",
 	  uz__attr_pid_show, NULL },
+	{ "latency", 0444,
+	  "how long requests took: \"read\" or \"write\", nanoseconds at most, "
+	  "and how many of those that were timed",
+	  uz__attr_latency_show, NULL },
 };
 
 /* The device met a page that is not what was stored; inside a request. */

@@ -143,6 +143,7 @@ int uz__attr_mm_stat_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
 int uz__attr_io_stat_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
 int uz__attr_debug_stat_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
 int uz__attr_stat_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
+int uz__attr_latency_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
 int uz__attr_last_error_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
 int uz__attr_pid_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
 

@@ -2,12 +2,14 @@
 /*
  * Attributes that tell numbers: mm_stat, io_stat, debug_stat as kernel zram
  * prints them, to the blank; stat with every number of ours by its name;
- * mem_used_max, last_error, pid. Each show reads the statistics once, so one
- * line is from one moment.
+ * latency, mem_used_max, last_error, pid. Each show reads the statistics once,
+ * so one line is from one moment.
  */
 #include <errno.h>
 #include <inttypes.h>
 #include <unistd.h>
+
+#include <uzram/device/latency.h>
 
 #include "attr_priv.h"
 
@@ -196,6 +198,29 @@ int uz__attr_stat_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
 		      ctx->process.hangs);
 	show_text(out, "confinement", ctx->process.confinement);
 	show_text(out, "cgroup", ctx->process.cgroup);
+	return 0;
+}
+
+/* What nobody took is not said, so that the text is as long as it has to be. */
+int uz__attr_latency_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
+{
+	static const char *const names[] = {
+		[UZ_LATENCY_READ] = "read",
+		[UZ_LATENCY_WRITE] = "write",
+	};
+	struct uz_latency l;
+	unsigned int of, i;
+
+	for (of = 0; of < UZ_LATENCY_KINDS; of++) {
+		uz_device_latency(ctx->dev, (enum uz_latency_of)of, &l);
+		for (i = 0; i < UZ_LATENCY_BUCKETS; i++)
+			if (l.count[i])
+				uz_strbuf_add(out,
+					      "%s %" PRIu64 " %" PRIu64 "\n",
+					      names[of], uz_latency_most(i),
+					      l.count[i]);
+		uz_strbuf_add(out, "%s sum %" PRIu64 "\n", names[of], l.sum_ns);
+	}
 	return 0;
 }
 

@@ -390,6 +390,7 @@ int uz_device_reset(struct uz_device *dev, bool force, struct uz_err *err)
 	uz__device_unmap_memory(dev);
 	dev->resets++;
 	uz__stat_zero(dev);
+	uz__latency_clear(dev);
 	dev->ctl->super.mem_limit = 0;
 	ret = device_forget_pages(dev);
 	if (!ret)

@@ -13,6 +13,7 @@
 
 #include "codecs.h"
 #include "dict.h"
+#include "latency.h"
 #include "room.h"
 
 /* ---- superblock: super.c ---- */
@@ -224,6 +225,7 @@ struct uz__ctl {
  * @damaged:   whom to tell of pages that are not what was stored
  * @damaged_arg: handed to @damaged
  * @ios:       contexts of all threads; the index plus one is the counter slot
+ * @latency:   of requests, what threads have counted that are gone
  * @holders:   opens of the block file
  * @pulses:    of the threads in @ios, or NULL
  * @crew:      page workers
@@ -261,6 +263,7 @@ struct uz_device {
 	void (*damaged)(void *arg, uint64_t index, const char *why);
 	void *damaged_arg;
 	struct uz_io *ios[UZ_IO_MAX];
+	struct uz_latency latency[UZ_LATENCY_KINDS];
 	_Atomic unsigned int holders;
 	struct uz_pulse *pulses;
 	struct uz__crew *crew;
@@ -275,6 +278,7 @@ struct uz_device {
  * @id:      index in the device's @ios
  * @turn:    odd while a request is under way (see io.c)
  * @mover:   it changes where pages lie, never what they hold
+ * @untimed: requests until the next one that is timed, itself included
  * @pulse:   says that the thread is alive
  * @next:    the page after the one loaded last
  * @mem:     what the thread has beside this, for the statistics
@@ -285,6 +289,7 @@ struct uz_device {
  * @local:   copy of an object, where none may stay mapped (pinned.c)
  * @again:   the same object, looked at once more
  * @unseen:  the pulse where nobody wants to know
+ * @latency: of requests that were timed
  */
 struct uz_io {
 	struct uz_device *dev;
@@ -292,6 +297,7 @@ struct uz_io {
 	unsigned int id;
 	_Atomic uint32_t turn;
 	bool mover;
+	unsigned int untimed;
 	struct uz_pulse *pulse;
 	uint64_t next;
 	const void *mem;
@@ -302,6 +308,7 @@ struct uz_io {
 	unsigned char local[UZ_POOL_MAX_OBJECT];
 	unsigned char again[UZ_POOL_MAX_OBJECT];
 	struct uz_pulse unseen;
+	struct uz__latency latency[UZ_LATENCY_KINDS];
 } __attribute__((aligned(UZ_CACHELINE)));
 
 /* ---- device.c; adopt.c ---- */

@@ -226,6 +226,7 @@ int uz__io_add(struct uz_device *dev, struct uz_io **io)
 		.dev = dev,
 		.cnt = &dev->ctl->counters[id + 1],
 		.id = id,
+		.untimed = UZ_LATENCY_EVERY,
 		.pulse = dev->pulses ? &dev->pulses[id] : &n->unseen,
 	};
 	if (dev->table)
@@ -243,6 +244,7 @@ int uz__io_add(struct uz_device *dev, struct uz_io **io)
 void uz__io_remove(struct uz_io *io)
 {
 	uz__stat_fold(io->dev, io->cnt);
+	uz__latency_fold(io->dev, io);
 	uz_pulse_end(io->pulse);
 	io->dev->ios[io->id] = NULL;
 	io_drop_contexts(io);

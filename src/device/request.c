@@ -166,6 +166,8 @@ static int request_run(struct uz_io *io, const struct uz_request *rq)
 
 int uz_device_submit(struct uz_io *io, const struct uz_request *rq)
 {
+	/* A clock is asked about few requests only (latency.c). */
+	uint64_t since = uz_likely(--io->untimed) ? 0 : uz__latency_start(io);
 	uint64_t size = uz__io_enter(io) * UZ_PAGE_SIZE;
 	int err;
 
@@ -176,6 +178,8 @@ int uz_device_submit(struct uz_io *io, const struct uz_request *rq)
 		err = -EINVAL;
 	} else {
 		err = request_run(io, rq);
+		if (uz_unlikely(since))
+			uz__latency_stop(io, rq->op, since);
 	}
 	uz_pulse_end(io->pulse);
 	uz__io_leave(io);

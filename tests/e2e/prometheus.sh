@@ -27,7 +27,8 @@ metrics
 expect_equal "$(cat "$tmp/metrics")" '' 'samples without devices'
 grep -q '^# TYPE uzram_reads_total counter$' "$tmp/raw" || fail 'no families'
 
-start_device one -s 16M -a lz4 -o mem_limit=8M -o compaction=off
+start_device one -s 16M -a lz4 -o mem_limit=8M -o compaction=off \
+	-o transport=fuse -t 2
 make_text 65536 "$tmp/text"
 dd if="$tmp/text" of="$dev_block" bs=4096 conv=notrunc status=none
 fallocate -p -o 0 -l 8192 "$dev_block"
@@ -51,6 +52,34 @@ expect_equal "$(value longest_map_seconds one | grep -c '^0\.[0-9]*$')" 1 \
 	'nanoseconds as seconds'
 grep -qxE 'uzram_device_info\{device="one",algorithm="lz4[^"]*",transport="[a-z_]+"\} 1' \
 	"$tmp/metrics" || fail "info: $(cat "$tmp/metrics")"
+
+# How long requests took, once there were enough: of so many, whoever served
+# them, one thread has had one that is timed.
+duration()
+{
+	sed -n "s/^uzram_request_duration_seconds_$1{device=\"$2\",\(.*\)} /\1 /p" \
+		"$tmp/metrics"
+}
+expect_equal "$(duration count two)" \
+	'operation="read" 0'$'\n''operation="write" 0' 'durations of two'
+for ((i = 0; i < 64; i++)); do
+	dd if="$tmp/text" of="$one/block" bs=4096 conv=notrunc status=none
+done
+metrics
+expect_equal "$(duration count two)" \
+	'operation="read" 0'$'\n''operation="write" 0' 'durations of two'
+writes=$(duration count one | sed -n 's/^operation="write" //p')
+[ "$writes" -gt 0 ] || fail "durations: $(cat "$tmp/metrics")"
+expect_equal "$(duration bucket one | grep -c 'operation="write",le=')" 25 \
+	'buckets'
+"$UZRAMCTL" stat --json one >"$tmp/json"
+python3 - "$tmp/json" "$writes" <<-'PYTHON'
+	import json, sys
+	latency = json.load(open(sys.argv[1]))['latency']['write']
+	assert latency['timed'] >= int(sys.argv[2]), latency
+	assert 0 < latency['p50_ns'] <= latency['p99_ns'], latency
+	assert latency['sum_ns'] > 0, latency
+PYTHON
 
 # Each family is made of a statistic that there is.
 sed -n 's/^\t{ "[a-z_]*", "\([a-z_]*\)", .*/\1/p' \

@@ -25,7 +25,7 @@ for count in 0 -1 x 1.5 '' 99999999999999999999; do
 done
 expect_fail_line 2 'unrecognized option' top --nosuchoption
 
-start_device one -s 16M -a lz4 -o compaction=off
+start_device one -s 16M -a lz4 -o compaction=off -o transport=fuse -t 2
 one=$dev_block
 make_text $((4 << 20)) "$tmp/text"
 dd if="$tmp/text" of="$one" bs=64K conv=notrunc status=none
@@ -54,6 +54,21 @@ dd if="$tmp/text" of="$one" bs=64K conv=notrunc status=none
 wait $watcher
 awk '$1 == "one" { if ($8 != "0B") n++ } END { exit n < 1 || n > 2 }' \
 	"$tmp/rates" || fail "rates: $(cat "$tmp/rates")"
+
+# And how long they took, if some were.
+! grep -q latency "$tmp/plain" || fail "latency: $(cat "$tmp/plain")"
+top -n 4 -d 0.5 >"$tmp/latency" &
+watcher=$!
+sleep 0.7
+dd if="$tmp/text" of="$one" bs=4K conv=notrunc status=none
+dd if="$one" of=/dev/null bs=4K iflag=direct status=none
+wait $watcher
+time='[0-9.]+ [mu]?s'
+grep -qE "^  latency: .*writes $time \(99 %: $time\)" "$tmp/latency" ||
+	fail "latency: $(cat "$tmp/latency")"
+grep -qE "^  latency: reads $time \(99 %: $time\)" "$tmp/latency" ||
+	fail "latency: $(cat "$tmp/latency")"
+awk 'length > 80 { exit 1 }' "$tmp/latency" || fail 'more than 80 columns'
 
 # A daemon that is gone: its row says so, the others go on.
 top -n 6 -d 0.5 one two >"$tmp/gone" &

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * The fake of fake_device.h. It keeps the promises of device.h that its users
- * rely on, in the simplest way, for one thread; compaction for any.
+ * The promises of device.h, kept simply and for one thread; compaction for any.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "fake_device.h"
@@ -105,6 +103,18 @@ bool uz_device_codec_of(struct uz_device *dev, unsigned int priority,
 	else
 		return false;
 	return true;
+}
+
+void uz_device_latency(struct uz_device *dev, enum uz_latency_of of,
+		       struct uz_latency *latency)
+{
+	*latency = dev->latency[of];
+}
+
+/* Not those of the real one. */
+uint64_t uz_latency_most(unsigned int bucket)
+{
+	return bucket == UZ_LATENCY_BUCKETS - 1 ? UINT64_MAX : bucket * 100;
 }
 
 /* Three pages by the chosen codec, none by others. */
@@ -540,11 +550,6 @@ bool uz_device_sample(struct uz_io *io, struct uz_sampling *s, uint64_t step,
 	return s->next < io->dev->candidates;
 }
 
-struct uz_snapshot {
-	struct uz_device *dev;
-	unsigned int given;
-};
-
 int uz_snapshot_begin(struct uz_device *dev, struct uz_snapshot **snap,
 		      struct uz_snapshot_info *info, struct uz_err *err)
 {
@@ -570,7 +575,7 @@ int uz_snapshot_next(struct uz_snapshot *snap, struct uz_page_image *page,
 	struct uz_device *dev = snap->dev;
 
 	while (dev->hold_snapshot)
-		nanosleep(&(struct timespec){ .tv_nsec = 100000 }, NULL);
+		usleep(100);
 	if (snap->given == dev->snapshot_pages)
 		return dev->next_error
 			       ? uz_err_set(err, dev->next_error, "it broke")

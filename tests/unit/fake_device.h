@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include <uzram/device.h>
+#include <uzram/device/latency.h>
 
 #define FAKE_CLASSES 4
 #define FAKE_TURNS   16
@@ -34,6 +35,7 @@ struct uz_device {
 	int recompress_error;
 	/* The answer to a change of codec, if not 0. */
 	int codec_error;
+	struct uz_latency latency[UZ_LATENCY_KINDS];
 	/* The dictionary that came last: its size and its first bytes. */
 	size_t dict_size;
 	char dict[8];
@@ -119,6 +121,12 @@ struct uz_device {
 
 struct uz_io {
 	struct uz_device *dev;
+};
+
+/* Of pages that it has given. */
+struct uz_snapshot {
+	struct uz_device *dev;
+	unsigned int given;
 };
 
 /* All zeroes but the default codec. */

@@ -73,6 +73,20 @@ static void test_io_stat_and_debug_stat(void **state)
 		     "compact_pinned: 12\ncompact_contended: 13\n");
 }
 
+static void test_latency(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_shows(f, "latency", "read sum 0\nwrite sum 0\n");
+	f->dev.latency[UZ_LATENCY_READ].count[3] = 7;
+	f->dev.latency[UZ_LATENCY_READ].count[UZ_LATENCY_BUCKETS - 1] = 1;
+	f->dev.latency[UZ_LATENCY_READ].sum_ns = 20000000000;
+	f->dev.latency[UZ_LATENCY_WRITE].count[0] = 2;
+	assert_shows(f, "latency",
+		     "read 300 7\nread 18446744073709551615 1\n"
+		     "read sum 20000000000\nwrite 0 2\nwrite sum 0\n");
+}
+
 /* Each number is one word of the struct: give each a value of its own. */
 static void test_stat_names_every_number(void **state)
 {
@@ -223,6 +237,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		fixture_test(test_mm_stat),
 		fixture_test(test_io_stat_and_debug_stat),
+		fixture_test(test_latency),
 		fixture_test(test_stat_names_every_number),
 		fixture_test(test_mem_used_max),
 		fixture_test(test_as_the_kernel_formats),

@@ -4,7 +4,7 @@
  * textfile collector or a probe takes them: one family after the other, each
  * with help and type, then a sample for each device. Base units (bytes and
  * seconds, as floating-point numbers if need be), counters that end in _total,
- * one label. No ratios: whoever wants one divides.
+ * one label. How long requests take is a histogram. No ratios: whoever wants one divides.
  *
  * Names are an interface: they are never given another meaning.
  */
@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "latency.h"
 #include "report.h"
 
 /*
@@ -210,6 +211,54 @@ static void print_metric(const struct metric *m, const struct reports *all)
 	}
 }
 
+/* Of each bucket of the histogram: its longest time, in nanoseconds. */
+#define LE_FIRST (UINT64_C(1) << 10)
+#define LE_LAST	 (UINT64_C(1) << 33)
+
+static void print_bucket(const struct report *r, const char *what,
+			 const char *le, uint64_t count)
+{
+	fputs("uzram_request_duration_seconds_bucket{", stdout);
+	print_label("device", r->dev.name);
+	printf(",operation=\"%s\",le=\"%s\"} %" PRIu64 "\n", what, le, count);
+}
+
+static void print_durations(const struct report *r, const char *what)
+{
+	struct latency l;
+	char le[32];
+	uint64_t ns;
+
+	latency_read(&l, r->latency, what);
+	for (ns = LE_FIRST; ns <= LE_LAST; ns *= 2) {
+		snprintf(le, sizeof(le), "%.9f", (double)ns / 1e9);
+		print_bucket(r, what, le, latency_within(&l, ns));
+	}
+	print_bucket(r, what, "+Inf", l.all);
+	fputs("uzram_request_duration_seconds_sum{", stdout);
+	print_label("device", r->dev.name);
+	printf(",operation=\"%s\"} %.9f\n", what, (double)l.sum / 1e9);
+	fputs("uzram_request_duration_seconds_count{", stdout);
+	print_label("device", r->dev.name);
+	printf(",operation=\"%s\"} %" PRIu64 "\n", what, l.all);
+}
+
+/* A daemon that cannot tell has no samples. */
+static void print_latency(const struct reports *all)
+{
+	size_t i;
+
+	puts("# HELP uzram_request_duration_seconds How long requests took in "
+	     "the daemon; some of each thread's are timed.\n"
+	     "# TYPE uzram_request_duration_seconds histogram");
+	for (i = 0; i < all->nr; i++) {
+		if (!all->list[i].latency)
+			continue;
+		print_durations(&all->list[i], "read");
+		print_durations(&all->list[i], "write");
+	}
+}
+
 static int reports_add(const struct ctl_device *dev, void *arg,
 		       struct uz_err *err)
 {
@@ -265,6 +314,7 @@ int prometheus_print(char **names, int nr, struct uz_err *err)
 		print_disksize(&all);
 		for (i = 0; i < sizeof(metrics) / sizeof(*metrics); i++)
 			print_metric(&metrics[i], &all);
+		print_latency(&all);
 		/* A part of them must not pass for the whole. */
 		if (fflush(stdout))
 			rc = uz_err_set(err, -errno, "cannot write: %s",

@@ -40,6 +40,8 @@ int report_read(struct report *r, const struct ctl_device *dev,
 	rc = ctl_device_read(dev, "stat", &r->stat, err);
 	if (!rc)
 		report_words(r);
+	if (!rc && ctl_device_read(dev, "latency", &r->latency, NULL))
+		r->latency = NULL; /* a program before there was that */
 	if (!rc)
 		rc = ctl_device_codec(dev, &r->codec, err);
 	if (!rc)
@@ -52,5 +54,6 @@ int report_read(struct report *r, const struct ctl_device *dev,
 void report_free(struct report *r)
 {
 	free(r->stat);
+	free(r->latency);
 	free(r->codec);
 }

@@ -8,6 +8,7 @@
  * struct report - what a device tells about itself at one moment
  * @dev:       the device
  * @stat:      text of the attribute "stat"
+ * @latency:   text of the attribute "latency"; NULL: the daemon has none
  * @codec:     the codec
  * @transport: how requests get to the daemon, or ""
  * @survives:  what becomes of them when the worker dies, or ""
@@ -17,6 +18,7 @@
 struct report {
 	struct ctl_device dev;
 	char *stat;
+	char *latency;
 	char *codec;
 	char transport[16];
 	char survives[16];

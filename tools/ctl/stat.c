@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "latency.h"
 #include "report.h"
 #include <uzram/util/users.h>
 
@@ -280,12 +281,29 @@ static void print_report(const struct report *r)
 
 static json_t *json_uint(uint64_t value)
 {
-	return json_integer((json_int_t)value);
+	return json_integer(value < INT64_MAX ? (json_int_t)value : INT64_MAX);
+}
+
+static int json_latency(json_t *to, const struct report *r, const char *what)
+{
+	json_t *times = json_object();
+	struct latency l;
+	int failed = 0;
+
+	latency_read(&l, r->latency, what);
+	failed |= json_object_set_new(times, "timed", json_uint(l.all));
+	failed |= json_object_set_new(times, "sum_ns", json_uint(l.sum));
+	failed |= json_object_set_new(times, "p50_ns",
+				      json_uint(latency_percentile(&l, 50)));
+	failed |= json_object_set_new(times, "p99_ns",
+				      json_uint(latency_percentile(&l, 99)));
+	return failed | json_object_set_new(to, what, times);
 }
 
 static int print_json(const struct report *r, struct uz_err *err)
 {
 	json_t *root = json_object(), *stat = json_object();
+	json_t *latency = json_object();
 	char path[CTL_PATH_MAX];
 	int failed = 0;
 	size_t i;
@@ -306,6 +324,9 @@ static int print_json(const struct report *r, struct uz_err *err)
 			stat, statistics[i].name,
 			json_uint(number(r, statistics[i].name)));
 	failed |= json_object_set_new(root, "statistics", stat);
+	failed |= json_latency(latency, r, "read");
+	failed |= json_latency(latency, r, "write");
+	failed |= json_object_set_new(root, "latency", latency);
 	if (!failed)
 		failed = json_dumpf(root, stdout, JSON_INDENT(2));
 	json_decref(root);

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "latency.h"
 #include "report.h"
 #include "screen.h"
 #include <uzram/util/size.h>
@@ -271,6 +272,36 @@ static void add_work(struct uz_strbuf *b, const struct change *c)
 		uz_strbuf_add(b, "\n");
 }
 
+/* Of requests of one kind, if some were timed since the look before. */
+static void add_times(struct uz_strbuf *b, const struct change *c,
+		      const char *what, const char **sep)
+{
+	char half[LATENCY_TEXT], most[LATENCY_TEXT];
+	struct latency now, before;
+
+	latency_read(&now, c->now->r.latency, what);
+	latency_read(&before, c->before->r.latency, what);
+	latency_since(&now, &before);
+	if (!now.all)
+		return;
+	latency_text(latency_percentile(&now, 50), half);
+	latency_text(latency_percentile(&now, 99), most);
+	uz_strbuf_add(b, "%s%ss %s (99 %%: %s)", *sep, what, half, most);
+	*sep = ", ";
+}
+
+static void add_latency(struct uz_strbuf *b, const struct change *c)
+{
+	const char *sep = "  latency: ";
+
+	if (!c->before)
+		return;
+	add_times(b, c, "read", &sep);
+	add_times(b, c, "write", &sep);
+	if (*sep == ',')
+		uz_strbuf_add(b, "\n");
+}
+
 static void add_row(struct uz_strbuf *b, const struct change *c, int width)
 {
 	const struct report *r = &c->now->r;
@@ -300,6 +331,7 @@ static void add_row(struct uz_strbuf *b, const struct change *c, int width)
 			      cpu_percent(c));
 	else
 		uz_strbuf_add(b, " %7s %5s\n", "-", "-");
+	add_latency(b, c);
 	add_work(b, c);
 }
 
