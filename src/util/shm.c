@@ -89,31 +89,77 @@ int uz_shm_memfd(const char *name)
 	return fd < 0 ? -errno : fd;
 }
 
-int uz_shm_map(struct uz_shm *shm, int fd, size_t size)
+/* It is never made shorter: a process that has died may have used all of it. */
+static int make_long(int fd, size_t size)
 {
 	struct stat st;
-	void *base;
 
-	if (!size || size % UZ_PAGE_SIZE)
-		return -EINVAL;
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	if ((uint64_t)st.st_size < size && ftruncate(fd, (off_t)size) < 0)
 		return -errno;
-	base = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	return 0;
+}
+
+static void *map_shared(int fd, size_t size)
+{
+	return mmap(NULL, size, PROT_READ | PROT_WRITE,
 		    MAP_SHARED | MAP_NORESERVE, fd, 0);
+}
+
+int uz_shm_map_room(struct uz_shm *shm, int fd, size_t size, size_t room)
+{
+	void *base;
+	int err;
+
+	if (!size || size % UZ_PAGE_SIZE || room % UZ_PAGE_SIZE)
+		return -EINVAL;
+	err = make_long(fd, size);
+	if (err)
+		return err;
+	if (room < size)
+		room = size;
+	base = map_shared(fd, room);
+	if (base == MAP_FAILED) /* what others need of it is left to them */
+		base = map_shared(fd, room = size);
 	if (base == MAP_FAILED)
 		return -errno;
 	/* A core file of a device's whole memory helps nobody. */
-	madvise(base, size, MADV_DONTDUMP);
-	*shm = (struct uz_shm){ .fd = fd, .base = base, .size = size };
+	madvise(base, room, MADV_DONTDUMP);
+	*shm = (struct uz_shm){
+		.fd = fd,
+		.base = base,
+		.size = size,
+		.room = room,
+	};
 	return 0;
+}
+
+int uz_shm_map(struct uz_shm *shm, int fd, size_t size)
+{
+	return uz_shm_map_room(shm, fd, size, size);
+}
+
+int uz_shm_grow(struct uz_shm *shm, size_t size)
+{
+	int err;
+
+	if (size % UZ_PAGE_SIZE)
+		return -EINVAL;
+	if (size <= shm->size)
+		return 0;
+	if (size > shm->room)
+		return -ENOMEM;
+	err = make_long(shm->fd, size);
+	if (!err)
+		shm->size = size;
+	return err;
 }
 
 void uz_shm_unmap(struct uz_shm *shm)
 {
 	if (shm->base)
-		munmap(shm->base, shm->size);
+		munmap(shm->base, shm->room);
 	*shm = (struct uz_shm){ .fd = -1 };
 }
 

@@ -71,6 +71,39 @@ static void test_grows(void **state)
 	assert_int_equal(st.st_size, SIZE + PAGES(1));
 }
 
+static void test_grows_in_place(void **state)
+{
+	struct uz_shm *shm = *state, more;
+	unsigned char *at;
+	struct stat st;
+
+	assert_int_equal(
+		uz_shm_map_room(&more, shm->fd, SIZE, UINT64_C(1) << 36), 0);
+	at = more.base;
+	assert_int_equal(more.size, SIZE);
+	assert_int_equal(more.room, UINT64_C(1) << 36);
+	assert_int_equal(fstat(shm->fd, &st), 0);
+	assert_int_equal(st.st_size, SIZE);
+	at[SIZE - 1] = 1;
+	assert_int_equal(uz_shm_grow(&more, SIZE + 1), -EINVAL);
+	assert_int_equal(uz_shm_grow(&more, more.room + PAGES(1)), -ENOMEM);
+	assert_int_equal(uz_shm_grow(&more, 4 * SIZE), 0);
+	assert_ptr_equal(more.base, at);
+	assert_int_equal(fstat(shm->fd, &st), 0);
+	assert_int_equal(st.st_size, 4 * SIZE);
+	assert_int_equal(at[SIZE - 1], 1);
+	assert_int_equal(at[4 * SIZE - 1], 0);
+	at[4 * SIZE - 1] = 2;
+	/* Less changes nothing. */
+	assert_int_equal(uz_shm_grow(&more, SIZE), 0);
+	assert_int_equal(more.size, 4 * SIZE);
+	assert_int_equal(at[4 * SIZE - 1], 2);
+	uz_shm_unmap(&more);
+	assert_int_equal(uz_shm_map_room(&more, shm->fd, SIZE, 0), 0);
+	assert_int_equal(uz_shm_grow(&more, SIZE + PAGES(1)), -ENOMEM);
+	uz_shm_unmap(&more);
+}
+
 static void test_map_refuses(void **state)
 {
 	struct uz_shm *shm = *state, before = *shm, copy = *shm;
@@ -272,9 +305,10 @@ static int tear_down(void **state)
 }
 
 #define EACH(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
-#define ALL                                                            \
-	EACH(test_grows), EACH(test_map_refuses), EACH(test_outlives), \
-		EACH(test_populate), EACH(test_punch), EACH(test_next_data)
+#define ALL                                                                  \
+	EACH(test_grows), EACH(test_grows_in_place), EACH(test_map_refuses), \
+		EACH(test_outlives), EACH(test_populate), EACH(test_punch),  \
+		EACH(test_next_data)
 
 int main(void)
 {

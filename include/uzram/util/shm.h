@@ -19,12 +19,14 @@
  * struct uz_shm - one mapped memfd
  * @fd:   borrowed descriptor
  * @base: where it is mapped, NULL when it is not
- * @size: bytes mapped
+ * @size: bytes that can be used
+ * @room: bytes of address space; @size can become that
  */
 struct uz_shm {
 	int fd;
 	void *base;
 	size_t size;
+	size_t room;
 };
 
 /**
@@ -60,6 +62,33 @@ uz_must_check int uz_shm_memfd(const char *name);
  * Return:  0 or -errno.
  */
 uz_must_check int uz_shm_map(struct uz_shm *shm, int fd, size_t size);
+
+/**
+ * uz_shm_map_room() - the same, with address space to grow into
+ * @shm:  filled on success, untouched on failure
+ * @fd:   memfd, borrowed until uz_shm_unmap()
+ * @size: as for uz_shm_map()
+ * @room: bytes that it may grow to, a multiple of the page size; where the system
+ *        has not that much address space, it cannot grow
+ *
+ * Context: any thread.
+ * Return:  0 or -errno.
+ */
+uz_must_check int uz_shm_map_room(struct uz_shm *shm, int fd, size_t size,
+				  size_t room);
+
+/**
+ * uz_shm_grow() - make the memfd longer; it stays where it is mapped
+ * @shm:  the mapping
+ * @size: bytes that can be used from now on, a multiple of the page size. Less
+ *        than there are already changes nothing
+ *
+ * Context: one thread at a time; others may use what was there before, but not
+ *          uz_shm_next_data().
+ * Return:  0; -ENOMEM beyond @room; other -errno. After a failure nothing has
+ *          changed.
+ */
+uz_must_check int uz_shm_grow(struct uz_shm *shm, size_t size);
 
 /**
  * uz_shm_unmap() - end the mapping; the memory lives on in the memfd
