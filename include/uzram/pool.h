@@ -79,9 +79,11 @@ const char *uz_pool_backend(unsigned int nth);
  *                memory is given back to the system
  * @reserve:      bytes of populated memory to be there for stores whenever the
  *                system may have none; 0: none. See uz_pool_keep()
+ * @arena_most:   that uz_pool_grow() may make of @arena_size, as far as the system
+ *                has address space; less than @arena_size is the same as that
  *
  * Lies in the superblock: whoever adopts the arena must use the same values,
- * except @keep_empty and @reserve.
+ * except @keep_empty, @reserve and @arena_most. @arena_size may be larger.
  */
 struct uz_pool_config {
 	char backend[UZ_POOL_NAME_MAX + 1];
@@ -91,6 +93,7 @@ struct uz_pool_config {
 	uint32_t class_step;
 	uint64_t keep_empty;
 	uint64_t reserve;
+	uint64_t arena_most;
 };
 
 /**
@@ -116,6 +119,21 @@ void uz_pool_config_default(struct uz_pool_config *config, uint64_t data_bytes);
  */
 uz_must_check int uz_pool_create(struct uz_pool **pool, int fd,
 				 const struct uz_pool_config *config);
+
+/**
+ * uz_pool_grow() - a larger arena, while it is in use
+ * @pool:       the pool; nothing of it moves
+ * @arena_size: as in struct uz_pool_config. Less than it is changes nothing
+ *
+ * Whoever adopts the arena must know of the larger size before this is called:
+ * from then on objects may lie there.
+ *
+ * Context: one thread at a time, others use the pool meanwhile.
+ * Return:  0; -EINVAL no such size; -ENOMEM beyond @arena_most, or refused by the
+ *          system; other -errno. After a failure nothing is placed beyond the
+ *          old end.
+ */
+uz_must_check int uz_pool_grow(struct uz_pool *pool, uint64_t arena_size);
 
 /**
  * uz_pool_caps() - what the pool's backend can do

@@ -197,12 +197,36 @@ struct uz_table;
  * @table:    set on success, untouched on failure
  * @fd:       memfd, borrowed; what it holds already is kept (adoption)
  * @nr_pages: slots, 1 ... 2^32
+ * @most:     that uz_table_grow() may make of it, as far as the system has
+ *            address space
  *
  * Context: any thread.
  * Return:  0 or -errno.
  */
 uz_must_check int uz_table_create(struct uz_table **table, int fd,
-				  uint64_t nr_pages);
+				  uint64_t nr_pages, uint64_t most);
+
+/**
+ * uz_table_grow() - more slots, all empty, while the table is in use
+ * @table:    the table, which does not move
+ * @nr_pages: how many there are to be, more than there are
+ *
+ * Context: one thread at a time; others use the table meanwhile, and the new
+ *          slots once they have been told of them by who called this.
+ * Return:  0; -EINVAL not more, or more than 2^32; -ENOMEM more than
+ *          uz_table_most(), or refused by the system; other -errno. After a
+ *          failure there are as many as before.
+ */
+uz_must_check int uz_table_grow(struct uz_table *table, uint64_t nr_pages);
+
+/**
+ * uz_table_most() - how many slots it can grow to
+ * @table: the table
+ *
+ * Context: any thread.
+ * Return:  slots, at least those that there are.
+ */
+uint64_t uz_table_most(const struct uz_table *table);
 
 /**
  * uz_table_destroy() - forget the table; its words stay in the memfd
@@ -275,8 +299,8 @@ uz_must_check bool uz_table_swap(struct uz_table *table, uint64_t index,
  * @index: where to begin, up to nr_pages
  *
  * Context: any thread.
- * Return:  the first page at or after @index whose slot has memory, or
- *          nr_pages.
+ * Return:  the first page at or after @index whose slot has memory, or a number
+ *          that is nr_pages or more: the table may be growing just now.
  */
 uint64_t uz_table_next(const struct uz_table *table, uint64_t index);
 

@@ -87,7 +87,7 @@ int uz__device_map_memory(struct uz_device *dev, uint64_t disksize,
 	own.reserve = reserve_for(dev, disksize);
 
 	err = uz_table_create(&dev->table, dev->mem.table_fd,
-			      disksize / UZ_PAGE_SIZE);
+			      disksize / UZ_PAGE_SIZE, 0);
 	if (!err)
 		err = uz_pool_create(&dev->pool, dev->mem.arena_fd, &own);
 	if (!err)

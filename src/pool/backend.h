@@ -21,6 +21,8 @@
  * @new:          the ordinary memory of a pool; @base's config is set, the
  *                arena is mapped. -errno; nothing stays after a failure
  * @destroy:      give that memory back; the arena is unmapped afterwards
+ * @grow:         bookkeeping for an arena of so many bytes, of which nothing is
+ *                used yet: uz__arena_end() has not changed
  * @keep:         NULL: nothing to be done ahead of use
  * @adopt_object: see uz_pool_adopt_object()
  * @adopt_end:    see uz_pool_adopt_end()
@@ -45,6 +47,7 @@ struct uz__backend {
 	unsigned int caps;
 	int (*new)(struct uz_pool **pool, const struct uz_pool_config *config);
 	void (*destroy)(struct uz_pool *pool);
+	int (*grow)(struct uz_pool *pool, uint64_t arena_size);
 	int (*keep)(struct uz_pool *pool);
 	int (*adopt_object)(struct uz_pool *pool, uz_ref_t ref, uint32_t size,
 			    uint32_t owner);
@@ -82,6 +85,7 @@ extern const struct uz__backend uz__scatter_backend;
  * struct uz_pool - the part of a pool that every backend has first
  * @backend:     its operations
  * @arena:       all objects
+ * @end:         the first ref beyond the arena, which may grow
  * @config:      as given
  * @limit_pages: 0: none (limit.c)
  * @mark_pages:  whoever takes the page that reaches it tells; 0: nobody
@@ -96,6 +100,7 @@ extern const struct uz__backend uz__scatter_backend;
 struct uz_pool {
 	const struct uz__backend *backend;
 	struct uz_shm arena;
+	_Atomic uz_ref_t end;
 	struct uz_pool_config config;
 	_Atomic uint64_t limit_pages;
 	_Atomic uint64_t mark_pages;
@@ -108,6 +113,21 @@ struct uz_pool {
 	_Alignas(UZ_CACHELINE) _Atomic uint64_t used_pages;
 	_Atomic uint64_t max_pages;
 };
+
+/*
+ * For who gives places out. Acquire, paired with the release in uz_pool_grow():
+ * with the end come arena and bookkeeping up to there. Who has a ref has it from
+ * one who gave it out, through the owner's word, so relaxed suffices there.
+ */
+static inline uz_ref_t uz__arena_end(const struct uz_pool *pool)
+{
+	return atomic_load_explicit(&pool->end, memory_order_acquire);
+}
+
+static inline uint64_t uz__arena_pages(const struct uz_pool *pool)
+{
+	return uz__arena_end(pool) / (UZ_PAGE_SIZE / UZ_REF_UNIT);
+}
 
 /* limit.c */
 bool uz__limit_charge(struct uz_pool *pool, unsigned int pages, bool over);

@@ -3,6 +3,10 @@
  * The pool behind one contract: finds the backend, owns what all have in
  * common (arena, limit, maps' tokens) and hands the calls on.
  *
+ * The arena can grow while it is used: it lies in address space for more, and so
+ * does the bookkeeping of a backend, so that nothing moves. Both are there before
+ * the arena's end says so; whoever gives places out looks at that.
+ *
  * The rooms: limit.c the count of memory; token.c who holds which map;
  * zsmalloc/ the default backend, zbud/ two simple ones, scatter/ one
  * for tests.
@@ -68,6 +72,11 @@ void uz_pool_config_default(struct uz_pool_config *config, uint64_t data_bytes)
 	config->arena_size = size & ~(uint64_t)(config->window_size - 1);
 }
 
+static bool arena_valid(const struct uz_pool_config *config, uint64_t size)
+{
+	return size && size <= ARENA_MAX && !(size % config->window_size);
+}
+
 static bool config_valid(const struct uz_pool_config *config)
 {
 	uint32_t window = config->window_size;
@@ -79,8 +88,16 @@ static bool config_valid(const struct uz_pool_config *config)
 		return false;
 	if (config->class_fine % 16 || config->class_fine > UZ_POOL_MAX_OBJECT)
 		return false;
-	return config->arena_size && config->arena_size <= ARENA_MAX &&
-	       !(config->arena_size % window);
+	return arena_valid(config, config->arena_size) &&
+	       config->arena_most <= ARENA_MAX &&
+	       !(config->arena_most % window);
+}
+
+static void set_end(struct uz_pool *pool, uint64_t arena_size)
+{
+	/* release: uz__arena_end() says for whom. */
+	atomic_store_explicit(&pool->end, arena_size / UZ_REF_UNIT,
+			      memory_order_release);
 }
 
 int uz_pool_create(struct uz_pool **pool, int fd,
@@ -94,7 +111,8 @@ int uz_pool_create(struct uz_pool **pool, int fd,
 		return -ENOTSUP;
 	if (!config_valid(config))
 		return -EINVAL;
-	ret = uz_shm_map(&arena, fd, config->arena_size);
+	ret = uz_shm_map_room(&arena, fd, config->arena_size,
+			      config->arena_most);
 	if (ret)
 		return ret;
 	/*
@@ -102,7 +120,7 @@ int uz_pool_create(struct uz_pool **pool, int fd,
 	 * would populate 2 MiB that nobody has charged. Fails where there are
 	 * no huge pages.
 	 */
-	madvise(arena.base, arena.size, MADV_NOHUGEPAGE);
+	madvise(arena.base, arena.room, MADV_NOHUGEPAGE);
 	ret = backend->new (pool, config);
 	if (ret) {
 		uz_shm_unmap(&arena);
@@ -111,7 +129,24 @@ int uz_pool_create(struct uz_pool **pool, int fd,
 	(*pool)->backend = backend;
 	(*pool)->arena = arena;
 	(*pool)->config = *config;
+	set_end(*pool, config->arena_size);
 	return 0;
+}
+
+int uz_pool_grow(struct uz_pool *pool, uint64_t arena_size)
+{
+	int ret;
+
+	if (!arena_valid(&pool->config, arena_size))
+		return -EINVAL;
+	if (arena_size / UZ_REF_UNIT <= uz__arena_end(pool))
+		return 0;
+	ret = pool->backend->grow(pool, arena_size);
+	if (!ret)
+		ret = uz_shm_grow(&pool->arena, arena_size);
+	if (!ret)
+		set_end(pool, arena_size);
+	return ret;
 }
 
 void uz_pool_destroy(struct uz_pool *pool)
@@ -139,8 +174,7 @@ int uz_pool_keep(struct uz_pool *pool)
 int uz_pool_adopt_object(struct uz_pool *pool, uz_ref_t ref, uint32_t size,
 			 uint32_t owner)
 {
-	if (!size || size > UZ_POOL_MAX_OBJECT ||
-	    ref >= pool->config.arena_size / UZ_REF_UNIT)
+	if (!size || size > UZ_POOL_MAX_OBJECT || ref >= uz__arena_end(pool))
 		return -EUCLEAN;
 	return pool->backend->adopt_object(pool, ref, size, owner);
 }
@@ -164,7 +198,8 @@ void uz_pool_free(struct uz_pool *pool, uz_ref_t ref)
 
 bool uz_pool_spans(const struct uz_pool *pool, uz_ref_t ref, uint32_t size)
 {
-	uint64_t end = pool->config.arena_size / UZ_REF_UNIT;
+	/* relaxed: uz__arena_end() says why. */
+	uz_ref_t end = atomic_load_explicit(&pool->end, memory_order_relaxed);
 	uint32_t more = pool->backend->caps & UZ_POOL_LINEAR ? size - 1 : 0;
 
 	return ref < end && more / UZ_REF_UNIT < end - ref;

@@ -8,6 +8,12 @@
  * of any other chunk is empty without being looked at. Bits are only ever
  * set. The bitmap is derived: it is rebuilt from the memfd's own extents.
  *
+ * The table can grow while it is used: memfd and bitmap lie in address space
+ * that was reserved for more, so that neither ever moves. Who makes it grow has
+ * both ready before it says how many slots there are (nr_pages), by a release;
+ * who asks for the number does so by an acquire. Who does not ask, the path of a
+ * page, has heard of the new slots from the device, later.
+ *
  * There are no locks. All operations on a slot are sequentially consistent:
  * the map protocol orders "pin, then read the slot again" against "change the
  * slot, then read the pins" (pin.h of the pool), which nothing weaker does.
@@ -18,6 +24,7 @@
 
 #include <uzram/table.h>
 #include <uzram/util/ahead.h>
+#include <uzram/util/reserve.h>
 #include <uzram/util/resident.h>
 #include <uzram/util/shm.h>
 
@@ -27,14 +34,24 @@
 struct uz_table {
 	struct uz_shm shm;
 	_Atomic uz_slot_t *slots;
-	uint64_t nr_pages;
-	uint64_t nr_chunks;
+	_Atomic uint64_t nr_pages;
+	struct uz_reserve bitmap;
 	_Atomic uint64_t *touched;
 };
 
-static uint64_t touched_words(const struct uz_table *t)
+static uint64_t chunks_of(uint64_t nr_pages)
 {
-	return (t->nr_chunks + WORD_BITS - 1) / WORD_BITS;
+	return (nr_pages + CHUNK_SLOTS - 1) / CHUNK_SLOTS;
+}
+
+static uint64_t touched_words(uint64_t nr_pages)
+{
+	return (chunks_of(nr_pages) + WORD_BITS - 1) / WORD_BITS;
+}
+
+static size_t touched_bytes(uint64_t nr_pages)
+{
+	return touched_words(nr_pages) * sizeof(uint64_t);
 }
 
 /*
@@ -70,47 +87,103 @@ static int table_find_touched(struct uz_table *t)
 }
 
 /*
- * All of it, where no store may have to wait for memory. What cannot be had is
- * populated when it is needed, as ever.
+ * All chunks from @chunk on, where no store may have to wait for memory. What
+ * cannot be had is populated when it is needed, as ever.
  */
-static void table_fill(struct uz_table *t)
+static void table_fill(struct uz_table *t, uint64_t chunk)
 {
-	uint64_t chunk;
+	size_t at = chunk * UZ_PAGE_SIZE;
 
-	if (!uz_ahead() || uz_shm_populate(&t->shm, 0, t->shm.size))
+	if (!uz_ahead() || at >= t->shm.size ||
+	    uz_shm_populate(&t->shm, at, t->shm.size - at))
 		return;
-	for (chunk = 0; chunk < t->nr_chunks; chunk++)
-		chunk_mark(t, chunk);
+	for (; at < t->shm.size; at += UZ_PAGE_SIZE)
+		chunk_mark(t, at / UZ_PAGE_SIZE);
 }
 
-int uz_table_create(struct uz_table **table, int fd, uint64_t nr_pages)
+/* The bitmap's words for so many pages. */
+static int table_touch(struct uz_table *t, uint64_t nr_pages)
+{
+	size_t before = t->bitmap.size;
+	int err = uz_reserve_grow(&t->bitmap, touched_bytes(nr_pages));
+
+	if (!err)
+		uz_ahead_memory((char *)t->bitmap.base + before,
+				t->bitmap.size - before);
+	return err;
+}
+
+static int table_map(struct uz_table *t, int fd, uint64_t nr_pages,
+		     uint64_t most)
+{
+	int err = uz_reserve_map(&t->bitmap, touched_bytes(nr_pages),
+				 touched_bytes(most));
+
+	if (!err)
+		err = uz_shm_map_room(&t->shm, fd,
+				      chunks_of(nr_pages) * UZ_PAGE_SIZE,
+				      chunks_of(most) * UZ_PAGE_SIZE);
+	if (err)
+		return err;
+	uz_ahead_memory(t->bitmap.base, t->bitmap.size);
+	t->touched = t->bitmap.base;
+	t->slots = t->shm.base;
+	/* relaxed: there are no other threads yet. */
+	atomic_store_explicit(&t->nr_pages, nr_pages, memory_order_relaxed);
+	return table_find_touched(t);
+}
+
+int uz_table_create(struct uz_table **table, int fd, uint64_t nr_pages,
+		    uint64_t most)
 {
 	struct uz_table *t;
-	int err = -ENOMEM;
+	int err;
 
 	if (!nr_pages || nr_pages > UZ_DISKSIZE_MAX / UZ_PAGE_SIZE)
 		return -EINVAL;
 	t = calloc(1, sizeof(*t));
 	if (!t)
 		return -ENOMEM;
-	t->nr_pages = nr_pages;
-	t->nr_chunks = (nr_pages + CHUNK_SLOTS - 1) / CHUNK_SLOTS;
-	t->touched = calloc(touched_words(t), sizeof(*t->touched));
-	if (!t->touched)
-		goto fail;
-	err = uz_shm_map(&t->shm, fd, t->nr_chunks * UZ_PAGE_SIZE);
-	if (err)
-		goto fail;
-	t->slots = t->shm.base;
-	err = table_find_touched(t);
-	if (err)
-		goto fail;
-	table_fill(t);
+	err = table_map(t, fd, nr_pages, most > nr_pages ? most : nr_pages);
+	if (err) {
+		uz_table_destroy(t);
+		return err;
+	}
+	table_fill(t, 0);
 	*table = t;
 	return 0;
-fail:
-	uz_table_destroy(t);
-	return err;
+}
+
+int uz_table_grow(struct uz_table *table, uint64_t nr_pages)
+{
+	uint64_t before = uz_table_pages(table);
+	int err;
+
+	if (nr_pages <= before || nr_pages > UZ_DISKSIZE_MAX / UZ_PAGE_SIZE)
+		return -EINVAL;
+	if (nr_pages > uz_table_most(table))
+		return -ENOMEM;
+	err = table_touch(table, nr_pages);
+	if (!err)
+		err = uz_shm_grow(&table->shm,
+				  chunks_of(nr_pages) * UZ_PAGE_SIZE);
+	if (err)
+		return err;
+	table_fill(table, chunks_of(before));
+	/* release: whoever sees the number finds memfd and bitmap grown. */
+	atomic_store_explicit(&table->nr_pages, nr_pages, memory_order_release);
+	return 0;
+}
+
+uint64_t uz_table_most(const struct uz_table *table)
+{
+	uint64_t slots = table->shm.room / sizeof(uz_slot_t);
+	uint64_t bits = table->bitmap.room * 8 * CHUNK_SLOTS;
+	uint64_t most = slots < bits ? slots : bits;
+
+	return most < UZ_DISKSIZE_MAX / UZ_PAGE_SIZE
+		       ? most
+		       : UZ_DISKSIZE_MAX / UZ_PAGE_SIZE;
 }
 
 void uz_table_destroy(struct uz_table *table)
@@ -118,7 +191,7 @@ void uz_table_destroy(struct uz_table *table)
 	if (!table)
 		return;
 	uz_shm_unmap(&table->shm);
-	free(table->touched);
+	uz_reserve_unmap(&table->bitmap);
 	free(table);
 }
 
@@ -155,12 +228,13 @@ bool uz_table_swap(struct uz_table *table, uint64_t index, uz_slot_t old,
 
 uint64_t uz_table_next(const struct uz_table *table, uint64_t index)
 {
+	uint64_t nr_pages = uz_table_pages(table);
 	uint64_t chunk = index / CHUNK_SLOTS;
 	uint64_t i, word;
 
-	if (index >= table->nr_pages || chunk_touched(table, chunk))
+	if (index >= nr_pages || chunk_touched(table, chunk))
 		return index;
-	for (i = chunk / WORD_BITS; i < touched_words(table); i++) {
+	for (i = chunk / WORD_BITS; i < touched_words(nr_pages); i++) {
 		/* acquire: as chunk_touched() */
 		word = atomic_load_explicit(&table->touched[i],
 					    memory_order_acquire);
@@ -171,17 +245,18 @@ uint64_t uz_table_next(const struct uz_table *table, uint64_t index)
 				(uint64_t)__builtin_ctzll(word)) *
 			       CHUNK_SLOTS;
 	}
-	return table->nr_pages;
+	return nr_pages;
 }
 
 uint64_t uz_table_pages(const struct uz_table *table)
 {
-	return table->nr_pages;
+	/* acquire, paired with the release in uz_table_grow(). */
+	return atomic_load_explicit(&table->nr_pages, memory_order_acquire);
 }
 
 uint64_t uz_table_resident(const struct uz_table *table)
 {
 	return uz_shm_resident(&table->shm) + sizeof(*table) +
 	       uz_resident((const void *)table->touched,
-			   touched_words(table) * sizeof(*table->touched));
+			   touched_bytes(uz_table_pages(table)));
 }

@@ -170,7 +170,7 @@ static void test_costs_nothing_untouched(void **state)
 	uint64_t before;
 
 	(void)state;
-	assert_int_equal(uz_table_create(&t, fd, nr), 0);
+	assert_int_equal(uz_table_create(&t, fd, nr, nr), 0);
 	assert_int_equal(uz_table_pages(t), nr);
 	assert_true(uz_table_load(t, 0) == 0);
 	assert_true(uz_table_load(t, nr - 1) == 0);
@@ -197,7 +197,7 @@ static void test_exchange_and_swap(void **state)
 	int fd = uz_shm_memfd("test");
 
 	(void)state;
-	assert_int_equal(uz_table_create(&t, fd, 1000), 0);
+	assert_int_equal(uz_table_create(&t, fd, 1000, 1000), 0);
 	assert_int_equal(uz_table_prepare(t, 999), 0);
 	assert_true(uz_table_exchange(t, 999, 5) == 0);
 	assert_false(uz_table_swap(t, 999, 4, 6));
@@ -216,18 +216,62 @@ static void test_adopts_what_is_there(void **state)
 	uint64_t i;
 
 	(void)state;
-	assert_int_equal(uz_table_create(&t, fd, nr), 0);
+	assert_int_equal(uz_table_create(&t, fd, nr, nr), 0);
 	for (i = 700; i < nr; i += nr / 3) {
 		assert_int_equal(uz_table_prepare(t, i), 0);
 		uz_table_exchange(t, i, i);
 	}
 	uz_table_destroy(t);
 	t = NULL;
-	assert_int_equal(uz_table_create(&t, fd, nr), 0);
+	assert_int_equal(uz_table_create(&t, fd, nr, nr), 0);
 	for (i = 700; i < nr; i += nr / 3)
 		assert_true(uz_table_load(t, i) == i);
 	assert_int_equal(uz_table_next(t, 0), 512);
 	assert_int_equal(uz_table_next(t, 1024), (700 + nr / 3) / 512 * 512);
+	uz_table_destroy(t);
+	close(fd);
+}
+
+/* Of what is there nothing moves, and what is new is empty. */
+static void test_grows(void **state)
+{
+	const uint64_t most = UINT64_C(1) << 24;
+	struct uz_table *t = NULL, *next = NULL;
+	int fd = uz_shm_memfd("test");
+
+	(void)state;
+	assert_int_equal(uz_table_create(&t, fd, 1000, most), 0);
+	assert_int_equal(uz_table_most(t), most);
+	assert_int_equal(uz_table_prepare(t, 999), 0);
+	uz_table_exchange(t, 999, 5);
+	assert_int_equal(uz_table_next(t, 1000), 1000);
+	assert_int_equal(uz_table_grow(t, 1000), -EINVAL);
+	assert_int_equal(uz_table_grow(t, 999), -EINVAL);
+	assert_int_equal(uz_table_grow(t, most + 1), -ENOMEM);
+	assert_int_equal(uz_table_grow(t, UINT64_MAX), -EINVAL);
+	assert_int_equal(uz_table_pages(t), 1000);
+
+	assert_int_equal(uz_table_grow(t, 1001), 0); /* the same chunk */
+	assert_true(uz_table_load(t, 1000) == 0);
+	assert_int_equal(uz_table_grow(t, most), 0);
+	assert_int_equal(uz_table_pages(t), most);
+	assert_true(uz_table_load(t, 999) == 5);
+	assert_true(uz_table_load(t, most - 1) == 0);
+	assert_int_equal(uz_table_next(t, 1024), most);
+	assert_int_equal(uz_table_prepare(t, most - 1), 0);
+	uz_table_exchange(t, most - 1, 7);
+	assert_int_equal(uz_table_next(t, 1024), most - 512);
+
+	/* Who adopts it by the old size, or by the new one. */
+	assert_int_equal(uz_table_create(&next, fd, 1000, 0), 0);
+	assert_int_equal(uz_table_next(next, 1024), 1024);
+	assert_true(uz_table_load(next, 999) == 5);
+	assert_int_equal(uz_table_grow(next, 1025), -ENOMEM);
+	uz_table_destroy(next);
+	next = NULL;
+	assert_int_equal(uz_table_create(&next, fd, most, most), 0);
+	assert_true(uz_table_load(next, most - 1) == 7);
+	uz_table_destroy(next);
 	uz_table_destroy(t);
 	close(fd);
 }
@@ -238,12 +282,12 @@ static void test_refuses_no_pages(void **state)
 	int fd = uz_shm_memfd("test");
 
 	(void)state;
-	assert_int_equal(uz_table_create(&t, fd, 0), -EINVAL);
+	assert_int_equal(uz_table_create(&t, fd, 0, 0), -EINVAL);
 	assert_int_equal(
-		uz_table_create(&t, fd, UZ_DISKSIZE_MAX / UZ_PAGE_SIZE + 1),
+		uz_table_create(&t, fd, UZ_DISKSIZE_MAX / UZ_PAGE_SIZE + 1, 0),
 		-EINVAL);
 	assert_null(t);
-	assert_int_not_equal(uz_table_create(&t, -1, 10), 0);
+	assert_int_not_equal(uz_table_create(&t, -1, 10, 10), 0);
 	uz_table_destroy(NULL);
 	close(fd);
 }
@@ -277,6 +321,7 @@ int main(void)
 		cmocka_unit_test(test_costs_nothing_untouched),
 		cmocka_unit_test(test_exchange_and_swap),
 		cmocka_unit_test(test_adopts_what_is_there),
+		cmocka_unit_test(test_grows),
 		cmocka_unit_test(test_refuses_no_pages),
 	};
 

@@ -31,7 +31,7 @@ static int adopt_frag(struct uz__scatter *pool, uint32_t frag,
 {
 	uint32_t page = frag / UZ__FRAG_IN_PAGE;
 
-	if (page >= pool->nr_pages ||
+	if (page >= uz__scatter_nr_pages(pool) ||
 	    pool->frags[frag].state != UZ__FRAG_GONE ||
 	    !follow(pool, frag, next))
 		return -EUCLEAN;

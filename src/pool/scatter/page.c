@@ -69,7 +69,7 @@ bool uz__scatter_claim(struct uz__scatter *pool, uint32_t *pages,
 		if (pool->spare != UZ__FRAG_NONE) {
 			pages[i] = pool->spare;
 			pool->spare = pool->pages[pages[i]].next;
-		} else if (pool->bump < pool->nr_pages) {
+		} else if (pool->bump < uz__scatter_nr_pages(pool)) {
 			pages[i] = pool->bump++;
 		} else {
 			while (i)

@@ -22,58 +22,72 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include <uzram/util/delay.h>
 
 #include "scatter_priv.h"
 
+/* Those of struct uz__scatter, in their order. */
+#define ARRAYS 3
+
 static void scatter_destroy(struct uz_pool *base)
 {
 	struct uz__scatter *pool = uz__scatter(base);
-	uint64_t nr_frags = (uint64_t)pool->nr_pages * UZ__FRAG_IN_PAGE;
+	unsigned int i;
 
-	if (pool->frags != MAP_FAILED)
-		munmap(pool->frags, nr_frags * sizeof(*pool->frags));
-	if (pool->free != MAP_FAILED)
-		munmap(pool->free, nr_frags * sizeof(*pool->free));
-	if (pool->pages != MAP_FAILED)
-		munmap(pool->pages, pool->nr_pages * sizeof(*pool->pages));
+	for (i = 0; i < ARRAYS; i++)
+		uz_reserve_unmap(&pool->room[i]);
 	uz_lock_destroy(&pool->lock);
 	free(pool);
 }
 
-/* Takes memory only where it is touched. */
-static void *reserve(uint64_t size)
+/* Each takes memory only where it is touched. */
+static size_t array_bytes(unsigned int which, uint64_t arena_size)
 {
-	return mmap(NULL, size, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	static const size_t in_page[ARRAYS] = {
+		UZ__FRAG_IN_PAGE * sizeof(struct uz__frag),
+		UZ__FRAG_IN_PAGE * sizeof(uint32_t),
+		sizeof(struct uz__frag_page),
+	};
+
+	return uz__scatter_usable(arena_size / UZ_PAGE_SIZE) * in_page[which];
+}
+
+static int scatter_grow(struct uz_pool *base, uint64_t arena_size)
+{
+	struct uz__scatter *pool = uz__scatter(base);
+	int ret = 0;
+	unsigned int i;
+
+	for (i = 0; i < ARRAYS && !ret; i++)
+		ret = uz_reserve_grow(&pool->room[i],
+				      array_bytes(i, arena_size));
+	return ret;
 }
 
 static int scatter_new(struct uz_pool **base,
 		       const struct uz_pool_config *config)
 {
-	uint64_t nr_pages = config->arena_size / UZ_PAGE_SIZE, nr_frags;
 	struct uz__scatter *pool = aligned_alloc(UZ_CACHELINE, sizeof(*pool));
+	unsigned int i;
+	int ret = 0;
 
 	if (!pool)
 		return -ENOMEM;
 	memset(pool, 0, sizeof(*pool));
-	/* Fragments have numbers of 32 bits: 1 TiB of them is used. */
-	if (nr_pages > UZ__FRAG_NONE / UZ__FRAG_IN_PAGE)
-		nr_pages = UZ__FRAG_NONE / UZ__FRAG_IN_PAGE;
-	nr_frags = nr_pages * UZ__FRAG_IN_PAGE;
-	pool->nr_pages = (uint32_t)nr_pages;
 	pool->spare = UZ__FRAG_NONE;
-	pool->frags = reserve(nr_frags * sizeof(*pool->frags));
-	pool->free = reserve(nr_frags * sizeof(*pool->free));
-	pool->pages = reserve(nr_pages * sizeof(*pool->pages));
 	uz_lock_init(&pool->lock, UZ_LOCK_POOL_STORE);
-	if (pool->frags == MAP_FAILED || pool->free == MAP_FAILED ||
-	    pool->pages == MAP_FAILED) {
+	for (i = 0; i < ARRAYS && !ret; i++)
+		ret = uz_reserve_map(&pool->room[i],
+				     array_bytes(i, config->arena_size),
+				     array_bytes(i, config->arena_most));
+	if (ret) {
 		scatter_destroy(&pool->base);
-		return -ENOMEM;
+		return ret;
 	}
+	pool->frags = pool->room[0].base;
+	pool->free = pool->room[1].base;
+	pool->pages = pool->room[2].base;
 	*base = &pool->base;
 	return 0;
 }
@@ -190,7 +204,7 @@ static unsigned int object_frags(const struct uz__scatter *pool, uz_ref_t ref)
 	uint64_t head = ref / (UZ__FRAG_SIZE / UZ_REF_UNIT);
 
 	if (ref % (UZ__FRAG_SIZE / UZ_REF_UNIT) ||
-	    head >= (uint64_t)pool->nr_pages * UZ__FRAG_IN_PAGE ||
+	    head >= (uint64_t)uz__scatter_nr_pages(pool) * UZ__FRAG_IN_PAGE ||
 	    pool->frags[head].state != UZ__FRAG_HEAD)
 		return 0;
 	return pool->frags[head].nr;
@@ -372,6 +386,7 @@ const struct uz__backend uz__scatter_backend = {
 	.name = "scatter",
 	.new = scatter_new,
 	.destroy = scatter_destroy,
+	.grow = scatter_grow,
 	.adopt_object = uz__scatter_adopt_object,
 	.adopt_end = uz__scatter_adopt_end,
 	.alloc = scatter_alloc,

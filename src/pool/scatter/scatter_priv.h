@@ -3,6 +3,7 @@
 #define UZRAM_SCATTER_PRIV_H
 
 #include "../backend.h"
+#include <uzram/util/reserve.h>
 
 /*
  * What the files of the backend scatter share. The arena is cut into
@@ -77,7 +78,7 @@ struct uz__frag_page {
  * @frags:    by number
  * @free:     numbers of the free ones, in no order
  * @pages:    by number
- * @nr_pages: of the arena that may be used
+ * @room:     where these three lie
  * @lock:     of all below, and of every object while it is mapped
  * @random:   where the next fragment is taken
  * @bump:     pages from here on are untouched
@@ -93,7 +94,7 @@ struct uz__scatter {
 	struct uz__frag *frags;
 	uint32_t *free;
 	struct uz__frag_page *pages;
-	uint32_t nr_pages;
+	struct uz_reserve room[3];
 	_Alignas(UZ_CACHELINE) struct uz_lock lock;
 	uint64_t random;
 	uint32_t bump;
@@ -108,6 +109,20 @@ struct uz__scatter {
 static inline struct uz__scatter *uz__scatter(struct uz_pool *base)
 {
 	return (struct uz__scatter *)base;
+}
+
+/* Fragments have numbers of 32 bits: 1 TiB of them is used. */
+static inline uint32_t uz__scatter_usable(uint64_t pages)
+{
+	return pages < UZ__FRAG_NONE / UZ__FRAG_IN_PAGE
+		       ? (uint32_t)pages
+		       : UZ__FRAG_NONE / UZ__FRAG_IN_PAGE;
+}
+
+/* Pages of the arena that may be used. */
+static inline uint32_t uz__scatter_nr_pages(const struct uz__scatter *pool)
+{
+	return uz__scatter_usable(uz__arena_pages(&pool->base));
 }
 
 static inline uint32_t uz__frags_of(uint32_t size)

@@ -37,7 +37,7 @@ static int adopt_pair(struct uz__bud *pool, uint32_t page, uint32_t owner)
 {
 	struct uz__bud_page *p = &pool->pages[page];
 
-	if (page + 1 >= pool->nr_pages || !uz__bud_empty(p) ||
+	if (page + 1 >= uz__bud_nr_pages(pool) || !uz__bud_empty(p) ||
 	    overlaps(p + 1, 0, 1))
 		return -EUCLEAN;
 	uz__bud_take_pair(pool, page, owner);
@@ -55,7 +55,7 @@ int uz__bud_adopt_object(struct uz_pool *base, uz_ref_t ref, uint32_t size,
 	unsigned int chunks = uz__bud_chunks(size), i;
 	struct uz__bud_page *p = &pool->pages[page];
 
-	if (page >= pool->nr_pages || offset % UZ__BUD_CHUNK)
+	if (page >= uz__bud_nr_pages(pool) || offset % UZ__BUD_CHUNK)
 		return -EUCLEAN;
 	if (chunks > UZ__BUD_CHUNKS)
 		return start ? -EUCLEAN : adopt_pair(pool, page, owner);

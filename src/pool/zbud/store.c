@@ -18,7 +18,7 @@
 /* An untouched page, as a private one; none is left: UZ__BUD_NONE. */
 static uint32_t touch(struct uz__bud *pool)
 {
-	if (pool->bump == pool->nr_pages)
+	if (pool->bump == uz__bud_nr_pages(pool))
 		return UZ__BUD_NONE;
 	pool->pages[pool->bump].list = UZ__BUD_PRIVATE;
 	return pool->bump++;
@@ -30,10 +30,12 @@ static uint32_t touch(struct uz__bud *pool)
  */
 static uint32_t touch_pair(struct uz__bud *pool)
 {
-	uint32_t first = touch(pool), second = touch(pool);
+	uint32_t first = touch(pool), second;
 
+	/* Not asked for twice: the arena may have grown in between. */
 	if (first == UZ__BUD_NONE)
 		return UZ__BUD_NONE;
+	second = touch(pool);
 	if (second != UZ__BUD_NONE) {
 		uz__bud_settle(pool, second);
 		return first;

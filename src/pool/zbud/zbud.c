@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "zbud_priv.h"
 
@@ -20,16 +19,27 @@ static void bud_destroy(struct uz_pool *base)
 {
 	struct uz__bud *pool = uz__bud(base);
 
-	munmap(pool->pages, pool->pages_size);
+	uz_reserve_unmap(&pool->descriptors);
 	uz_lock_destroy(&pool->lock);
 	uz_lock_destroy(&pool->give);
 	free(pool);
 }
 
+/* Any page of the arena can be mapped, even the one that is no page. */
+static size_t descriptor_bytes(uint64_t arena_size)
+{
+	return arena_size / UZ_PAGE_SIZE * sizeof(struct uz__bud_page);
+}
+
+static int bud_grow(struct uz_pool *base, uint64_t arena_size)
+{
+	return uz_reserve_grow(&uz__bud(base)->descriptors,
+			       descriptor_bytes(arena_size));
+}
+
 static int bud_new(struct uz_pool **base, const struct uz_pool_config *config,
 		   bool middle)
 {
-	uint64_t nr_pages = config->arena_size / UZ_PAGE_SIZE;
 	struct uz__bud *pool = aligned_alloc(UZ_CACHELINE, sizeof(*pool));
 	unsigned int i;
 	int ret;
@@ -37,17 +47,14 @@ static int bud_new(struct uz_pool **base, const struct uz_pool_config *config,
 	if (!pool)
 		return -ENOMEM;
 	memset(pool, 0, sizeof(*pool));
-	/* Any page of the arena can be mapped, even the one that is no page. */
-	pool->pages_size = nr_pages * sizeof(struct uz__bud_page);
-	pool->pages = mmap(NULL, pool->pages_size, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (pool->pages == MAP_FAILED) {
-		ret = -errno;
+	ret = uz_reserve_map(&pool->descriptors,
+			     descriptor_bytes(config->arena_size),
+			     descriptor_bytes(config->arena_most));
+	if (ret) {
 		free(pool);
 		return ret;
 	}
-	pool->nr_pages = nr_pages > UZ__BUD_NONE ? UZ__BUD_NONE
-						 : (uint32_t)nr_pages;
+	pool->pages = pool->descriptors.base;
 	pool->middle = middle;
 	for (i = 0; i < UZ__BUD_LISTS; i++)
 		pool->head[i] = UZ__BUD_NONE;
@@ -154,12 +161,12 @@ static int bud_for_each(struct uz_pool *base, uz_pool_visit *fn, void *arg)
 
 #define BUD_OPERATIONS                                                         \
 	.caps = UZ_POOL_LINEAR | UZ_POOL_SLEEP_MAPPED, .destroy = bud_destroy, \
-	.adopt_object = uz__bud_adopt_object, .adopt_end = uz__bud_adopt_end,  \
-	.alloc = uz__bud_alloc, .free = uz__bud_free, .holds = uz__bud_holds,  \
-	.map = uz__bud_map, .unmap = uz__bud_unmap,                            \
-	.class_size = bud_class_size, .trim = uz__bud_trim, .stat = bud_stat,  \
-	.class_stat = bud_class_stat, .check = uz__bud_check,                  \
-	.for_each = bud_for_each
+	.grow = bud_grow, .adopt_object = uz__bud_adopt_object,                \
+	.adopt_end = uz__bud_adopt_end, .alloc = uz__bud_alloc,                \
+	.free = uz__bud_free, .holds = uz__bud_holds, .map = uz__bud_map,      \
+	.unmap = uz__bud_unmap, .class_size = bud_class_size,                  \
+	.trim = uz__bud_trim, .stat = bud_stat, .class_stat = bud_class_stat,  \
+	.check = uz__bud_check, .for_each = bud_for_each
 
 const struct uz__backend uz__zbud = {
 	.name = "zbud",

@@ -4,6 +4,7 @@
 
 #include "../backend.h"
 #include "../pin.h"
+#include <uzram/util/reserve.h>
 
 /*
  * What the files of the backends zbud and z3fold share. A page of the arena
@@ -99,9 +100,8 @@ struct uz__bud_page {
 /**
  * struct uz__bud - a pool of this backend
  * @base:        what all backends have
- * @pages:       descriptors; reserved whole, in memory where they were touched
- * @pages_size:  bytes reserved
- * @nr_pages:    of the arena that may be used
+ * @pages:       descriptors
+ * @descriptors: where they lie; in memory where they were touched
  * @middle:      pages have a middle place
  * @give:        held by the one thread that gives memory back; taken before
  *               @lock
@@ -120,8 +120,7 @@ struct uz__bud_page {
 struct uz__bud {
 	struct uz_pool base;
 	struct uz__bud_page *pages;
-	size_t pages_size;
-	uint32_t nr_pages;
+	struct uz_reserve descriptors;
 	bool middle;
 	struct uz_lock give;
 	_Alignas(UZ_CACHELINE) struct uz_lock lock;
@@ -145,6 +144,14 @@ static inline struct uz__bud *uz__bud(struct uz_pool *base)
 static inline uint32_t uz__bud_chunks(uint32_t size)
 {
 	return (size + UZ__BUD_CHUNK - 1) / UZ__BUD_CHUNK;
+}
+
+/* Pages of the arena that may be used. */
+static inline uint32_t uz__bud_nr_pages(const struct uz__bud *pool)
+{
+	uint64_t nr = uz__arena_pages(&pool->base);
+
+	return nr > UZ__BUD_NONE ? UZ__BUD_NONE : (uint32_t)nr;
 }
 
 static inline uint32_t uz__bud_ref_page(uz_ref_t ref)

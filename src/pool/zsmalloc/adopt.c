@@ -24,8 +24,7 @@ int uz__zs_adopt_object(struct uz_pool *base, uz_ref_t ref, uint32_t size,
 	struct uz__class *c;
 	uint32_t offset;
 
-	if (!size || size > UZ_POOL_MAX_OBJECT ||
-	    ref >= pool->base.config.arena_size / UZ_REF_UNIT)
+	if (!size || size > UZ_POOL_MAX_OBJECT || ref >= uz__arena_end(base))
 		return -EUCLEAN;
 	class = uz__class_number(pool, size);
 	c = &pool->classes[class];

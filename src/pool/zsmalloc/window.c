@@ -134,7 +134,7 @@ static struct uz__zspage *pop_free(struct uz__zs *pool)
 		z = &pool->zspages[s->free];
 		uz__list_remove(pool, &s->free, z);
 		s->nr_free--;
-	} else if (s->bump < pool->nr_windows) {
+	} else if (s->bump < uz__nr_windows(pool)) {
 		z = &pool->zspages[s->bump++];
 	} else {
 		return NULL;

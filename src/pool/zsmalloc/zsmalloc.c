@@ -5,8 +5,8 @@
  * The arena is cut into windows of equal size; a zspage is a run of pages at
  * the start of a window, so that a ref gives its window by a shift and its
  * place there by a multiplication. Per window there is a descriptor of one
- * cache line, in an array that is reserved whole and takes memory only where
- * it was touched; per live zspage one block of ordinary memory with its bitmap
+ * cache line, in an array that takes memory only where it was touched, and grows
+ * with the arena without being moved; per live zspage one block of ordinary memory with its bitmap
  * and owners. See zsmalloc_priv.h for who may touch what, and for the locks.
  *
  * The rooms: class.c how sizes map to zspages, zspage.c one zspage, list.c
@@ -19,7 +19,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include <uzram/util/ahead.h>
 
@@ -51,11 +50,9 @@ static struct uz__zs *pool_new(const struct uz_pool_config *config)
 	if (!pool)
 		return NULL;
 	memset(pool, 0, size);
-	pool->zspages = MAP_FAILED;
 	pool->fine = config->class_fine;
 	pool->step_shift = config->class_step == 8 ? 3 : 4;
 	pool->nr_classes = nr_classes;
-	pool->nr_windows = (uint32_t)(config->arena_size / config->window_size);
 	pool->ref_shift =
 		(unsigned int)__builtin_ctz(config->window_size / UZ_REF_UNIT);
 	uz__window_init(pool);
@@ -80,9 +77,14 @@ static void zs_destroy(struct uz_pool *base)
 	for (i = 1; i < pool->nr_classes; i++)
 		uz__class_fini(&pool->classes[i]);
 	uz__window_fini(pool);
-	if (pool->zspages != MAP_FAILED)
-		munmap(pool->zspages, pool->zspages_size);
+	uz_reserve_unmap(&pool->descriptors);
 	free(pool);
+}
+
+static size_t descriptor_bytes(const struct uz_pool_config *config,
+			       uint64_t arena_size)
+{
+	return arena_size / config->window_size * sizeof(struct uz__zspage);
 }
 
 static int zs_new(struct uz_pool **pool, const struct uz_pool_config *config)
@@ -92,17 +94,30 @@ static int zs_new(struct uz_pool **pool, const struct uz_pool_config *config)
 
 	if (!p)
 		return -ENOMEM;
-	p->zspages_size = p->nr_windows * sizeof(struct uz__zspage);
-	p->zspages = mmap(NULL, p->zspages_size, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (p->zspages == MAP_FAILED) {
-		ret = -errno;
+	ret = uz_reserve_map(&p->descriptors,
+			     descriptor_bytes(config, config->arena_size),
+			     descriptor_bytes(config, config->arena_most));
+	if (ret) {
 		zs_destroy(&p->base);
 		return ret;
 	}
-	uz_ahead_memory(p->zspages, p->zspages_size);
+	p->zspages = p->descriptors.base;
+	uz_ahead_memory(p->descriptors.base, p->descriptors.size);
 	*pool = &p->base;
 	return 0;
+}
+
+static int zs_grow(struct uz_pool *base, uint64_t arena_size)
+{
+	struct uz__zs *pool = uz__zs(base);
+	size_t before = pool->descriptors.size;
+	int ret = uz_reserve_grow(&pool->descriptors,
+				  descriptor_bytes(&base->config, arena_size));
+
+	if (!ret)
+		uz_ahead_memory((char *)pool->descriptors.base + before,
+				pool->descriptors.size - before);
+	return ret;
 }
 
 const struct uz__backend uz__zsmalloc = {
@@ -110,6 +125,7 @@ const struct uz__backend uz__zsmalloc = {
 	.caps = UZ_POOL_LINEAR | UZ_POOL_SLEEP_MAPPED | UZ_POOL_COMPACTS,
 	.new = zs_new,
 	.destroy = zs_destroy,
+	.grow = zs_grow,
 	.keep = uz__zs_keep,
 	.adopt_object = uz__zs_adopt_object,
 	.adopt_end = uz__zs_adopt_end,

@@ -6,6 +6,7 @@
 
 #include "../backend.h"
 #include "../pin.h"
+#include <uzram/util/reserve.h>
 
 /*
  * What the files of this backend share. The life of a window:
@@ -215,8 +216,7 @@ struct uz__keeper {
  * struct uz__zs - a pool of this backend
  * @base:         what all backends have
  * @zspages:      descriptors, by window
- * @zspages_size: bytes reserved for them
- * @nr_windows:   of the arena
+ * @descriptors:  where they lie
  * @ref_shift:    a ref shifted right by this is its window
  * @fine:         classes are 8 bytes apart up to this size
  * @step_shift:   of the distance between classes above it
@@ -230,8 +230,7 @@ struct uz__keeper {
 struct uz__zs {
 	struct uz_pool base;
 	struct uz__zspage *zspages;
-	size_t zspages_size;
-	uint32_t nr_windows;
+	struct uz_reserve descriptors;
 	unsigned int ref_shift;
 	uint32_t fine;
 	unsigned int step_shift;
@@ -252,6 +251,12 @@ static inline struct uz__zs *uz__zs(struct uz_pool *pool)
 static inline uint64_t uz__reserve_pages(const struct uz__zs *pool)
 {
 	return pool->base.config.reserve / UZ_PAGE_SIZE;
+}
+
+/* How many windows the arena has. */
+static inline uint32_t uz__nr_windows(const struct uz__zs *pool)
+{
+	return (uint32_t)(uz__arena_end(&pool->base) >> pool->ref_shift);
 }
 
 static inline uint32_t uz__ref_window(const struct uz__zs *pool, uz_ref_t ref)
