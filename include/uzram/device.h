@@ -12,6 +12,7 @@
 #include <uzram/device/recompress.h>
 #include <uzram/device/room.h>
 #include <uzram/device/sample.h>
+#include <uzram/device/size.h>
 #include <uzram/pool.h>
 #include <uzram/table.h>
 #include <uzram/types.h>
@@ -117,28 +118,6 @@ void uz_device_close(struct uz_device *dev);
  * Return:  the name; lives as long as @dev.
  */
 const char *uz_device_name(const struct uz_device *dev);
-
-/**
- * uz_device_set_disksize() - give the device its size and make it ready
- * @dev:  the device
- * @size: bytes, rounded up to a page; 1 ... UZ_DISKSIZE_MAX
- * @err:  the reason; may be NULL
- *
- * Context: any thread; takes the configuration lock.
- * Return:  0; -EBUSY it has a size already; -EINVAL 0 or out of range;
- *          -ENOMEM. After a failure the device has no size.
- */
-uz_must_check int uz_device_set_disksize(struct uz_device *dev, uint64_t size,
-					 struct uz_err *err);
-
-/**
- * uz_device_disksize() - its size
- * @dev: the device
- *
- * Context: any thread.
- * Return:  bytes; 0 while it has none.
- */
-uint64_t uz_device_disksize(const struct uz_device *dev);
 
 /**
  * uz_device_check_zpool() - is this an allocator for compressed pages?

@@ -4,7 +4,8 @@
  *
  * The configuration lock guards everything here; the path of a page never
  * takes it. nr_pages is the gate that requests read: it is set last when the
- * device becomes ready and cleared first when it goes (io.c).
+ * device becomes ready and cleared first when it goes (io.c). How it becomes more
+ * is in growth.c.
  *
  * States: without a size there is no table, no pool, no codec context and no
  * page worker; with one there are all four. Every function leaves one or the other.
@@ -31,6 +32,14 @@
 #define RESERVE_SHARE 64
 #define RESERVE_MIN   (UINT64_C(4) << 20)
 #define RESERVE_MAX   (UINT64_C(32) << 20)
+
+/*
+ * How far a device may grow (growth.c). It costs address space, of which a
+ * process has 128 TiB: an eighth at the most, as no arena is larger than 16 TiB,
+ * and a thousandth for devices that are no larger than most memories.
+ */
+#define GROWTH	     16
+#define GROWTH_LEAST (UINT64_C(64) << 30)
 
 /* ---- memory ---- */
 
@@ -77,17 +86,28 @@ static uint64_t reserve_for(const struct uz_device *dev, uint64_t disksize)
 	return share < RESERVE_MAX ? share : RESERVE_MAX;
 }
 
+static uint64_t most_for(uint64_t disksize)
+{
+	if (disksize > UZ_DISKSIZE_MAX / GROWTH)
+		return UZ_DISKSIZE_MAX;
+	return disksize * GROWTH > GROWTH_LEAST ? disksize * GROWTH
+						: GROWTH_LEAST;
+}
+
 /* Table, pool and contexts for a size; the memfds' bytes stay on failure. */
 int uz__device_map_memory(struct uz_device *dev, uint64_t disksize,
 			  const struct uz_pool_config *config)
 {
-	struct uz_pool_config own = *config;
+	const uint64_t most = most_for(disksize);
+	struct uz_pool_config own = *config, larger;
 	int err;
 
+	uz_pool_config_default(&larger, most);
+	own.arena_most = larger.arena_size;
 	own.reserve = reserve_for(dev, disksize);
 
 	err = uz_table_create(&dev->table, dev->mem.table_fd,
-			      disksize / UZ_PAGE_SIZE, 0);
+			      disksize / UZ_PAGE_SIZE, most / UZ_PAGE_SIZE);
 	if (!err)
 		err = uz_pool_create(&dev->pool, dev->mem.arena_fd, &own);
 	if (!err)
@@ -99,7 +119,9 @@ int uz__device_map_memory(struct uz_device *dev, uint64_t disksize,
 		return err;
 	}
 	uz_pool_on_fragmented(dev->pool, dev->fragmented, dev->arg);
-	dev->ref_end = config->arena_size / UZ_REF_UNIT;
+	/* relaxed: nobody uses the device yet. */
+	atomic_store_explicit(&dev->ref_end, config->arena_size / UZ_REF_UNIT,
+			      memory_order_relaxed);
 	dev->direct = (uz_pool_caps(dev->pool) & CAPS_DIRECT) == CAPS_DIRECT;
 	uz_pool_set_limit(dev->pool, uz__device_limit(dev));
 	uz__room_watch(dev);

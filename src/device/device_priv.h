@@ -9,10 +9,12 @@
 #include <uzram/device/snapshot.h>
 #include <uzram/pool.h>
 #include <uzram/util/lock.h>
+#include <uzram/util/reserve.h>
 #include <uzram/util/shm.h>
 
 #include "codecs.h"
 #include "dict.h"
+#include "idle.h"
 #include "latency.h"
 #include "room.h"
 
@@ -28,9 +30,12 @@
  * @page_size:   UZ_PAGE_SIZE
  * @disksize:    0 while the device has none; written last by
  *               uz_device_set_disksize() and first by uz_device_reset(), so it
- *               alone says whether table and arena mean anything
+ *               alone says whether table and arena mean anything. Grows
+ *               (growth.c) after @arena_size, and before a slot beyond its old
+ *               value is used
  * @mem_limit:   bytes
- * @arena_size:  as struct uz_pool_config
+ * @arena_size:  as struct uz_pool_config; grows before a place beyond its old
+ *               value is used
  * @window_size: as struct uz_pool_config
  * @class_fine:  as struct uz_pool_config
  * @class_step:  as struct uz_pool_config
@@ -216,6 +221,7 @@ struct uz__ctl {
  * @zpool:     the pool's backend, or what it will be; from uz_pool_backend()
  * @track_age: note when pages are used, whenever there is a size
  * @ages:      when each page was used last, or NULL; see idle.c
+ * @ages_room: where that lies
  * @ages_begin: since when that is noted
  * @backing:   the store, or NULL; backed.c
  * @backing_end: bytes of the store
@@ -245,7 +251,7 @@ struct uz_device {
 	struct uz_table *table;
 	struct uz_pool *pool;
 	uint64_t ceiling;
-	uz_ref_t ref_end;
+	_Atomic uz_ref_t ref_end;
 	bool direct;
 	struct uz_codec codecs[UZ_SLOT_CODECS];
 	struct uz__dict dicts[UZ_SLOT_CODECS];
@@ -254,6 +260,7 @@ struct uz_device {
 	const char *zpool;
 	bool track_age;
 	_Atomic(_Atomic uint32_t *) ages;
+	struct uz_reserve ages_room;
 	uint32_t ages_begin;
 	struct uz_backing *_Atomic backing;
 	uint64_t backing_end;
@@ -336,15 +343,6 @@ void uz__super_set_pool_config(struct uz_device *dev,
 void uz__super_reset_policy(struct uz_device *dev);
 
 /* ---- idle.c ---- */
-
-/* Memory for the times of last use, if they are wanted and not there. */
-int uz__ages_map(struct uz_device *dev);
-void uz__ages_unmap(struct uz_device *dev);
-uint64_t uz__ages_resident(const struct uz_device *dev);
-
-void uz__age_note(_Atomic uint32_t *ages, uint64_t index);
-void uz__idle_clear(const struct uz_io *io, uint64_t index);
-void uz__idle_set(struct uz_device *dev, uint64_t index);
 
 /* A page was read or written just now. */
 static inline void uz__page_used(const struct uz_io *io, uint64_t index)

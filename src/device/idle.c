@@ -10,7 +10,8 @@
  *
  * Times are seconds since the machine started, in ordinary memory that is
  * mapped whole and populated where pages are used. A time of zero is that of
- * the moment at which tracking began, so nothing has to be filled in. The
+ * the moment at which tracking began, so nothing has to be filled in; those of
+ * pages that a larger disksize has brought are, too. The
  * pointer is published once while the device has its size, and taken back
  * only when no request is under way.
  *
@@ -19,7 +20,6 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 
 #include "device_priv.h"
@@ -37,9 +37,9 @@ static uint32_t ages_now(void)
 	return (uint32_t)t.tv_sec;
 }
 
-static size_t ages_bytes(const struct uz_device *dev)
+static size_t ages_bytes(uint64_t nr_pages)
 {
-	return uz_table_pages(dev->table) * sizeof(uint32_t);
+	return nr_pages * sizeof(uint32_t);
 }
 
 /* relaxed: each is whole, and a second sooner or later is no matter. */
@@ -62,36 +62,46 @@ static uint32_t age_used(const struct uz_device *dev, uint64_t index)
 
 int uz__ages_map(struct uz_device *dev)
 {
-	void *at;
+	struct uz_reserve *room = &dev->ages_room;
+	int err;
 
 	if (!dev->track_age || atomic_load(&dev->ages))
 		return 0;
-	at = mmap(NULL, ages_bytes(dev), PROT_READ | PROT_WRITE,
-		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (at == MAP_FAILED)
-		return -ENOMEM;
-	uz_ahead_memory(at, ages_bytes(dev));
+	err = uz_reserve_map(room, ages_bytes(uz_table_pages(dev->table)),
+			     ages_bytes(uz_table_most(dev->table)));
+	if (err)
+		return err;
+	uz_ahead_memory(room->base, room->size);
 	dev->ages_begin = ages_now();
 	/* seq_cst, more than needed: who sees it sees the mapping. */
-	atomic_store(&dev->ages, at);
+	atomic_store(&dev->ages, room->base);
 	return 0;
+}
+
+int uz__ages_grow(struct uz_device *dev, uint64_t nr_pages)
+{
+	struct uz_reserve *room = &dev->ages_room;
+	size_t before = room->size;
+	int err;
+
+	if (!atomic_load(&dev->ages))
+		return 0;
+	err = uz_reserve_grow(room, ages_bytes(nr_pages));
+	if (!err)
+		uz_ahead_memory((char *)room->base + before,
+				room->size - before);
+	return err;
 }
 
 void uz__ages_unmap(struct uz_device *dev)
 {
-	_Atomic uint32_t *ages = atomic_load(&dev->ages);
-
-	if (!ages)
-		return;
 	atomic_store(&dev->ages, NULL);
-	munmap((void *)ages, ages_bytes(dev));
+	uz_reserve_unmap(&dev->ages_room);
 }
 
 uint64_t uz__ages_resident(const struct uz_device *dev)
 {
-	const _Atomic uint32_t *ages = atomic_load(&dev->ages);
-
-	return ages ? uz_resident((const void *)ages, ages_bytes(dev)) : 0;
+	return uz_resident(dev->ages_room.base, dev->ages_room.size);
 }
 
 int uz_device_track_age(struct uz_device *dev)

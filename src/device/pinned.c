@@ -38,8 +38,13 @@ void uz__slot_prefetch(const struct uz_device *dev, uz_slot_t slot)
 {
 	const char *at, *end;
 
-	/* Of a damaged slot anything may be asked for: it is no more than that. */
-	if (!uz_slot_in_pool(slot) || uz_slot_ref(slot) >= dev->ref_end)
+	/*
+	 * Of a damaged slot anything may be asked for: it is no more than that.
+	 * relaxed: with an end that has grown since, nothing is.
+	 */
+	if (!uz_slot_in_pool(slot) ||
+	    uz_slot_ref(slot) >=
+		    atomic_load_explicit(&dev->ref_end, memory_order_relaxed))
 		return;
 	at = uz_pool_bytes(dev->pool, uz_slot_ref(slot));
 	if (!at)

@@ -37,7 +37,7 @@ int uz_device_next(struct uz_device *dev, uint64_t offset, bool data,
 		return -ENXIO;
 	i = data ? scan_data(dev->table, first, nr)
 		 : scan_hole(dev->table, first, nr);
-	if (data && i == nr)
+	if (data && i >= nr)
 		return -ENXIO;
 	*found = i == first ? offset : i * UZ_PAGE_SIZE;
 	return 0;

@@ -35,6 +35,7 @@
  * hold its piece (backed.c), which stays what it is as well, and hand that
  * over. When the device is reset the store goes, and with it every hold.
  *
+ * Pages beyond the end that the device had at the moment are none of its own.
  * An empty slot is secured by its bit alone. Slots of table memory that was
  * never populated are skipped: they were empty at the moment.
  *
@@ -304,7 +305,7 @@ void uz__snapshot_copy(struct uz_io *io, uint64_t index)
 	int err;
 
 	/* relaxed: a snapshot that has failed needs no more copies. */
-	if (is_secured(s, index) ||
+	if (index >= s->pages || is_secured(s, index) ||
 	    atomic_load_explicit(&s->failed, memory_order_relaxed))
 		return;
 	err = copy_slot(io->dev, index, &slot, io->again);

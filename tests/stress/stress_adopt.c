@@ -8,8 +8,9 @@
  * the same memory and looks: every half page reads as the version last
  * acknowledged, or as the one that was under way; the device's check passes (so
  * no object is without a slot, and the pool's bytes are what the table accounts
- * for); the arena's blocks are what mem_used_total says. The next child goes on
- * with the same memory.
+ * for); the arena's blocks are what mem_used_total says; the device, which one
+ * thread makes larger all the time, has the size last acknowledged, or the one
+ * that was under way. The next child goes on with the same memory.
  *
  * "stress_adopt inside", in a build with debug checks: the child dies of a
  * fault in the code itself, at a step of a store, load, free, move,
@@ -51,6 +52,7 @@ struct half {
 
 struct journal {
 	struct half half[PAGES][2];
+	struct half size; /* the device's */
 	_Atomic uint64_t started;
 	_Atomic uint64_t operations;
 	_Atomic uint64_t moved; /* by the last child */
@@ -80,7 +82,8 @@ static struct step steps[] = {
 	{ "copied", 100, 0, 0 },    { "swapped", 100, 0, 0 },
 	{ "recoded", 100, 0, 0 },   { "published", 500, 0, 0 },
 	{ "folded", 10, 0, 0 },	    { "adopted", 800, 0, 0 },
-	{ "settled", 50, 0, 0 },
+	{ "settled", 50, 0, 0 },    { "arena", 10, 0, 0 },
+	{ "table", 20, 0, 0 },	    { "sized", 20, 0, 0 },
 };
 
 #define STEPS (sizeof(steps) / sizeof(steps[0]))
@@ -267,6 +270,22 @@ static void *choose(void *arg)
 	return NULL;
 }
 
+/* By whole windows of the arena, so that all of it grows. */
+static void *grow(void *arg)
+{
+	uint64_t size, n = mix(seed + (uint64_t)getpid() + 1);
+
+	for (;; usleep(500)) {
+		n = mix(n + 1);
+		size = uz_device_disksize(arg) + (1 + n % 8) * (256 << 10);
+		atomic_store(&journal->size.asked, size);
+		if (uz_device_grow(arg, size, NULL))
+			die("growth", "refused");
+		atomic_store(&journal->size.acked, size);
+	}
+	return NULL;
+}
+
 static struct uz_device *adopt(void)
 {
 	struct uz_device *dev;
@@ -303,6 +322,16 @@ static void settle(const unsigned char *got, unsigned int page, unsigned int h)
 	if (!half_is(got, page, h, acked))
 		die(where, "is neither the old nor the new version");
 	atomic_store(&j->asked, acked);
+}
+
+static void settle_size(const struct uz_device *dev)
+{
+	uint64_t size = uz_device_disksize(dev);
+
+	if (size != atomic_load(&journal->size.acked) &&
+	    size != atomic_load(&journal->size.asked))
+		die("size", "is neither the old nor the new one");
+	atomic_store(&journal->size.acked, size);
 }
 
 static void settle_all(struct uz_io *io)
@@ -375,12 +404,14 @@ static _Noreturn void child(const struct step *step, uint64_t round)
 	dev = adopt();
 	if (uz_io_create(dev, &io))
 		die("uz_io_create", "failed");
+	settle_size(dev);
 	settle_all(io);
 	for (i = 0; i < THREADS; i++) {
 		w[i] = (struct worker){ dev, i, round };
 		start_thread(work, &w[i]);
 	}
 	start_thread(compact, dev);
+	start_thread(grow, dev);
 	if (recodes) {
 		start_thread(recompress, dev);
 		start_thread(choose, dev);
@@ -444,6 +475,7 @@ static void look(void)
 		die("check", err.text);
 	if (uz_io_create(dev, &io))
 		die("uz_io_create", "failed");
+	settle_size(dev);
 	settle_all(io);
 	uz_device_stat(dev, &stat);
 	if (fstat(mem.arena_fd, &st) ||
@@ -470,6 +502,8 @@ static void begin(void)
 		die("disksize", "refused");
 	uz_device_close(dev);
 	memset(journal, 0, sizeof(*journal));
+	atomic_store(&journal->size.asked, SIZE);
+	atomic_store(&journal->size.acked, SIZE);
 }
 
 /* The parent has not to look at what every child has left. */

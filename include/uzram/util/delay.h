@@ -50,6 +50,9 @@
  * @UZ_DELAY_PUBLISHED: a store has exchanged its slot, nothing is counted yet
  * @UZ_DELAY_FOLDED:    a dead thread's share of the counters was added, not
  *                      cleared yet
+ * @UZ_DELAY_ARENA:     the superblock knows of a larger arena, the pool does not
+ * @UZ_DELAY_TABLE:     a larger table is there, no size says so
+ * @UZ_DELAY_SIZED:     the superblock has a larger size, requests do not know it
  * @UZ_DELAY_ADOPTED:   a slot was taken over from a dead process
  * @UZ_DELAY_SETTLED:   an adopted zspage has given pages back, and may lack
  *                      others
@@ -89,6 +92,9 @@ enum uz_delay_point {
 	UZ_DELAY_RECODED,
 	UZ_DELAY_PUBLISHED,
 	UZ_DELAY_FOLDED,
+	UZ_DELAY_ARENA,
+	UZ_DELAY_TABLE,
+	UZ_DELAY_SIZED,
 	UZ_DELAY_ADOPTED,
 	UZ_DELAY_SETTLED,
 	UZ_DELAY_SERVES,
