@@ -51,8 +51,8 @@ struct uz_attr {
  * @ctx:     set on success, untouched on failure
  * @dev:     borrowed; told uz_device_on_damage(), so nobody uses it yet
  * @streams: threads that serve requests
- * @resized: called after the disksize changed, never under a lock of this
- *           layer; NULL for none
+ * @resized: called after the disksize changed, or may have, never under a lock of
+ *           this layer; NULL for none
  * @arg:     handed to @resized
  *
  * Context: any thread.
@@ -78,14 +78,30 @@ void uz_attr_set_transport(struct uz_attr_ctx *ctx, const char *name,
 			   uint64_t buffer_bytes, const char *survives);
 
 /**
- * uz_attr_refuse_reset() - there is a disk, whose size may not change
- * @ctx: the attributes' context, before anybody stores by it
+ * struct uz_attr_disk - a disk that stands on the device
+ * @can_grow: 0, or why it cannot be told of a larger size
+ * @grow:     it has this size from now on, in bytes; also one that it has
+ *            already. 0, or why not; then it has the size that it had
+ * @arg:      handed to both
+ *
+ * Both are called from any thread, one at a time.
+ */
+struct uz_attr_disk {
+	int (*can_grow)(void *arg, struct uz_err *err);
+	int (*grow)(void *arg, uint64_t size, struct uz_err *err);
+	void *arg;
+};
+
+/**
+ * uz_attr_set_disk() - there is a disk
+ * @ctx:  the attributes' context, before anybody stores by it
+ * @disk: borrowed for as long as there is @ctx
  *
  * A store to reset gives -EBUSY from then on, forced or not.
  *
  * Context: one thread.
  */
-void uz_attr_refuse_reset(struct uz_attr_ctx *ctx);
+void uz_attr_set_disk(struct uz_attr_ctx *ctx, const struct uz_attr_disk *disk);
 
 /**
  * struct uz_attr_upgrade - who knows how to go on with another program

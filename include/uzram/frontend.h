@@ -66,11 +66,13 @@ struct uz_mount_config {
  * @buffer_bytes: most that its buffers take
  * @survives:     what becomes of its requests when this process dies, as
  *                uz_attr_set_transport() wants it
+ * @attr:         for uz_attr_set_disk()
  */
 struct uz_frontend_disk {
 	const char *path;
 	uint64_t buffer_bytes;
 	const char *survives;
+	struct uz_attr_disk attr;
 };
 
 /**

@@ -220,9 +220,9 @@ void uz_attr_set_transport(struct uz_attr_ctx *ctx, const char *name,
 	ctx->survives = survives;
 }
 
-void uz_attr_refuse_reset(struct uz_attr_ctx *ctx)
+void uz_attr_set_disk(struct uz_attr_ctx *ctx, const struct uz_attr_disk *disk)
 {
-	ctx->no_reset = true;
+	ctx->disk = disk;
 }
 
 void uz_attr_set_process(struct uz_attr_ctx *ctx,
@@ -357,7 +357,8 @@ int uz_attr_store_for(struct uz_attr_ctx *ctx, const struct uz_attr *attr,
 	ret = store_checked(ctx, attr, text, len, again, id, &err);
 	if (ret)
 		keep_error(ctx, attr, ret, &err);
-	if (ctx->resized && uz_device_disksize(ctx->dev) != before)
+	/* A process that died may have changed it, and not have told. */
+	if (ctx->resized && (again || uz_device_disksize(ctx->dev) != before))
 		ctx->resized(ctx->arg);
 	return ret;
 }

@@ -4,8 +4,9 @@
  * comp_algorithm, max_comp_streams, mem_limit.
  *
  * What is accepted and how it is refused follows kernel zram, number by
- * number. Two things go beyond it: the chosen codec is shown with its
- * parameters when they are not the default ones, and reset takes "force".
+ * number. Three things go beyond it: the chosen codec is shown with its
+ * parameters when they are not the default ones, reset takes "force", and a
+ * disksize may be written again, to make the device larger.
  * State (set already? held?) is judged by the device, under its own lock; the
  * checks here are of the text only.
  */
@@ -38,6 +39,26 @@ int uz__attr_disksize_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
 	return 0;
 }
 
+/*
+ * First the device, then the disk that stands on it: it must not offer what is
+ * not there. Where the size is right already the disk may not have heard of it,
+ * since the process that made the device grow may have died.
+ */
+static int grow(struct uz_attr_ctx *ctx, uint64_t size, struct uz_err *err)
+{
+	const struct uz_attr_disk *disk = ctx->disk;
+	const uint64_t now = uz_device_disksize(ctx->dev);
+	int can = disk ? disk->can_grow(disk->arg, err) : 0;
+	int ret;
+
+	if (can && size > now)
+		return can;
+	ret = uz_device_grow(ctx->dev, size, err);
+	if (!ret && !can && disk)
+		ret = disk->grow(disk->arg, uz_device_disksize(ctx->dev), err);
+	return ret;
+}
+
 int uz__attr_disksize_store(struct uz_attr_ctx *ctx, const char *text,
 			    size_t len, struct uz_err *err)
 {
@@ -48,10 +69,8 @@ int uz__attr_disksize_store(struct uz_attr_ctx *ctx, const char *text,
 		return uz_err_set(err, -EINVAL,
 				  "not a size; write bytes, or a number with "
 				  "K, M, G or T after it");
-	if (ctx->again && size <= UZ_DISKSIZE_MAX &&
-	    uz_device_disksize(ctx->dev) ==
-		    (size + UZ_PAGE_SIZE - 1) / UZ_PAGE_SIZE * UZ_PAGE_SIZE)
-		return 0; /* done, by the process that died */
+	if (uz_device_disksize(ctx->dev))
+		return grow(ctx, size, err);
 	return uz_device_set_disksize(ctx->dev, size, err);
 }
 
@@ -84,7 +103,7 @@ int uz__attr_reset_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
 	int ret;
 
 	(void)len;
-	if (ctx->no_reset)
+	if (ctx->disk)
 		return uz_err_set(err, -EBUSY,
 				  "a disk is not reset, not even by \"force\"; "
 				  "remove it and add it anew");

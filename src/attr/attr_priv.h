@@ -32,7 +32,7 @@ struct uz__attr_place {
  * @resized:      told when the disksize has changed; may be NULL
  * @arg:          handed to @resized
  * @process:      what is said about processes
- * @no_reset:     uz_attr_refuse_reset()
+ * @disk:         that stands on the device, or NULL
  * @store_lock:   one store at a time; shows never take it
  * @again:        the store that is under way may have been carried out before;
  *                under @store_lock
@@ -58,7 +58,7 @@ struct uz_attr_ctx {
 	void (*resized)(void *arg);
 	void *arg;
 	struct uz_attr_process process;
-	bool no_reset;
+	const struct uz_attr_disk *disk;
 	struct uz_lock store_lock;
 	bool again;
 	struct uz_recompressor *recompressor;

@@ -46,8 +46,10 @@ unchanged_by E2BIG comp_algorithm "$(printf 'n%.0s' {1..200})"
 echo 64M >"$dev_dir/disksize"
 head -c 1M /dev/urandom | dd of="$dev_block" bs=1M conv=notrunc \
 	iflag=fullblock status=none
-unchanged_by EBUSY disksize 128M
-unchanged_by EBUSY disksize 64M
+unchanged_by EBUSY disksize 63M
+unchanged_by EBUSY disksize 4K
+unchanged_by EINVAL disksize 0
+unchanged_by EINVAL disksize 17T
 unchanged_by EINVAL comp_algorithm lz5
 unchanged_by EINVAL mem_limit lots
 unchanged_by EINVAL mem_limit -1

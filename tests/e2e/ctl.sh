@@ -91,7 +91,7 @@ grep -q '^Of the limit of 8.0 MiB, 0 % are used' "$tmp/stat" ||
 ctl set third mem_limit 4M
 expect_equal "$(ctl -n -b --raw -o mem-limit third)" $((4 << 20)) 'set'
 expect_fail_line 1 'third: mem_limit: not a size' ctl set third mem_limit lots
-expect_fail_line 4 'third: disksize: ' ctl set third disksize 1G
+expect_fail_line 4 'third: disksize: ' ctl set third disksize 1M
 expect_fail_line 5 'mm_stat: ' ctl set third mm_stat 1
 expect_fail_line 5 'reset: not permitted for reading' ctl get third reset
 expect_fail_line 3 'third has no attribute nope' ctl get third nope

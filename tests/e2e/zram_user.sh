@@ -226,8 +226,8 @@ use_order()
 
 	step='with a size'
 	put disksize 16M
+	put disksize 8M
 	put disksize 16M
-	put disksize 32M
 	put disksize 0
 	put comp_algorithm lz4
 	put compact 1

@@ -24,6 +24,8 @@ meant="
 sizes: '1048576B' > *|done|Invalid argument
 sizes: '1M ' > *|done|Invalid argument
 sizes: '1.5M' > *|done|Invalid argument
+# A device in use can grow; the size that it has already is no change of it.
+with a size: '16M' > disksize|Device or resource busy|done
 # Another codec applies to what is stored from then on.
 with a size: 'lz4' > comp_algorithm|Device or resource busy|done
 # A full device can be told from a broken one.

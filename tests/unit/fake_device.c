@@ -31,19 +31,23 @@ const char *uz_device_name(const struct uz_device *dev)
 	return "fake";
 }
 
-int uz_device_set_disksize(struct uz_device *dev, uint64_t size,
-			   struct uz_err *err)
+int uz_device_grow(struct uz_device *dev, uint64_t size, struct uz_err *err)
 {
-	if (dev->size)
-		return uz_err_set(err, -EBUSY, "it has a size");
 	if (!size || size > UZ_DISKSIZE_MAX)
 		return uz_err_set(err, -EINVAL, "out of range");
 	size = (size + UZ_PAGE_SIZE - 1) / UZ_PAGE_SIZE * UZ_PAGE_SIZE;
-	dev->data = calloc(1, size);
-	if (!dev->data)
-		return uz_err_set(err, -ENOMEM, "no memory");
+	if (size < dev->size)
+		return uz_err_set(err, -EBUSY, "it has a size");
+	dev->data = realloc(dev->data, size);
+	memset(dev->data + dev->size, 0, size - dev->size);
 	dev->size = size;
 	return 0;
+}
+
+int uz_device_set_disksize(struct uz_device *dev, uint64_t size,
+			   struct uz_err *err)
+{
+	return uz_device_grow(dev, size, err);
 }
 
 uint64_t uz_device_disksize(const struct uz_device *dev)

@@ -62,6 +62,7 @@ void fake_driver_init(void)
 	driver.node = -1;
 	driver.threads = 0;
 	driver.quiesced = 0;
+	driver.sectors = 0;
 	driver.told[0] = driver.told[1] = 0;
 }
 
@@ -193,6 +194,11 @@ int uz__ublk_command(struct uz__ublk_control *c, unsigned int nr, uint32_t dev,
 		return on_stop();
 	case UBLK_CMD_DEL_DEV:
 		return on_delete();
+	case UBLK_CMD_UPDATE_SIZE:
+		/* It knows no disk that is not live. */
+		assert_int_equal(driver.info.state, UBLK_S_DEV_LIVE);
+		driver.sectors = data;
+		return 0;
 	case UBLK_CMD_QUIESCE_DEV:
 		assert_true(driver.info.flags & UBLK_F_QUIESCE);
 		assert_in_range(data, 1, 999);

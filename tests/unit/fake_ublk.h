@@ -53,6 +53,7 @@ struct fake_driver {
 	unsigned int slow; /* times that its works are not done in time */
 	bool late; /* a work of the dead server has yet to be done */
 	unsigned int quiesced; /* times */
+	uint64_t sectors; /* last told */
 	unsigned int told[2]; /* queues, to leave; while it was quiesced */
 	int limit; /* file: of requests to a queue */
 	int node; /* its server's descriptor, or -1 */

@@ -32,8 +32,9 @@ static void test_disksize(void **state)
 	assert_shows(f, "initstate", "1\n");
 	/* A bad size is bad even when no size could be set: as the kernel. */
 	assert_int_equal(store(f, "disksize", "0"), -EINVAL);
-	assert_int_equal(store(f, "disksize", "2097152"), -EBUSY);
+	assert_int_equal(store(f, "disksize", "1048576"), -EBUSY);
 	assert_shows(f, "last_error", "disksize: it has a size\n");
+	assert_int_equal(store(f, "disksize", "17T"), -EINVAL);
 	assert_shows(f, "disksize", "1052672\n");
 }
 
@@ -75,9 +76,8 @@ static void test_disksize_was_set_already(void **state)
 	assert_int_equal(uz_attr_store(f->ctx, disksize, "1M", 2, true), 0);
 	assert_int_equal(uz_attr_store(f->ctx, disksize, "1048575", 7, true),
 			 0);
-	assert_int_equal(uz_attr_store(f->ctx, disksize, "2M", 2, true),
-			 -EBUSY);
-	assert_int_equal(uz_attr_store(f->ctx, disksize, "1M", 2, false),
+	assert_int_equal(uz_attr_store(f->ctx, disksize, "1M", 2, false), 0);
+	assert_int_equal(uz_attr_store(f->ctx, disksize, "4K", 2, true),
 			 -EBUSY);
 	assert_shows(f, "disksize", "1048576\n");
 }
@@ -96,12 +96,79 @@ static void test_reset_of_what_is_held(void **state)
 	f->dev.holders = 0;
 }
 
-static void test_reset_of_a_disk(void **state)
+static void test_disksize_grows(void **state)
 {
 	struct fixture *f = *state;
 
+	assert_int_equal(store(f, "disksize", "1M\n"), 0);
+	f->dev.holders = 1;
+	f->dev.data[0] = 77;
+	assert_int_equal(store(f, "disksize", "3M\n"), 0);
+	assert_shows(f, "disksize", "3145728\n");
+	assert_int_equal(f->dev.data[0], 77);
+	assert_int_equal(store(f, "disksize", "3145728"), 0);
+	f->dev.holders = 0;
+}
+
+/* A disk on the device. */
+struct disk {
+	int can;
+	int fails;
+	uint64_t size;
+	unsigned int calls;
+};
+
+static int disk_can_grow(void *arg, struct uz_err *err)
+{
+	const struct disk *disk = arg;
+
+	return disk->can ? uz_err_set(err, disk->can, "not this one") : 0;
+}
+
+static int disk_grow(void *arg, uint64_t size, struct uz_err *err)
+{
+	struct disk *disk = arg;
+
+	disk->calls++;
+	if (disk->fails)
+		return uz_err_set(err, disk->fails, "it will not");
+	disk->size = size;
+	return 0;
+}
+
+static void test_disksize_of_a_disk(void **state)
+{
+	struct disk disk = { .can = -ENOTSUP };
+	const struct uz_attr_disk ops = { disk_can_grow, disk_grow, &disk };
+	struct fixture *f = *state;
+
+	assert_int_equal(store(f, "disksize", "1M"), 0);
+	uz_attr_set_disk(f->ctx, &ops);
+	assert_int_equal(store(f, "disksize", "2M"), -ENOTSUP);
+	assert_shows(f, "last_error", "disksize: not this one\n");
+	assert_shows(f, "disksize", "1048576\n");
+	assert_int_equal(store(f, "disksize", "1048575"), 0);
+	assert_int_equal(disk.calls, 0);
+
+	/* The device is larger then, and the next try makes the disk so. */
+	disk.can = 0;
+	disk.fails = -EIO;
+	assert_int_equal(store(f, "disksize", "2M"), -EIO);
+	assert_shows(f, "last_error", "disksize: it will not\n");
+	disk.fails = 0;
+	assert_int_equal(store(f, "disksize", "2097151"), 0);
+	assert_int_equal(disk.size, 2 << 20);
+	assert_int_equal(store(f, "disksize", "1M"), -EBUSY);
+	assert_int_equal(disk.calls, 2);
+}
+
+static void test_reset_of_a_disk(void **state)
+{
+	struct fixture *f = *state;
+	const struct uz_attr_disk disk = { disk_can_grow, disk_grow, NULL };
+
 	assert_int_equal(store(f, "disksize", "1048576"), 0);
-	uz_attr_refuse_reset(f->ctx);
+	uz_attr_set_disk(f->ctx, &disk);
 	assert_int_equal(store(f, "reset", "1"), -EBUSY);
 	assert_int_equal(store(f, "reset", "force"), -EBUSY);
 	assert_shows(f, "last_error",
@@ -211,6 +278,8 @@ int main(void)
 		fixture_test(test_disksize_suffixes),
 		fixture_test(test_reset),
 		fixture_test(test_disksize_was_set_already),
+		fixture_test(test_disksize_grows),
+		fixture_test(test_disksize_of_a_disk),
 		fixture_test(test_reset_of_what_is_held),
 		fixture_test(test_reset_of_a_disk),
 		fixture_test(test_reset_waits_for_a_close),

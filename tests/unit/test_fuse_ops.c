@@ -313,7 +313,10 @@ static void test_attribute_files(void **state)
 	assert_int_equal(f->dev.limit, 4096);
 	assert_int_equal(ask_write(f, limit, 0, "x", 1), -EINVAL);
 	assert_int_equal(ask_write(f, limit, 0, f->room, 8192), -E2BIG);
-	assert_int_equal(ask_write(f, disksize, 0, "2097152", 7), -EBUSY);
+	assert_int_equal(ask_write(f, disksize, 0, "4096", 4), -EBUSY);
+	assert_int_equal(ask_write(f, disksize, 0, "2097152", 7), 0);
+	assert_int_equal(ask_read(f, disksize, 0, 4096), 0);
+	assert_memory_equal(f->room, "2097152\n", 8);
 	assert_int_equal(f->dev.limit, 4096);
 }
 

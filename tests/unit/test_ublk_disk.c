@@ -407,6 +407,31 @@ static void test_leaves_old(void **state)
 	nothing_is_left();
 }
 
+static void test_grows(void **state)
+{
+	(void)state;
+	look_before();
+	assert_int_equal(uz__ublk_disk_start(&disk, &config, &err), 0);
+	assert_int_equal(uz__ublk_disk_can_grow(&disk, &err), -ENOTSUP);
+	assert_non_null(strstr(err.text, "/dev/ublkb7 cannot grow"));
+	assert_int_equal(driver.sectors, 0);
+	uz__ublk_disk_end(&disk);
+
+	driver.features |= UBLK_F_UPDATE_SIZE;
+	assert_int_equal(uz__ublk_disk_start(&disk, &config, &err), 0);
+	assert_int_equal(uz__ublk_disk_can_grow(&disk, &err), 0);
+	assert_int_equal(uz__ublk_disk_grow(&disk, 5 << 20, &err), 0);
+	assert_int_equal(driver.sectors, 5 << 11);
+	fault = (struct fake_fault){ COMMAND, UBLK_CMD_UPDATE_SIZE, -EPERM };
+	assert_int_equal(uz__ublk_disk_grow(&disk, 6 << 20, &err), -EPERM);
+	assert_non_null(strstr(err.text, "tell the disk its new size"));
+	fault = (struct fake_fault){ CONTROL, 0, -EMFILE };
+	assert_int_equal(uz__ublk_disk_grow(&disk, 6 << 20, &err), -EMFILE);
+	assert_int_equal(driver.sectors, 5 << 11);
+	uz__ublk_disk_end(&disk);
+	nothing_is_left();
+}
+
 /* A start that fails leaves the disk, and the control open. */
 static void refused(int code, const char *text)
 {
@@ -466,6 +491,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_leaves, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_leaves_old, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(test_grows, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_not_taken_over, setup,
 						teardown),
 	};

@@ -128,7 +128,7 @@ static int fuse_create(struct uz_frontend *fe,
 	if (!ret)
 		uz_attr_set_process(fe->fuse.attrs, &process);
 	if (!ret && config->disk)
-		uz_attr_refuse_reset(fe->fuse.attrs);
+		uz_attr_set_disk(fe->fuse.attrs, &config->disk->attr);
 	if (!ret)
 		ret = uz__fuse_transport_create(&fe->transport, &fe->fuse,
 						config);

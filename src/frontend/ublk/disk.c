@@ -325,6 +325,34 @@ void uz__ublk_disk_leave(struct uz__ublk_disk *disk)
 	uz__ublk_control_close(&control);
 }
 
+/* ---- its size ---- */
+
+int uz__ublk_disk_can_grow(const struct uz__ublk_disk *disk, struct uz_err *err)
+{
+	if (disk->control.features & UBLK_F_UPDATE_SIZE)
+		return 0;
+	return uz_err_set(err, -ENOTSUP,
+			  "%s cannot grow: this kernel's ublk driver takes no "
+			  "other size (from Linux 6.16 on it does); save the "
+			  "device and restore it to a larger one",
+			  disk->path);
+}
+
+/* By a way of its own to the driver: the other one is another thread's. */
+int uz__ublk_disk_grow(const struct uz__ublk_disk *disk, uint64_t size,
+		       struct uz_err *err)
+{
+	struct uz__ublk_control control;
+	int ret = uz__ublk_control_open(&control, err);
+
+	if (ret)
+		return ret;
+	ret = uz__ublk_command(&control, UBLK_CMD_UPDATE_SIZE,
+			       disk->info.dev_id, size >> 9, NULL, 0);
+	uz__ublk_control_close(&control);
+	return ret < 0 ? fail(err, ret, "tell the disk its new size") : 0;
+}
+
 /* ---- the end ---- */
 
 int uz__ublk_disk_users(const struct uz__ublk_disk *disk,

@@ -5,7 +5,8 @@
  *
  * The mount is the handle: who unmounts it asks for the end. A disk that is in
  * use then goes on until its last user has closed it, as a detached mount does.
- * Resetting is refused as long as there is a disk: its size is fixed.
+ * Resetting is refused as long as there is a disk, which cannot be without a
+ * size. It grows when the device does, where the driver can do that.
  *
  * stop() and leave() may come from any thread. All else is done by one. Whoever
  * comes first to the disk's fate decides it: it ends, or is left to another
@@ -172,13 +173,23 @@ static int check(const struct uz_frontend_config *config, struct uz_err *err)
 {
 	if (!uz_device_disksize(config->dev))
 		return uz_err_set(err, -EINVAL,
-				  "front end ublk makes a disk of fixed size; "
-				  "give one (-s SIZE)");
+				  "front end ublk makes a disk, which has a "
+				  "size; give one (-s SIZE)");
 	if (config->transport != UZ_TRANSPORT_AUTO)
 		return uz_err_set(err, -EINVAL,
 				  "-o transport is for the front end fuse; "
 				  "leave it out with ublk");
 	return 0;
+}
+
+static int can_grow(void *arg, struct uz_err *err)
+{
+	return uz__ublk_disk_can_grow(arg, err);
+}
+
+static int grow(void *arg, uint64_t size, struct uz_err *err)
+{
+	return uz__ublk_disk_grow(arg, size, err);
 }
 
 static int start_attrs(struct uz_frontend *fe,
@@ -192,6 +203,7 @@ static int start_attrs(struct uz_frontend *fe,
 		.path = fe->disk.path,
 		.survives = uz__ublk_disk_recovers(&fe->disk) ? "yes" : "no",
 		.buffer_bytes = fe->disk.plan.bytes,
+		.attr = { can_grow, grow, &fe->disk },
 	};
 	attrs.disk = &fe->link;
 	if (!uz__ublk_disk_recovers(&fe->disk))

@@ -20,7 +20,7 @@
  * DOC: how the ublk front end is cut
  *
  *   ublk.c     its life, beside the FUSE mount that has the attributes
- *   disk.c     one disk: add, start, take over, stop, delete; its node
+ *   disk.c     one disk: add, start, take over, grow, stop, delete; its node
  *   queues.c   all its queues: memory and threads
  *   recovery.c when the disk of a worker that died can be taken over
  *   control.c  commands to the driver, each with a time limit
@@ -543,6 +543,29 @@ bool uz__ublk_disk_recovers(const struct uz__ublk_disk *disk);
  * Context: any thread but those of the queues, once. Nobody stops the disk.
  */
 void uz__ublk_disk_leave(struct uz__ublk_disk *disk);
+
+/**
+ * uz__ublk_disk_can_grow() - does the driver take another size of a live disk?
+ * @disk: started
+ * @err:  why not
+ *
+ * Context: any thread.
+ * Return:  0 or -ENOTSUP.
+ */
+uz_must_check int uz__ublk_disk_can_grow(const struct uz__ublk_disk *disk,
+					 struct uz_err *err);
+
+/**
+ * uz__ublk_disk_grow() - tell the driver of another size
+ * @disk: started, and uz__ublk_disk_can_grow()
+ * @size: bytes, whole pages
+ * @err:  why not
+ *
+ * Context: any thread but those of the queues; the disk stays meanwhile.
+ * Return:  0 or -errno; then it has the size that it had.
+ */
+uz_must_check int uz__ublk_disk_grow(const struct uz__ublk_disk *disk,
+				     uint64_t size, struct uz_err *err);
 
 /**
  * uz__ublk_disk_users() - who uses it
