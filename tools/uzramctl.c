@@ -52,6 +52,8 @@ static const struct ctl_verb verbs[] = {
 	  "move pages from memory to the backing store", ctl_verb_writeback },
 	{ "save", "NAME FILE", "write a device to a file, as it is now",
 	  ctl_verb_save },
+	{ "resize", "NAME SIZE", "make a device larger, while it is in use",
+	  ctl_verb_resize },
 	{ "reset", "[--force] NAME...", "drop the data, size and settings",
 	  ctl_verb_reset },
 	{ "remove", "[--force] NAME...", "end a device", ctl_verb_remove },

@@ -73,7 +73,7 @@ touch "$tmp/example.conf"
 
 offers 'histogram' hist
 offers 'check-config' check
-offers 'recompress remove reset' re
+offers 'recompress remove reset resize' re
 offers 'train' tr
 offers '--algo' train --a
 offers '' nosuchverb

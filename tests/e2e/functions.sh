@@ -267,17 +267,17 @@ is_mounted()
 
 # ---- loop devices and file systems ----
 
-# attach_loop FILE: sets loop_dev. Numbers from 900 on, so that nobody who
-# takes "the first free one" meets ours; each test begins at another one, so that
-# what it detaches is not at once somebody else's.
+# attach_loop FILE [OPTIONS...]: sets loop_dev. Numbers from 900 on, so that
+# nobody who takes "the first free one" meets ours; each test begins at another
+# one, so that what it detaches is not at once somebody else's.
 attach_loop()
 {
 	local i
 
 	for ((i = 0; i < 64; i++)); do
 		loop_dev=/dev/loop$((900 + ($$ * 5 + i) % 64))
-		losetup --direct-io=on --sector-size 4096 "$loop_dev" "$1" \
-			2>"$tmp/losetup.log" || continue
+		losetup --direct-io=on --sector-size 4096 "${@:2}" "$loop_dev" \
+			"$1" 2>"$tmp/losetup.log" || continue
 		unset "detached[$loop_dev]"
 		on_exit detach_loop "$loop_dev"
 		return

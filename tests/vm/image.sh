@@ -10,7 +10,7 @@
 # What the tests call. The rest of a system is busybox's.
 vm_commands='awk bash blkdiscard blkid blockdev cat chmod cmp cp cut dd du
 fallocate find fio flock fsck.ext4 fstrim grep head kill ln losetup ls mkdir mkfifo mkfs.ext4
-findmnt jq mkfs.xfs mkswap mktemp mount mountpoint mv ps readlink realpath rm rmdir sed seq
+findmnt jq mkfs.xfs mkswap mktemp mount mountpoint mv ps readlink realpath resize2fs rm rmdir sed seq
 setpriv sfdisk sha1sum sleep sort stat swapoff swapon sync tail tar taskset timeout touch
 tr truncate umount wc xargs xfs_io xfs_repair'
 

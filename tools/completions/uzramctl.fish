@@ -60,7 +60,7 @@ function __uzramctl_words
 	switch $before[1]:(count $before)
 		case get:2 set:2
 			__uzramctl_attributes $before[2]
-		case 'add:*' 'set:*' 'doctor:*' 'run:*' 'check-config:*' mount:2 save:2
+		case 'add:*' 'set:*' 'doctor:*' resize:2 'run:*' 'check-config:*' mount:2 save:2
 		case '*'
 			uzramctl -n --raw -o NAME 2>/dev/null
 	end

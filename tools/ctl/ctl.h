@@ -323,6 +323,7 @@ enum uz_exit ctl_verb_train(int argc, char **argv);
 enum uz_exit ctl_verb_writeback(int argc, char **argv);
 enum uz_exit ctl_verb_save(int argc, char **argv);
 enum uz_exit ctl_verb_reset(int argc, char **argv);
+enum uz_exit ctl_verb_resize(int argc, char **argv);
 enum uz_exit ctl_verb_remove(int argc, char **argv);
 enum uz_exit ctl_verb_mount(int argc, char **argv);
 enum uz_exit ctl_verb_umount(int argc, char **argv);

@@ -78,6 +78,35 @@ try_fs()
 
 try_fs ext4 fsck.ext4 -fn
 
+# ---- growth ----
+
+# With a file system on it, and a worker that is killed the moment after.
+mkfs.ext4 -q "$disk"
+mount_fs "$disk"
+cp /usr/bin/fio "$fs_dir"
+if [ "$(printf '6.16\n%s\n' "$(uname -r)" | sort -V | head -n 1)" = 6.16 ]; then
+	expect_equal "$("$UZRAMCTL" resize one 256M)" 'one: 256 MiB, was 192 MiB' \
+		'resize'
+	kill -KILL "$(worker_pid)"
+	expect_equal "$(blockdev --getsize64 "$disk")" $((256 << 20)) 'grown'
+	timeout 60 resize2fs "$disk" >"$tmp/resize2fs.log" 2>&1 ||
+		fail "resize2fs: $(cat "$tmp/resize2fs.log")"
+	[ $(($(stat -f -c '%b * %S' "$fs_dir"))) -gt $((200 << 20)) ] ||
+		fail 'the file system has not grown'
+	expect_equal "$("$UZRAMCTL" resize one 256M)" 'one: 256 MiB already' \
+		'the same size'
+else
+	expect_fail_line 5 'cannot grow: this kernel' "$UZRAMCTL" resize one 256M
+	expect_equal "$("$UZRAMCTL" resize one 192M)" 'one: 192 MiB already' \
+		'the same size'
+	expect_equal "$(blockdev --getsize64 "$disk")" $((192 << 20)) 'not grown'
+fi
+expect_fail_line 4 'disksize' "$UZRAMCTL" resize one 1M
+expect_same /usr/bin/fio "$fs_dir/fio"
+unmount_fs "$fs_dir"
+fsck.ext4 -fn "$disk" >"$tmp/check.log" 2>&1 || fail "fsck: $(cat "$tmp/check.log")"
+blkdiscard -f "$disk"
+
 # ---- load ----
 
 fio --name=verify --filename="$disk" --ioengine=libaio --direct=1 \
