@@ -8,12 +8,16 @@
  * Private memory that was shared with a parent process is copied now.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <malloc.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
 
 #include <uzram/util/ahead.h>
 #include <uzram/util/log.h>
@@ -28,6 +32,34 @@
 
 /* Written before there are threads, so no order is needed. */
 static bool enabled;
+static int min_free = -1;
+static uint64_t out_of_reach;
+
+/*
+ * Bytes that count as free and that nobody gets: of its lower zones the kernel
+ * keeps so much for those who need that very zone (vm.lowmem_reserve_ratio).
+ */
+static uint64_t kept_of_zones(void)
+{
+	uint64_t managed = 0, kept = 0;
+	FILE *f = fopen("/proc/zoneinfo", "re");
+	char line[256], *p;
+
+	while (f && fgets(line, sizeof(line), f)) {
+		uint64_t most = 0;
+
+		if (sscanf(line, " managed %" SCNu64, &managed) == 1 ||
+		    !strstr(line, "protection: ("))
+			continue;
+		/* The last number is for those who would take any zone. */
+		for (p = strchr(line, '('); p; p = strchr(p + 1, ','))
+			most = strtoull(p + 1, NULL, 10);
+		kept += most < managed ? most : managed;
+	}
+	if (f)
+		fclose(f);
+	return kept * UZ_PAGE_SIZE;
+}
 
 void uz_ahead_enable(void)
 {
@@ -38,7 +70,36 @@ void uz_ahead_enable(void)
 	mallopt(M_ARENA_MAX, 1);
 	mallopt(M_MMAP_MAX, 0);
 	mallopt(M_TRIM_THRESHOLD, -1);
+	if (min_free < 0) {
+		min_free = open("/proc/sys/vm/min_free_kbytes",
+				O_RDONLY | O_CLOEXEC);
+		out_of_reach = kept_of_zones();
+	}
 	enabled = true;
+}
+
+/* What the kernel lets others have no page of, bytes; 0: it does not tell. */
+static uint64_t kept_by_kernel(void)
+{
+	char text[24];
+	ssize_t n = pread(min_free, text, sizeof(text) - 1, 0);
+
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	return strtoull(text, NULL, 10) * 1024;
+}
+
+bool uz_ahead_plenty(size_t size)
+{
+	struct sysinfo info;
+	uint64_t keeps;
+
+	if (!enabled || sysinfo(&info))
+		return true;
+	keeps = kept_by_kernel();
+	return (uint64_t)info.freeram * info.mem_unit >
+	       out_of_reach + keeps + keeps / 4 + size;
 }
 
 bool uz_ahead(void)

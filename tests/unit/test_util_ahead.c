@@ -6,10 +6,13 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -31,6 +34,19 @@ int __wrap_madvise(void *at, size_t size, int advice)
 	return -1;
 }
 
+/* In place of libc's. */
+static uint64_t free_bytes;
+static bool free_unknown;
+
+int sysinfo(struct sysinfo *info)
+{
+	*info = (struct sysinfo){
+		.freeram = free_bytes / UZ_PAGE_SIZE,
+		.mem_unit = UZ_PAGE_SIZE,
+	};
+	return free_unknown ? -1 : 0;
+}
+
 static char *map_some(void)
 {
 	char *at = mmap(NULL, SIZE, PROT_READ | PROT_WRITE,
@@ -48,6 +64,7 @@ static void test_not_wanted(void **state)
 
 	(void)state;
 	assert_false(uz_ahead());
+	assert_true(uz_ahead_plenty(SIZE));
 	uz_ahead_memory(at, SIZE);
 	uz_ahead_stack();
 	uz_ahead_program();
@@ -55,6 +72,49 @@ static void test_not_wanted(void **state)
 	munmap(at, SIZE);
 	uz_ahead_enable();
 	assert_true(uz_ahead());
+}
+
+static uint64_t all_memory(void)
+{
+	return (uint64_t)sysconf(_SC_PHYS_PAGES) * UZ_PAGE_SIZE;
+}
+
+/* The least free memory with which so much may be had. */
+static uint64_t least_free(size_t size)
+{
+	uint64_t no = 0, yes = UINT64_C(1) << 50;
+
+	while (yes - no > UZ_PAGE_SIZE) {
+		free_bytes = (no + (yes - no) / 2) &
+			     ~(uint64_t)(UZ_PAGE_SIZE - 1);
+		if (uz_ahead_plenty(size))
+			yes = free_bytes;
+		else
+			no = free_bytes;
+	}
+	return yes;
+}
+
+/* What the kernel keeps, a quarter more, what nobody gets, and what is wanted. */
+static void test_plenty(void **state)
+{
+	unsigned long long kib;
+	FILE *f = fopen("/proc/sys/vm/min_free_kbytes", "r");
+	uint64_t least, keeps;
+
+	(void)state;
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%llu", &kib), 1);
+	fclose(f);
+	keeps = (kib + kib / 4) * 1024;
+	least = least_free(0);
+	assert_true(least >= keeps);
+	/* Devices of old have 16 MiB; the rest is a 32nd at most. */
+	assert_true(least <= keeps + (UINT64_C(17) << 20) + all_memory() / 32);
+	assert_int_equal(least_free(SIZE), least + SIZE);
+	free_bytes = 0;
+	free_unknown = true;
+	assert_true(uz_ahead_plenty(SIZE));
 }
 
 static void test_memory(void **state)
@@ -142,6 +202,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_not_wanted),
+		cmocka_unit_test(test_plenty),
 		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_heap),

@@ -35,6 +35,21 @@ void uz_ahead_enable(void);
 bool uz_ahead(void);
 
 /**
+ * uz_ahead_plenty() - is there memory that nobody has to wait for?
+ * @size: bytes that are wanted
+ *
+ * For who populates what may be needed, but can do without just now: a thread
+ * that waits for memory may hold up those by whom memory is freed. Free memory
+ * is more than what the kernel keeps (vm.min_free_kbytes), by a quarter of that,
+ * and than what it keeps of lower zones from everybody (/proc/zoneinfo).
+ *
+ * Context: any thread; two system calls.
+ * Return:  true if so, or if it is not known; always true without
+ *          uz_ahead_enable().
+ */
+bool uz_ahead_plenty(size_t size);
+
+/**
  * uz_ahead_memory() - this is going to be needed
  * @mem:  its first byte, private and writable, or shared and on tmpfs
  * @size: bytes

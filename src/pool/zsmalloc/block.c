@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <uzram/util/ahead.h>
+
 #include "zsmalloc_priv.h"
 
 /* What a block is while it lies in stock. */
@@ -104,7 +106,8 @@ void uz__block_stock(struct uz__zs *pool, uint32_t nr)
 			free(stock_take(pool));
 			continue;
 		}
-		block = malloc(LARGEST);
+		/* Heap that waits for memory would hold up all who map any. */
+		block = uz_ahead_plenty(LARGEST) ? malloc(LARGEST) : NULL;
 		if (!block)
 			return;
 		memset(block, 0, LARGEST);

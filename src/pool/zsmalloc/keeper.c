@@ -249,6 +249,12 @@ static void grow_window(struct uz__zs *pool, uint32_t window, bool old)
 
 /* ---- the thread ---- */
 
+/* Who needs a page that is missing populates it himself. */
+static bool may_grow(void)
+{
+	return uz_ahead_plenty(UZ__MAX_PAGES * UZ_PAGE_SIZE);
+}
+
 /* @late: most of the hints are old. */
 static bool serve_hints(struct uz__zs *pool, bool late)
 {
@@ -264,7 +270,7 @@ static bool serve_hints(struct uz__zs *pool, bool late)
 			continue;
 		atomic_store_explicit(&k->hints[i], 0, memory_order_relaxed);
 		uz_lock_acquire(&k->work);
-		grow_window(pool, hint - 1, late && any);
+		grow_window(pool, hint - 1, (late && any) || !may_grow());
 		uz_lock_release(&k->work);
 		any = true;
 	}

@@ -19,6 +19,8 @@
  * that lost a race with a free, and those never read.
  */
 
+#include <uzram/util/ahead.h>
+
 #include "zsmalloc_priv.h"
 
 #define BATCH	   16u
@@ -208,7 +210,7 @@ void uz__window_fill(struct uz__zs *pool, unsigned int nr)
 			pool,
 			(uint32_t)(uz__reserve_pages(pool) / FILL_RESERVE) + 1);
 
-	while (filled) {
+	while (filled && uz_ahead_plenty(fill_pages(pool) * UZ_PAGE_SIZE)) {
 		uz_lock_acquire(&s->lock);
 		z = NULL;
 		if ((s->nr_kept < nr || uz__window_short(pool)) &&
