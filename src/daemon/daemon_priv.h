@@ -15,6 +15,8 @@
 #include <uzram/util/shm.h>
 #include <uzram/util/strbuf.h>
 
+#include "protect_priv.h"
+
 /* ---- place.c ---- */
 
 /*
@@ -122,27 +124,6 @@ struct uz__restart {
  * milliseconds until the next one is to be started, or -1: no more.
  */
 int uz__restart_pause(struct uz__restart *r, uint64_t served_ms);
-
-/* ---- protect.c ---- */
-
-#define UZ__PROTECT_FLUSHER 1u
-#define UZ__PROTECT_LOCKED  2u
-#define UZ__PROTECT_OOM	    4u
-#define UZ__PROTECT_NOSWAP  8u /* memory that is made from now on */
-
-/* What each process has to ask for itself. */
-#define UZ__PROTECT_PROCESS \
-	(UZ__PROTECT_FLUSHER | UZ__PROTECT_LOCKED | UZ__PROTECT_OOM)
-
-/*
- * Protects this process, and threads and children to come as far as that is
- * inherited. Returns which of the protections that are @wanted it has now; the
- * others are a warning if @tell.
- */
-unsigned int uz__protect(unsigned int wanted, bool tell);
-
-/* "io_flusher,locked,oom,noswap", or "no". */
-void uz__protect_text(unsigned int got, char *text, size_t size);
 
 /* ---- confine.c ---- */
 

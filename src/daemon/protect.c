@@ -12,12 +12,19 @@
  *    (uz_shm_noswap()). Locks end with the process that has them: if memory of
  *    the device were written out to the device after a worker died, the next one
  *    would wait for itself to read it.
+ *  - It has memory that others cannot take (a real-time class): what is swapped
+ *    out takes some before it gives more, and a worker that follows a dead one
+ *    needs what it works with while nothing can be swapped out. There is then
+ *    what the kernel keeps free (vm.min_free_kbytes), and of that others are
+ *    refused the last half. Inherited by children and threads; those that work
+ *    in the background give it up (uz_background()).
  *
  * Each may be refused: then it goes without, says so once, and stat tells.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/prctl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -30,6 +37,12 @@
 #include <uzram/util/shm.h>
 
 #include "daemon_priv.h"
+
+#ifndef SCHED_DEADLINE
+#define SCHED_DEADLINE 6
+#endif
+
+#define RT_PRIORITY 1 /* the least */
 
 static int set_io_flusher(void)
 {
@@ -81,6 +94,17 @@ static int set_oom_score(void)
 	return 0;
 }
 
+/* Whoever has been given a class of that kind keeps it. */
+static int set_realtime(void)
+{
+	const struct sched_param least = { .sched_priority = RT_PRIORITY };
+	const int class = sched_getscheduler(0);
+
+	if (class == SCHED_FIFO || class == SCHED_RR || class == SCHED_DEADLINE)
+		return 0;
+	return sched_setscheduler(0, SCHED_RR, &least) ? -errno : 0;
+}
+
 static const struct protection {
 	unsigned int bit;
 	int (*set)(void);
@@ -96,6 +120,8 @@ static const struct protection {
 	{ UZ__PROTECT_NOSWAP, uz_shm_noswap, "noswap",
 	  "what is stored may be swapped out while a dead worker is replaced, "
 	  "which may then hang; needs root and Linux 6.4" },
+	{ UZ__PROTECT_RT, set_realtime, "realtime",
+	  "others may take the memory that it waits for; needs CAP_SYS_NICE" },
 };
 
 #define NR (sizeof(protections) / sizeof(protections[0]))

@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <uzram/util/background.h>
 #include <uzram/util/log.h>
 #include <uzram/util/users.h>
 
@@ -71,6 +72,7 @@ static _Noreturn void tell(const struct uz__daemon *d)
 	if (getppid() != d->pid) /* it was too late for that */
 		_exit(1);
 	prctl(PR_SET_NAME, "uzramd-tell");
+	uz_background();
 	for (i = 0; i < sizeof(fds) / sizeof(*fds); i++)
 		if (fds[i] >= 0)
 			close(fds[i]);

@@ -27,7 +27,7 @@ swaps_to()
 start_device swap -s 256M -a lz4 -o swap=on
 # What this machine does not refuse; the rest was told.
 has=$("$UZRAMCTL" get swap stat | awk '$1 == "protection" { print $2 }')
-for protection in io_flusher locked oom noswap; do
+for protection in io_flusher locked oom noswap realtime; do
 	if [[ ,$has, != *,$protection,* ]]; then
 		grep -q "swap: no $protection (" "$tmp/swap.log" ||
 			fail "no word of $protection: has $has"

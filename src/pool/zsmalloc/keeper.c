@@ -399,9 +399,11 @@ static void *keeper_main(void *arg)
 	 * wait for one: a store that has to populate for itself is slower, one
 	 * that must share its CPU more so. Not SCHED_IDLE: a class would wait
 	 * for a lock held here until some CPU has nothing else to do. A refusal
-	 * is no matter.
+	 * is no matter. With a reserve it stays what the threads are that make
+	 * requests: while it waits for memory, they cannot map any.
 	 */
-	pthread_setschedparam(pthread_self(), SCHED_BATCH, &none);
+	if (!uz__reserve_pages(pool))
+		pthread_setschedparam(pthread_self(), SCHED_BATCH, &none);
 	prctl(PR_SET_TIMERSLACK, SLACK_NS, 0, 0, 0);
 	uz_ahead_stack();
 	do {
