@@ -80,6 +80,8 @@ static void daemon_end(struct uz__daemon *d)
 	/* First: the connection ends when nobody has it any more. */
 	uz__store_end(d);
 	uz__board_close(d);
+	if (d->spare >= 0)
+		close(d->spare);
 	if (d->program >= 0)
 		close(d->program);
 	if (d->parked)
@@ -99,6 +101,7 @@ int uz_daemon_run(const struct uz_daemon_config *config, struct uz_err *err)
 		.session = { .fd = -1, .mem = -1 },
 		.place = { .parent = -1, .fd = -1 },
 		.board_fd = -1,
+		.spare = -1,
 		.program = -1,
 		.keep = { .program = -1, .self = -1, .handover = -1 },
 	};

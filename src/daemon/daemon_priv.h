@@ -226,6 +226,8 @@ void uz__death_text(const struct uz__death *death, int status, char *text,
  * @restart: workers so far
  * @report:  where the worker writes reports
  * @board:   what both know of upgrades, or NULL; and its memfd
+ * @spare:   memfd of what workers work with, one after the other (uz_spare_use())
+ *           Negative if there is none, as in workers that are executed
  * @program: of which workers are made; -1: this one
  * @program_path: where this one lies, or ""
  * @serving: version of the worker that serves, or served last
@@ -247,6 +249,7 @@ struct uz__daemon {
 	int report;
 	struct uz__board *board;
 	int board_fd;
+	int spare;
 	int program;
 	char program_path[4096];
 	char serving[64];

@@ -127,10 +127,20 @@ static int handover_execute(const struct uz__daemon *d, int program)
 	return -errno;
 }
 
+static void give_back(int fd)
+{
+	if (fd >= 0)
+		fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+			  INT64_C(1) << 40);
+}
+
 void uz__handover_exec(const struct uz__daemon *d, int program)
 {
-	int rc = handover_execute(d, program);
+	int rc;
 
+	/* Not for other programs: it goes back to the system. */
+	give_back(d->spare);
+	rc = handover_execute(d, program);
 	uz__report(d->report, UZ__REPORT_FAILED, rc, "cannot be executed: %s",
 		   strerror(-rc));
 	_exit(1);
@@ -218,6 +228,7 @@ int uz_daemon_work(const struct uz_daemon_config *config, int fd,
 	d.board_fd = h.fds[FD_BOARD];
 	d.restart.vain = h.vain;
 	d.program = -1;
+	d.spare = -1;
 	d.place.parent = d.place.fd = -1;
 	uz__report(d.report, UZ__REPORT_BEGINS, 0, "%s", config->version);
 	ret = handover_apply(&d, &h, err);

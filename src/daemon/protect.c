@@ -32,6 +32,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <uzram/util/ahead.h>
 #include <uzram/util/cleanup.h>
 #include <uzram/util/log.h>
 #include <uzram/util/shm.h>
@@ -143,6 +144,18 @@ unsigned int uz__protect(unsigned int wanted, bool tell)
 			       strerror(-ret), p->what);
 	}
 	return got;
+}
+
+/* The program that the next worker needs is held in memory by us, too. */
+void uz__protect_supervisor(struct uz__daemon *d)
+{
+	uz_ahead_enable();
+	uz__protect(UZ__PROTECT_PROCESS, true);
+	uz_ahead_program();
+	/* One that took descriptors over has not made any memory yet. */
+	if (!(d->protected & UZ__PROTECT_NOSWAP) || uz_shm_noswap())
+		return;
+	d->spare = uz_shm_memfd("uzram-spare");
 }
 
 void uz__protect_text(unsigned int got, char *text, size_t size)

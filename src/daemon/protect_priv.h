@@ -7,6 +7,8 @@
 
 /* What swap=on asks for, so that memory can be freed by us. */
 
+struct uz__daemon;
+
 /* ---- protect.c ---- */
 
 #define UZ__PROTECT_FLUSHER 1u
@@ -29,5 +31,11 @@ unsigned int uz__protect(unsigned int wanted, bool tell);
 
 /* "io_flusher,locked,oom,noswap,realtime", or "no". */
 void uz__protect_text(unsigned int got, char *text, size_t size);
+
+/*
+ * Of the supervisor, with swap=on, before the first worker: all that a process
+ * asks for itself, with warnings, and what workers find there (protect.c).
+ */
+void uz__protect_supervisor(struct uz__daemon *d);
 
 #endif

@@ -65,7 +65,8 @@ static _Noreturn void tell(const struct uz__daemon *d)
 	struct uz_users users = { 0 };
 	char text[320] = "somebody who cannot be seen from here";
 	const int fds[] = { d->session.fd, d->session.mem,  d->place.fd,
-			    d->mem.ctl_fd, d->mem.table_fd, d->mem.arena_fd };
+			    d->mem.ctl_fd, d->mem.table_fd, d->mem.arena_fd,
+			    d->spare };
 	size_t i;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);

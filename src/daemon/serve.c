@@ -26,6 +26,7 @@
 #include <uzram/util/delay.h>
 #include <uzram/util/log.h>
 #include <uzram/util/size.h>
+#include <uzram/util/spare.h>
 #include <uzram/worker.h>
 #include <uzram/worker/dict_file.h>
 #include <uzram/worker/save.h>
@@ -352,6 +353,7 @@ static void service_protect(struct service *s)
 
 	if (s->d->config->swap) {
 		uz_ahead_enable();
+		uz_spare_use(s->d->spare);
 		got = s->d->protected | uz__protect(UZ__PROTECT_PROCESS, false);
 	}
 	uz__protect_text(got, s->protection, sizeof(s->protection));

@@ -384,7 +384,7 @@ int uz__supervise(struct uz__daemon *d, struct uz_err *err)
 	uz__death_prepare(&s.death);
 	uz__upgrade_prepare(d);
 	if (d->config->swap)
-		uz__protect(UZ__PROTECT_PROCESS, true);
+		uz__protect_supervisor(d);
 	uz__store_begin(d);
 	if (d->served)
 		uz__upgrade_restart(&s.up, d, now_ms());

@@ -42,6 +42,7 @@
 #include <uzram/util/delay.h>
 #include <uzram/util/lock.h>
 #include <uzram/util/log.h>
+#include <uzram/util/spare.h>
 
 #include "session_priv.h"
 
@@ -257,14 +258,13 @@ static int thread_map(struct thread *t, unsigned int index)
 	const off_t head = (off_t)(offsetof(struct uz__fuse_session, heads) +
 				   index * (size_t)UZ_PAGE_SIZE);
 
-	t->buf = mmap(NULL, t->buf_size, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (t->buf == MAP_FAILED)
+	t->buf = uz_spare_map(t->buf_size);
+	if (!t->buf)
 		return -ENOMEM;
 	if (mmap(t->buf, UZ_PAGE_SIZE, PROT_READ | PROT_WRITE,
 		 MAP_SHARED | MAP_POPULATE | MAP_FIXED, fuse->session_mem,
 		 head) == MAP_FAILED) {
-		munmap(t->buf, t->buf_size);
+		uz_spare_unmap(t->buf, t->buf_size);
 		return -ENOMEM;
 	}
 	return 0;
@@ -280,7 +280,6 @@ static int thread_create(struct uz__fuse_dev *dev)
 	ret = thread_map(t, dev->count);
 	if (ret)
 		return ret;
-	uz_ahead_memory(t->buf, t->buf_size);
 	t->call.trial = uz__fuse_trial_of(dev->fuse, dev->count);
 	dev->count++;
 	t->call.fuse = dev->fuse;
@@ -300,7 +299,7 @@ static void thread_trim(struct thread *t)
 	if (need >= t->buf_size)
 		return;
 	uz_io_buffer(t->call.io, t->buf, need);
-	munmap(t->buf + need, t->buf_size - need);
+	uz_spare_unmap(t->buf + need, t->buf_size - need);
 	t->buf_size = need;
 	t->call.reply.cap = need - UZ_PAGE_SIZE;
 }
@@ -490,7 +489,7 @@ void uz__fuse_dev_destroy(struct uz__fuse_dev *dev)
 		struct thread *t = &dev->threads[--dev->count];
 
 		uz_io_destroy(t->call.io);
-		munmap(t->buf, t->buf_size);
+		uz_spare_unmap(t->buf, t->buf_size);
 	}
 	uz_lock_destroy(&dev->lock);
 	sem_destroy(&dev->begin);

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include <uzram/util/ahead.h>
+#include <uzram/util/spare.h>
 
 #include "ublk_priv.h"
 
@@ -32,15 +32,13 @@ static size_t buffers_size(const struct uz__ublk_queue *q)
 static int make_queue(struct uz__ublk_disk *disk, struct uz__ublk_queue *q)
 {
 	/* Not touched: a page of it costs something when a request gets there. */
-	void *at = mmap(NULL, buffers_size(q), PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *at = uz_spare_map(buffers_size(q));
 	int ret;
 
-	if (at == MAP_FAILED)
-		return -errno;
+	if (!at)
+		return -ENOMEM;
 	q->buffers = at;
 	madvise(at, buffers_size(q), MADV_NOHUGEPAGE);
-	uz_ahead_memory(at, buffers_size(q));
 	ret = uz_io_create(disk->dev, &q->io);
 	if (!ret)
 		uz_io_buffer(q->io, q->buffers, buffers_size(q));
@@ -192,7 +190,7 @@ void uz__ublk_queues_end(struct uz__ublk_disk *disk)
 		uz__ublk_ring_destroy(q->ring);
 		uz_io_destroy(q->io);
 		if (q->buffers)
-			munmap(q->buffers, buffers_size(q));
+			uz_spare_unmap(q->buffers, buffers_size(q));
 		if (q->desc)
 			munmap((void *)(uintptr_t)q->desc, desc_size(q->depth));
 		sem_destroy(&q->ready);
