@@ -82,6 +82,8 @@ static void daemon_end(struct uz__daemon *d)
 	uz__board_close(d);
 	if (d->spare >= 0)
 		close(d->spare);
+	if (d->ballast >= 0)
+		close(d->ballast);
 	if (d->program >= 0)
 		close(d->program);
 	if (d->parked)
@@ -102,6 +104,7 @@ int uz_daemon_run(const struct uz_daemon_config *config, struct uz_err *err)
 		.place = { .parent = -1, .fd = -1 },
 		.board_fd = -1,
 		.spare = -1,
+		.ballast = -1,
 		.program = -1,
 		.keep = { .program = -1, .self = -1, .handover = -1 },
 	};

@@ -198,11 +198,16 @@ void uz__report(int fd, enum uz__report_kind kind, int rc, const char *fmt, ...)
  * struct uz__death - what is known of a worker's end before it comes
  * @failure: what it has said itself; @failure.rc is 0 if that is nothing
  * @cores:   where the kernel puts cores
+ * @told:    what the log is to have of the last one, or ""
  */
 struct uz__death {
 	struct uz__report failure;
 	char cores[128];
+	char told[UZ_ERR_TEXT + 64];
 };
+
+/* To the log, once; when another worker has begun, with swap=on: serves. */
+void uz__death_tell(struct uz__death *death);
 
 /* Before the first worker: where do cores go? */
 void uz__death_prepare(struct uz__death *death);
@@ -227,7 +232,8 @@ void uz__death_text(const struct uz__death *death, int status, char *text,
  * @report:  where the worker writes reports
  * @board:   what both know of upgrades, or NULL; and its memfd
  * @spare:   memfd of what workers work with, one after the other (uz_spare_use())
- *           Negative if there is none, as in workers that are executed
+ * @ballast: memfd of what is let go of when a worker has come up (ballast.c).
+ *           Either is negative if there is none, as in workers that are executed
  * @program: of which workers are made; -1: this one
  * @program_path: where this one lies, or ""
  * @serving: version of the worker that serves, or served last
@@ -250,6 +256,7 @@ struct uz__daemon {
 	struct uz__board *board;
 	int board_fd;
 	int spare;
+	int ballast;
 	int program;
 	char program_path[4096];
 	char serving[64];

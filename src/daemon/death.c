@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <uzram/util/cleanup.h>
+#include <uzram/util/log.h>
 
 #include "daemon_priv.h"
 
@@ -48,4 +49,15 @@ void uz__death_text(const struct uz__death *death, int status, char *text,
 	else
 		snprintf(text, size, "killed by signal %d (%s)",
 			 WTERMSIG(status), strsignal(WTERMSIG(status)));
+}
+
+/*
+ * Not before: the log may lie in what is swapped out to the device, and nobody
+ * would be there to have it back.
+ */
+void uz__death_tell(struct uz__death *death)
+{
+	if (death->told[0])
+		uz_log(UZ_LOG_WARN, "%s", death->told);
+	death->told[0] = '\0';
 }

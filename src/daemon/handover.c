@@ -140,6 +140,7 @@ void uz__handover_exec(const struct uz__daemon *d, int program)
 
 	/* Not for other programs: it goes back to the system. */
 	give_back(d->spare);
+	give_back(d->ballast);
 	rc = handover_execute(d, program);
 	uz__report(d->report, UZ__REPORT_FAILED, rc, "cannot be executed: %s",
 		   strerror(-rc));
@@ -228,7 +229,7 @@ int uz_daemon_work(const struct uz_daemon_config *config, int fd,
 	d.board_fd = h.fds[FD_BOARD];
 	d.restart.vain = h.vain;
 	d.program = -1;
-	d.spare = -1;
+	d.spare = d.ballast = -1;
 	d.place.parent = d.place.fd = -1;
 	uz__report(d.report, UZ__REPORT_BEGINS, 0, "%s", config->version);
 	ret = handover_apply(&d, &h, err);

@@ -156,6 +156,7 @@ void uz__protect_supervisor(struct uz__daemon *d)
 	if (!(d->protected & UZ__PROTECT_NOSWAP) || uz_shm_noswap())
 		return;
 	d->spare = uz_shm_memfd("uzram-spare");
+	uz__ballast_create(d);
 }
 
 void uz__protect_text(unsigned int got, char *text, size_t size)

@@ -38,4 +38,12 @@ void uz__protect_text(unsigned int got, char *text, size_t size);
  */
 void uz__protect_supervisor(struct uz__daemon *d);
 
+/* ---- ballast.c ---- */
+
+/* The supervisor's: where it lies. It is made by the first worker. */
+void uz__ballast_create(struct uz__daemon *d);
+
+/* The worker's, when it serves: it goes back, and is made again in time. */
+void uz__ballast_drop(const struct uz__daemon *d);
+
 #endif

@@ -66,7 +66,7 @@ static _Noreturn void tell(const struct uz__daemon *d)
 	char text[320] = "somebody who cannot be seen from here";
 	const int fds[] = { d->session.fd, d->session.mem,  d->place.fd,
 			    d->mem.ctl_fd, d->mem.table_fd, d->mem.arena_fd,
-			    d->spare };
+			    d->spare,	   d->ballast };
 	size_t i;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -292,6 +292,7 @@ static int service_wait(struct service *s, struct uz_err *err)
 	int rc;
 
 	uz_ahead_program();
+	uz__ballast_drop(s->d);
 	uz__report(s->d->report, UZ__REPORT_SERVES, 0, "%s",
 		   s->d->config->version);
 	uz_delay(UZ_DELAY_SERVES);
@@ -364,8 +365,11 @@ static int service_confine(struct service *s, struct uz_err *err)
 	const struct uz__daemon *d = s->d;
 	const bool disk = !strcmp(d->ops->name, "ublk");
 
-	/* The driver waits until nobody has its queues mapped any more. */
-	if (!disk)
+	/*
+	 * The driver waits until nobody has its queues mapped any more; and who
+	 * swaps to us, for the memory that an heir would hold.
+	 */
+	if (!disk && !d->config->swap)
 		uz__heir_start(d);
 	return uz__confine(d->config, disk, !d->restart.total, s->confinement,
 			   sizeof(s->confinement), err);

@@ -238,8 +238,8 @@ static int worker_ended(struct supervisor *s, int status, struct uz_err *err)
 				  "serving; the device is gone: %s",
 				  UZ__RESTART_VAIN, why);
 	s->next = now + (unsigned int)pause;
-	uz_log(UZ_LOG_WARN, "worker %d died, another takes over: %s", (int)was,
-	       why);
+	snprintf(s->death.told, sizeof(s->death.told),
+		 "worker %d died, another takes over: %s", (int)was, why);
 	return 0;
 }
 
@@ -328,6 +328,8 @@ static int supervise(struct supervisor *s, struct uz_err *err)
 				return rc;
 			continue;
 		}
+		if (s->worker && (s->served || !s->d->config->swap))
+			uz__death_tell(&s->death);
 		poll(fds, 2, sleep_for(s, now));
 		keep_deadline(s);
 		keep_watch(s);

@@ -79,11 +79,16 @@ wait_until 20 one_heir || fail "after one was killed: $(heirs)"
 last=$heir
 stop_device first
 pid_gone "$last" || fail 'after the end: an heir is left'
-start_device second -s 64M -o swap=on
-one_heir || fail "with swap=on: $(heirs)"
+start_device second -s 64M
+one_heir || fail "of the second device: $(heirs)"
 kill -STOP "$heir"
 stop_device second
 pid_gone "$heir" || fail 'after the end: one that was stopped is left'
+
+# Whoever swaps to the device needs the memory that it would hold.
+start_device swap -s 64M -o swap=on
+expect_equal "$(heirs)" '' 'heirs with swap=on'
+stop_device swap
 
 # The supervisor is killed, and so the worker.
 start_device third -s 64M

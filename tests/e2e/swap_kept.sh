@@ -20,7 +20,7 @@ MADV_PAGEOUT = 21
 fds = '/proc/%s/fd/' % sys.argv[1]
 maps, inodes = [], set()
 for fd in os.listdir(fds):
-    if not re.search('uzram-(ctl|table|arena|session|spare)', os.readlink(fds + fd)):
+    if not re.search('uzram-(ctl|table|arena|session|spare|ballast)', os.readlink(fds + fd)):
         continue
     file = os.open(fds + fd, os.O_RDWR)
     stat = os.fstat(file)
@@ -48,7 +48,7 @@ for line in open('/proc/self/smaps'):
         swapped += int(word[1])
     elif ours and word[0] == 'Size:':
         there += int(word[1])
-assert len(inodes) in (4, 5), inodes
+assert len(inodes) in (4, 6), inodes
 print(swapped, there)
 END_OF_PROGRAM
 

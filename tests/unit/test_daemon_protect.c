@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * What a process asks for that memory is freed by: the real-time class, which
- * is inherited, kept where it was given, and refused to who has no right to it.
- * Each case is a process of its own.
+ * is inherited, kept where it was given, and refused to who has no right to it;
+ * and that a death is told once. Each case is a process of its own.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -147,12 +147,34 @@ static void test_words(void **state)
 	assert_string_equal(text, "io_flusher,locked,oom,noswap,realtime");
 }
 
+static int tells(void)
+{
+	struct uz__death death = { .told = "worker 7 died" };
+
+	uz__death_tell(&death);
+	uz__death_tell(&death);
+	return 0;
+}
+
+static void test_death_told_once(void **state)
+{
+	char log[256];
+	const char *at;
+
+	(void)state;
+	assert_int_equal(in_process(tells, log, sizeof(log)), 0);
+	at = strstr(log, "worker 7 died\n");
+	assert_non_null(at);
+	assert_int_equal(strlen(at), strlen("worker 7 died\n"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_asks),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_words),
+		cmocka_unit_test(test_death_told_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
