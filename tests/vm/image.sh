@@ -89,7 +89,7 @@ vm_image()
 	name=tests/e2e/libstrict.so # where libc is the one that it is for
 	[ ! -e "$build_root/$name" ] ||
 		cp "$build_root/$name" "$vm_root/uzram/build/$name"
-	for name in uzramd-next uzramd-otherlayout crashes; do
+	for name in uzramd-next uzramd-otherlayout crashes workset; do
 		cp "$build_root/tests/programs/$name" \
 			"$vm_root/uzram/build/tests/programs/"
 	done

@@ -1,15 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-#	tests/vm/run.sh [-u] [-l SECONDS] KERNEL SCRIPT...
+#	tests/vm/run.sh [-u] [-l SECONDS] [-m MIB] KERNEL SCRIPT...
 #
 # Boots KERNEL (a name of kernel.sh) in a virtual machine and runs SCRIPTs
 # there, named as below tests/, without ".sh". -u lets the guest's FUSE have
-# io_uring. The machine is emulated, so this needs neither root nor hardware
-# that can do more. Both of the guest's serial lines are shown when it fails,
-# and last the one that says how far the scripts came.
+# io_uring; -m is its memory (1024). The machine is emulated, so this needs
+# neither root nor hardware that can do more. Both of the guest's serial lines are
+# shown when it fails, and last the one that says how far the scripts came.
 #
-# UZ_KILLS, UZ_CYCLES, UZ_UPGRADES and UZ_SEED, where they are set, are the
+# UZ_KILLS, UZ_CYCLES, UZ_UPGRADES, UZ_SEED, UZ_SECONDS, UZ_PAUSE, UZ_KINDS,
+# UZ_MIB and UZ_PERCENT, where they are set, are the
 # guest's as well.
 #
 # What may be skipped in the guest is what may be skipped here (UZ_MUST_WORK). A
@@ -20,11 +21,13 @@
 . "$(dirname "$0")/image.sh"
 
 limit=240
+memory=1024
 uring=
-while getopts ul: option; do
+while getopts ul:m: option; do
 	case $option in
 	u) uring=uz_uring=Y ;;
 	l) limit=$OPTARG ;;
+	m) memory=$OPTARG ;;
 	*) exit 2 ;;
 	esac
 done
@@ -44,6 +47,10 @@ vm_kernel "$kernel"
 vm_image "$tmp/image"
 tests=$*
 touch "$tmp/console.log" "$tmp/results"
+settings=
+for name in UZ_{KILLS,CYCLES,UPGRADES,SEED,SECONDS,PAUSE,KINDS,MIB,PERCENT}; do
+	[ -z "${!name-}" ] || settings+=" $name=${!name}"
+done
 
 # qemu 7.2 sometimes leaves nonsense in the flags after the 16-byte exchange of
 # the kernel's allocator; without cx16 the kernel does without that, too. With a
@@ -55,14 +62,12 @@ touch "$tmp/console.log" "$tmp/results"
 status=0
 timeout -k 5 $((limit + 180)) qemu-system-x86_64 \
 	-accel tcg,thread=single -cpu max,cx16=off,erms=off,fsrm=off -smp 2 \
-	-m 1024 \
+	-m "$memory" \
 	-nodefaults -no-user-config -display none -no-reboot \
 	-serial "file:$tmp/console.log" -serial "file:$tmp/results" \
 	-kernel "$vm_linux" -initrd "$tmp/image" \
 	-append "console=ttyS0 panic=-1 quiet no_timer_check \
-uz_tests=${tests// /,} uz_must=${UZ_MUST_WORK-} uz_limit=$limit $uring \
-${UZ_KILLS:+UZ_KILLS=$UZ_KILLS} ${UZ_CYCLES:+UZ_CYCLES=$UZ_CYCLES} \
-${UZ_UPGRADES:+UZ_UPGRADES=$UZ_UPGRADES} ${UZ_SEED:+UZ_SEED=$UZ_SEED}" \
+uz_tests=${tests// /,} uz_must=${UZ_MUST_WORK-} uz_limit=$limit $uring$settings" \
 	</dev/null >"$tmp/qemu.log" 2>&1 || status=$?
 
 # shellcheck disable=SC2317 # it is called in the end
