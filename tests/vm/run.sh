@@ -10,7 +10,7 @@
 # shown when it fails, and last the one that says how far the scripts came.
 #
 # UZ_KILLS, UZ_CYCLES, UZ_UPGRADES, UZ_SEED, UZ_SECONDS, UZ_PAUSE, UZ_KINDS,
-# UZ_MIB and UZ_PERCENT, where they are set, are the
+# UZ_MIB, UZ_PERCENT, UZ_ROUNDS and UZ_DEPTHS, where they are set, are the
 # guest's as well.
 #
 # What may be skipped in the guest is what may be skipped here (UZ_MUST_WORK). A
@@ -48,7 +48,7 @@ vm_image "$tmp/image"
 tests=$*
 touch "$tmp/console.log" "$tmp/results"
 settings=
-for name in UZ_{KILLS,CYCLES,UPGRADES,SEED,SECONDS,PAUSE,KINDS,MIB,PERCENT}; do
+for name in UZ_{KILLS,CYCLES,UPGRADES,SEED,SECONDS,PAUSE,KINDS,MIB,PERCENT,ROUNDS,DEPTHS}; do
 	[ -z "${!name-}" ] || settings+=" $name=${!name}"
 done
 
