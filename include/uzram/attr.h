@@ -214,8 +214,8 @@ uz_must_check int uz_attr_read(struct uz_attr_ctx *ctx,
  *        not have been able to say so. What it did is not done twice, and no
  *        reason for a refusal
  *
- * One store is under way at a time, but for those that take long. A refusal is kept for last_error, as one
- * line "NAME: REASON".
+ * One store is under way at a time, but for those that take long. A refusal is
+ * kept for last_error, as one line "NAME: REASON".
  *
  * Context: any thread; may sleep and allocate.
  * Return:  0; -EACCES read-only; -E2BIG longer than UZ_ATTR_TEXT_MAX; -EINVAL

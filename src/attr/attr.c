@@ -240,6 +240,7 @@ void uz_attr_ctx_destroy(struct uz_attr_ctx *ctx)
 	uz_device_on_damage(ctx->dev, NULL, NULL);
 	uz_recompressor_destroy(ctx->recompressor);
 	uz_trainer_destroy(ctx->trainer);
+	uz__attr_params_forget(ctx);
 	uz_saver_destroy(ctx->saver);
 	uz_lock_destroy(&ctx->text_lock);
 	uz_lock_destroy(&ctx->store_lock);

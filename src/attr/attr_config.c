@@ -96,6 +96,15 @@ static void wait_for_close(const struct uz_device *dev)
 	}
 }
 
+static int reset(struct uz_attr_ctx *ctx, bool force, struct uz_err *err)
+{
+	int ret = uz_device_reset(ctx->dev, force, err);
+
+	if (!ret)
+		uz__attr_params_forget(ctx);
+	return ret;
+}
+
 int uz__attr_reset_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
 			 struct uz_err *err)
 {
@@ -108,7 +117,7 @@ int uz__attr_reset_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
 				  "a disk is not reset, not even by \"force\"; "
 				  "remove it and add it anew");
 	if (text_is(text, "force"))
-		return uz_device_reset(ctx->dev, true, err);
+		return reset(ctx, true, err);
 	ret = uz__attr_number(text, &n);
 	if (ret || !n)
 		return uz_err_set(
@@ -117,7 +126,7 @@ int uz__attr_reset_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
 	if (n > UINT16_MAX)
 		return uz_err_set(err, -ERANGE, "write 1");
 	wait_for_close(ctx->dev);
-	return uz_device_reset(ctx->dev, false, err);
+	return reset(ctx, false, err);
 }
 
 void uz__attr_codec_list(const struct uz_codec *codec, struct uz_strbuf *out)

@@ -22,6 +22,21 @@ struct uz__attr_place {
 	uint64_t index;
 };
 
+/* Longest text of a level. */
+#define UZ__ATTR_LEVEL_MAX 16
+
+/**
+ * struct uz__attr_waiting - what is to be said to a codec that is yet to come
+ * @level: or ""
+ * @dict:  bytes of a dictionary, or NULL; owned
+ * @size:  of @dict
+ */
+struct uz__attr_waiting {
+	char level[UZ__ATTR_LEVEL_MAX + 1];
+	char *dict;
+	size_t size;
+};
+
 /**
  * struct uz_attr_ctx - what attributes work on
  * @dev:          the device; borrowed
@@ -38,6 +53,7 @@ struct uz__attr_place {
  *                under @store_lock
  * @recompressor: what a store to recompress needs
  * @trainer:      what a store to train needs
+ * @waiting:      for codecs of priorities that have none; under @store_lock
  * @text_lock:    guards what follows; innermost, held for a copy only
  * @transport:    how requests get to the front end; or NULL
  * @buffer_bytes: most that its buffers take
@@ -63,6 +79,7 @@ struct uz_attr_ctx {
 	bool again;
 	struct uz_recompressor *recompressor;
 	struct uz_trainer *trainer;
+	struct uz__attr_waiting waiting[UZ_PRIORITIES];
 	struct uz_lock text_lock;
 	const char *transport;
 	uint64_t buffer_bytes;
@@ -154,9 +171,27 @@ int uz__attr_block_state_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
 int uz__attr_block_state_read(struct uz_attr_ctx *ctx, uint64_t offset,
 			      void *buf, size_t size, size_t *len);
 
-/* attr_recomp.c */
+/* attr_params.c */
 int uz__attr_params_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
 			  struct uz_err *err);
+
+/* The codec of a priority from 1 on, with what was kept for it. */
+uz_must_check int uz__attr_params_choose(struct uz_attr_ctx *ctx,
+					 unsigned int priority,
+					 const char *algo, struct uz_err *err);
+void uz__attr_params_forget(struct uz_attr_ctx *ctx);
+
+/* The first priority from @from on whose codec has that name, if any has. */
+unsigned int uz__attr_find_priority(struct uz_attr_ctx *ctx, const char *algo,
+				    unsigned int from);
+
+/* That of a codec's name, unless this is NULL; -EINVAL there is none. */
+uz_must_check int uz__attr_any_priority(struct uz_attr_ctx *ctx,
+					const char *algo,
+					unsigned int *priority,
+					struct uz_err *err);
+
+/* attr_recomp.c */
 int uz__attr_recomp_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out);
 int uz__attr_recomp_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
 			  struct uz_err *err);

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Attributes of secondary codecs: recomp_algorithm, algorithm_params, train and
- * recompress. Words, units and refusals are kernel zram's: words of the form
- * key=value between blanks, a key without a value is refused, one that is not
- * known is passed over. A codec is found by its name, priority 0 being that
- * for new stores.
+ * Attributes of secondary codecs: recomp_algorithm, train and recompress. Words
+ * (words.h), units and refusals are kernel zram's. A codec is found by its name,
+ * priority 0 being that for new stores.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -15,96 +13,12 @@
 #include <string.h>
 
 #include <uzram/util/size.h>
-#include <uzram/worker/dict_file.h>
 
 #include "attr_priv.h"
+#include "words.h"
 
 /* Kernel zram refuses longer names with E2BIG. */
 #define NAME_MAX_LEN 127
-
-/*
- * struct words - a text that is being taken apart
- * @copy: of the text, cut into words
- * @at:   what is left of it
- */
-struct words {
-	char copy[UZ_ATTR_TEXT_MAX + 1];
-	char *at;
-};
-
-static void words_begin(struct words *w, const char *text)
-{
-	snprintf(w->copy, sizeof(w->copy), "%s", text);
-	w->at = w->copy;
-}
-
-/* The next word; 1 there is one, 0 not, -EINVAL it has no value. */
-static int words_next(struct words *w, const char **key, const char **value,
-		      struct uz_err *err)
-{
-	char *word, *equals;
-
-	while (isspace((unsigned char)*w->at))
-		w->at++;
-	if (!*w->at)
-		return 0;
-	word = w->at;
-	while (*w->at && !isspace((unsigned char)*w->at))
-		w->at++;
-	if (*w->at)
-		*w->at++ = 0;
-	equals = strchr(word, '=');
-	if (!equals || !equals[1])
-		return uz_err_set(err, -EINVAL, "'%.40s' has no value", word);
-	*equals = 0;
-	*key = word;
-	*value = equals + 1;
-	return 1;
-}
-
-/* Has each word taken, until one is refused. */
-static int words_each(struct words *w, const char *text,
-		      int (*take)(void *arg, const char *key, const char *value,
-				  struct uz_err *err),
-		      void *arg, struct uz_err *err)
-{
-	const char *key = NULL, *value = NULL;
-	int ret;
-
-	words_begin(w, text);
-	while ((ret = words_next(w, &key, &value, err)) > 0) {
-		ret = take(arg, key, value, err);
-		if (ret)
-			break;
-	}
-	return ret;
-}
-
-static int parse_number(const char *key, const char *value, uint64_t max,
-			uint64_t *number, struct uz_err *err)
-{
-	int ret = uz__attr_number(value, number);
-
-	if (!ret && *number > max)
-		ret = -ERANGE;
-	if (ret)
-		return uz_err_set(
-			err, ret,
-			"%s '%.40s' is not a number from 0 to %" PRIu64, key,
-			value, max);
-	return 0;
-}
-
-static int parse_priority(const char *value, unsigned int *priority,
-			  struct uz_err *err)
-{
-	uint64_t n;
-	int ret = parse_number("priority", value, INT_MAX, &n, err);
-
-	if (!ret)
-		*priority = (unsigned int)n;
-	return ret;
-}
 
 /* ---- recomp_algorithm ---- */
 
@@ -122,41 +36,15 @@ int uz__attr_recomp_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
 	return 0;
 }
 
-/*
- * struct choice - which codec a text is about, and what about it
- * @algo:     its name, or NULL
- * @level:    or NULL
- * @dict:     path of a dictionary, or NULL
- * @priority: or that of the codec
- */
-struct choice {
-	const char *algo;
-	const char *level;
-	const char *dict;
-	unsigned int priority;
-};
-
-static int take_choice(void *arg, const char *key, const char *value,
-		       struct uz_err *err)
-{
-	struct choice *choice = arg;
-
-	if (!strcmp(key, "algo"))
-		choice->algo = value;
-	else if (!strcmp(key, "priority"))
-		return parse_priority(value, &choice->priority, err);
-	return 0;
-}
-
 int uz__attr_recomp_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
 			  struct uz_err *err)
 {
-	struct choice c = { .priority = 1 };
-	struct words w;
+	struct uz__choice c = { .priority = 1 };
+	char copy[UZ_ATTR_TEXT_MAX + 1];
 	int ret;
 
 	(void)len;
-	ret = words_each(&w, text, take_choice, &c, err);
+	ret = uz__words_each(copy, text, uz__words_choice, &c, err);
 	if (ret)
 		return ret;
 	if (!c.algo)
@@ -165,104 +53,9 @@ int uz__attr_recomp_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
 	if (strlen(c.algo) > NAME_MAX_LEN)
 		return uz_err_set(err, -E2BIG, "longer than %d bytes",
 				  NAME_MAX_LEN);
-	ret = uz_device_set_secondary(ctx->dev, c.priority, c.algo, err);
+	ret = uz__attr_params_choose(ctx, c.priority, c.algo, err);
 	/* Longer than any codec's text can be, so it names none. */
 	return ret == -E2BIG ? -EINVAL : ret;
-}
-
-/* ---- algorithm_params ---- */
-
-/* The first priority from @from on whose codec has that name. */
-static unsigned int find_priority(struct uz_attr_ctx *ctx, const char *algo,
-				  unsigned int from)
-{
-	char text[UZ_CODEC_TEXT_MAX + 1];
-	struct uz_codec codec;
-	unsigned int i;
-
-	for (i = from; i < UZ_PRIORITIES; i++) {
-		if (!uz_device_codec_of(ctx->dev, i, &codec))
-			continue;
-		uz_codec_format(&codec, text);
-		if (!strcmp(uz_codec_name(&codec), algo) || !strcmp(text, algo))
-			break;
-	}
-	return i;
-}
-
-/* As in the kernel, of level and dict the one that is not given is none. */
-static int set_params(struct uz_attr_ctx *ctx, const struct choice *choice,
-		      struct uz_err *err)
-{
-	unsigned int priority = choice->priority;
-	char text[UZ_CODEC_TEXT_MAX + 64];
-	struct uz_codec codec;
-	int ret;
-
-	if (!uz_device_codec_of(ctx->dev, priority, &codec))
-		return uz_err_set(err, -EINVAL,
-				  "there is no codec of priority %u", priority);
-	if (!choice->level && !choice->dict)
-		return 0;
-	snprintf(text, sizeof(text), "%s%s%.40s", uz_codec_name(&codec),
-		 choice->level ? ":level=" : "",
-		 choice->level ? choice->level : "");
-	if (choice->dict)
-		ret = uz_dict_file_use(ctx->dev, priority, text, choice->dict,
-				       err);
-	else if (priority)
-		ret = uz_device_set_secondary(ctx->dev, priority, text, err);
-	else
-		ret = uz_device_set_codec(ctx->dev, text, err);
-	return ret == -ERANGE ? -EINVAL : ret;
-}
-
-static int take_param(void *arg, const char *key, const char *value,
-		      struct uz_err *err)
-{
-	struct choice *choice = arg;
-	uint64_t bits;
-
-	if (!strcmp(key, "level"))
-		choice->level = value;
-	else if (!strcmp(key, "dict"))
-		choice->dict = value;
-	else if (!strcmp(key, "deflate.winbits")) /* a page fits any */
-		return parse_number(key, value + (*value == '-'), INT_MAX,
-				    &bits, err);
-	return take_choice(arg, key, value, err);
-}
-
-/* That of a codec's name, if there is one. */
-static int any_priority(struct uz_attr_ctx *ctx, const char *algo,
-			unsigned int *priority, struct uz_err *err)
-{
-	if (algo)
-		*priority = find_priority(ctx, algo, 0);
-	if (*priority >= UZ_PRIORITIES && algo)
-		return uz_err_set(err, -EINVAL,
-				  "no priority has the codec '%.40s'", algo);
-	if (*priority >= UZ_PRIORITIES)
-		return uz_err_set(err, -EINVAL, "the priority is not 0 to %d",
-				  UZ_PRIORITIES - 1);
-	return 0;
-}
-
-int uz__attr_params_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
-			  struct uz_err *err)
-{
-	struct choice c = { 0 };
-	struct words w;
-	int ret;
-
-	(void)len;
-	ret = words_each(&w, text, take_param, &c, err);
-	if (ret)
-		return ret;
-	ret = any_priority(ctx, c.algo, &c.priority, err);
-	if (ret)
-		return ret;
-	return set_params(ctx, &c, err);
 }
 
 /* ---- train ---- */
@@ -273,7 +66,7 @@ int uz__attr_params_store(struct uz_attr_ctx *ctx, const char *text, size_t len,
  * @size:   of the dictionary; 0: the default
  */
 struct lesson {
-	struct choice choice;
+	struct uz__choice choice;
 	uint64_t size;
 };
 
@@ -283,7 +76,7 @@ static int take_lesson(void *arg, const char *key, const char *value,
 	struct lesson *lesson = arg;
 
 	if (!strcmp(key, "algo") || !strcmp(key, "priority"))
-		return take_choice(&lesson->choice, key, value, err);
+		return uz__words_choice(&lesson->choice, key, value, err);
 	if (strcmp(key, "size") != 0)
 		return uz_err_set(err, -EINVAL,
 				  "'%.40s' is none of algo, priority and size",
@@ -299,12 +92,13 @@ int uz__attr_train(struct uz_attr_ctx *ctx, const char *text, uint64_t id,
 		   struct uz_err *err)
 {
 	struct lesson l = { 0 };
-	struct words w;
+	char copy[UZ_ATTR_TEXT_MAX + 1];
 	int ret;
 
-	ret = words_each(&w, text, take_lesson, &l, err);
+	ret = uz__words_each(copy, text, take_lesson, &l, err);
 	if (!ret)
-		ret = any_priority(ctx, l.choice.algo, &l.choice.priority, err);
+		ret = uz__attr_any_priority(ctx, l.choice.algo,
+					    &l.choice.priority, err);
 	if (ret)
 		return ret;
 	return uz_trainer_run(ctx->trainer, l.choice.priority, l.size, id, err);
@@ -372,13 +166,13 @@ static int take_order(void *arg, const char *key, const char *value,
 	if (!strcmp(key, "type"))
 		return parse_type(value, order, err);
 	if (!strcmp(key, "priority"))
-		return parse_priority(value, &order->priority, err);
+		return uz__words_priority(value, &order->priority, err);
 	if (!strcmp(key, "max_pages"))
-		return parse_number(key, value, UINT64_MAX, &order->max_pages,
-				    err);
+		return uz__words_number(key, value, UINT64_MAX,
+					&order->max_pages, err);
 	if (strcmp(key, "threshold"))
 		return 0;
-	ret = parse_number(key, value, UINT32_MAX, &n, err);
+	ret = uz__words_number(key, value, UINT32_MAX, &n, err);
 	if (ret)
 		return ret;
 	if (n >= UZ_HUGE_SIZE)
@@ -396,7 +190,7 @@ static int choose_algo(struct uz_attr_ctx *ctx, const char *algo,
 		       struct uz_recompress_order *order, struct uz_err *err)
 {
 	unsigned int from = order->priority ? order->priority : 1;
-	unsigned int found = find_priority(ctx, algo, from);
+	unsigned int found = uz__attr_find_priority(ctx, algo, from);
 
 	if (found >= UZ_PRIORITIES ||
 	    (order->priority && found != order->priority))
@@ -414,10 +208,10 @@ int uz__attr_recompress(struct uz_attr_ctx *ctx, const char *text, uint64_t id,
 			struct uz_err *err)
 {
 	struct request r = { 0 };
-	struct words w;
+	char copy[UZ_ATTR_TEXT_MAX + 1];
 	int ret;
 
-	ret = words_each(&w, text, take_order, &r, err);
+	ret = uz__words_each(copy, text, take_order, &r, err);
 	if (!ret && !uz_device_disksize(ctx->dev))
 		ret = uz_err_set(err, -EINVAL, "the device has no size");
 	if (!ret && r.algo)

@@ -53,7 +53,7 @@ static int dict_open(const char *path, size_t *size, struct uz_err *err)
 	return fd;
 }
 
-static int dict_read(int fd, char *bytes, size_t size, const char *path,
+static int dict_fill(int fd, char *bytes, size_t size, const char *path,
 		     struct uz_err *err)
 {
 	size_t got = 0;
@@ -72,23 +72,37 @@ static int dict_read(int fd, char *bytes, size_t size, const char *path,
 	return 0;
 }
 
+int uz_dict_file_read(const char *path, char **bytes, size_t *size,
+		      struct uz_err *err)
+{
+	uz_autofree char *mine = NULL;
+	uz_autoclose int fd = -1;
+	int ret;
+
+	fd = dict_open(path, size, err);
+	if (fd < 0)
+		return fd;
+	mine = malloc(*size);
+	if (!mine)
+		return uz_err_set(err, -ENOMEM,
+				  "no memory to read the dictionary %s", path);
+	ret = dict_fill(fd, mine, *size, path, err);
+	if (ret)
+		return ret;
+	*bytes = mine;
+	mine = NULL;
+	return 0;
+}
+
 int uz_dict_file_use(struct uz_device *dev, unsigned int priority,
 		     const char *codec, const char *path, struct uz_err *err)
 {
 	uz_autofree char *bytes = NULL;
-	uz_autoclose int fd = -1;
 	struct uz_device_dict dict;
 	size_t size = 0;
 	int ret;
 
-	fd = dict_open(path, &size, err);
-	if (fd < 0)
-		return fd;
-	bytes = malloc(size);
-	if (!bytes)
-		return uz_err_set(err, -ENOMEM,
-				  "no memory to read the dictionary %s", path);
-	ret = dict_read(fd, bytes, size, path, err);
+	ret = uz_dict_file_read(path, &bytes, &size, err);
 	if (ret)
 		return ret;
 	dict = (struct uz_device_dict){ .bytes = bytes, .size = size };

@@ -40,8 +40,8 @@ without a size: compressed_writeback|0|1
 backing_dev: '' > backing_dev|Is a directory|Invalid argument
 # The device's own store, once more.
 backing_dev: '/dev/loop*' > backing_dev|Device or resource busy|done
-# A level for a codec that there is not is not kept for one to come.
-algorithm_params: 'priority=2 level=1' > algorithm_params|done|Invalid argument
+# A kernel that is built for one codec has no such priority.
+algorithm_params: 'priority=2 level=1' > algorithm_params|Invalid argument|done
 # No codec has that priority; 7.1 refuses it, too.
 recompress: 'priority=3' > recompress|done|Invalid argument
 # A limited number is of the largest pages, in the kernel from 6.13 on.

@@ -67,7 +67,7 @@ static void test_params_refused(void **state)
 
 	assert_int_equal(params(f, "algo=none level=3"), -EINVAL);
 	assert_int_equal(params(f, "priority=4 level=3"), -EINVAL);
-	assert_int_equal(params(f, "priority=1 level=3"), -EINVAL);
+	assert_int_equal(params(f, "priority=1 level=x"), -EINVAL);
 	assert_int_equal(params(f, "level"), -EINVAL);
 	assert_int_equal(params(f, "level=abc"), -EINVAL);
 	assert_int_equal(params(f, "deflate.winbits=x"), -EINVAL);
@@ -145,6 +145,26 @@ static void test_dict(void **state)
 	rmdir(dir);
 }
 
+/* For a priority that has no codec they wait until it has one. */
+static void test_dict_before_the_codec(void **state)
+{
+	char path[] = "/tmp/uzram-dict.XXXXXX", text[200];
+	struct fixture *f = *state;
+
+	close(mkstemp(path));
+	dict_file(path, 5000);
+	snprintf(text, sizeof(text), "priority=2 dict=%s", path);
+	assert_int_equal(params(f, text), 0);
+	assert_int_equal(params(f, "priority=2 dict=/none/such"), -EINVAL);
+	unlink(path);
+	assert_int_equal(f->dev.dict_size, 0);
+	assert_int_equal(recomp(f, "algo=store priority=1"), 0);
+	assert_int_equal(f->dev.dict_size, 0);
+	assert_int_equal(recomp(f, "algo=store priority=2"), 0);
+	assert_int_equal(f->dev.dict_size, 5000);
+	assert_memory_equal(f->dev.dict, "a dictio", 8);
+}
+
 #if UZ_HAVE_DEFLATE
 static void test_deflate_params(void **state)
 {
@@ -164,6 +184,37 @@ static void test_deflate_params(void **state)
 #endif
 
 #if UZ_HAVE_ZSTD
+static void test_level_before_the_codec(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(params(f, "priority=1 level=9"), 0);
+	assert_int_equal(params(f, "priority=2 level=100"), 0);
+	assert_int_equal(params(f, "priority=3 level=9"), 0);
+	assert_int_equal(recomp(f, "algo=zstd priority=1"), 0);
+	assert_int_equal(f->dev.secondary[1].level, 9);
+	/* Of two the later, and nothing is kept for one more codec. */
+	assert_int_equal(recomp(f, "algo=zstd priority=2"), -EINVAL);
+	assert_int_equal(params(f, "priority=2 level=-7"), 0);
+	assert_int_equal(recomp(f, "algo=zstd priority=2"), 0);
+	assert_int_equal(f->dev.secondary[2].level, -7);
+	assert_int_equal(recomp(f, "algo=zstd priority=2"), 0);
+	assert_int_equal(f->dev.secondary[2].level, 3);
+	/* What is said with the name counts. */
+	assert_int_equal(recomp(f, "algo=zstd:level=4 priority=3"), 0);
+	assert_int_equal(f->dev.secondary[3].level, 4);
+}
+
+static void test_level_before_a_reset(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(params(f, "priority=1 level=9"), 0);
+	assert_int_equal(store(f, "reset", "1"), 0);
+	assert_int_equal(recomp(f, "algo=zstd priority=1"), 0);
+	assert_int_equal(f->dev.secondary[1].level, 3);
+}
+
 static void test_algorithm_params(void **state)
 {
 	struct fixture *f = *state;
@@ -284,11 +335,14 @@ int main(void)
 		fixture_test(test_recomp_algorithm),
 		fixture_test(test_params_refused),
 		fixture_test(test_dict),
+		fixture_test(test_dict_before_the_codec),
 #if UZ_HAVE_DEFLATE
 		fixture_test(test_deflate_params),
 #endif
 #if UZ_HAVE_ZSTD
 		fixture_test(test_algorithm_params),
+		fixture_test(test_level_before_the_codec),
+		fixture_test(test_level_before_a_reset),
 #endif
 		fixture_test(test_recompress),
 		fixture_test(test_statistics),
