@@ -89,7 +89,7 @@ fi
 
 "$UZRAMCTL" doctor >"$tmp/doctor" || fail "doctor: $(cat "$tmp/doctor")"
 for thing in /dev/fuse fusermount3 'run directory' io_uring 'loop devices' \
-	memory CPUs; do
+	memory CPUs 'idle CPUs'; do
 	grep -Eq "^(ok|note) +$thing " "$tmp/doctor" ||
 		fail "doctor says nothing of $thing: $(cat "$tmp/doctor")"
 done
