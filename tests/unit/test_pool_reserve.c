@@ -30,17 +30,23 @@ int __wrap_uz_shm_populate(const struct uz_shm *shm, size_t off, size_t len);
 void *__real_malloc(size_t size);
 void *__wrap_malloc(size_t size);
 
+static _Atomic bool slow; /* memory of window 0 is taken back slowly */
+static _Atomic bool taking;
+
 int __wrap_uz_shm_populate(const struct uz_shm *shm, size_t off, size_t len)
 {
 	return refuse ? -ENOMEM : __real_uz_shm_populate(shm, off, len);
 }
 
-/* The linker asks for it; memory is always taken back. */
 int __real_uz_shm_punch(const struct uz_shm *shm, size_t off, size_t len);
 int __wrap_uz_shm_punch(const struct uz_shm *shm, size_t off, size_t len);
 
 int __wrap_uz_shm_punch(const struct uz_shm *shm, size_t off, size_t len)
 {
+	if (slow && off < PAGES(WINDOW_PAGES)) {
+		taking = true;
+		usleep(200000);
+	}
 	return __real_uz_shm_punch(shm, off, len);
 }
 
@@ -49,18 +55,24 @@ void *__wrap_malloc(size_t size)
 	return refuse ? NULL : __real_malloc(size);
 }
 
-static void start(struct fixture *f)
+static void start_with(struct fixture *f, uint64_t reserve)
 {
 	refuse = false;
 	fixture_open(f, 2 * WINDOWS + 64);
-	f->config.reserve = RESERVE;
+	f->config.reserve = reserve;
 	fixture_restart(f);
 	assert_int_equal(uz_pool_keep(f->pool), 0);
+}
+
+static void start(struct fixture *f)
+{
+	start_with(f, RESERVE);
 }
 
 static void finish(struct fixture *f)
 {
 	refuse = false;
+	slow = false;
 	while (nr_refs)
 		uz_pool_free(f->pool, refs[--nr_refs]);
 	/* The reserve stays, so this is not fixture_close(). */
@@ -135,6 +147,33 @@ static void test_system_has_nothing(void **state)
 	assert_true(full_again(&f));
 	assert_int_equal(uz_pool_alloc(f.pool, SIZE, 0, 0, &ref), 0);
 	uz_pool_free(f.pool, ref);
+	finish(&f);
+}
+
+/*
+ * The keeper could not populate pages and sees to it that none is left of them:
+ * a store finds those beside them all the same.
+ */
+static void test_while_pages_are_taken_back(void **state)
+{
+	struct fixture f;
+	unsigned int i;
+
+	(void)state;
+	start_with(&f, PAGES(PER));
+	refuse = true;
+	taking = false;
+	slow = true;
+	/* With a page left it begins. */
+	for (i = 0; i < EACH - PER / 2; i++, nr_refs++)
+		assert_int_equal(
+			uz_pool_alloc(f.pool, SIZE, i, 0, &refs[nr_refs]), 0);
+	assert_int_equal(fixture_window(refs[0]), 0);
+	for (i = 0; i < 10000 && !taking; i++)
+		usleep(1000);
+	assert_true(taking);
+	fill(&f, SIZE);
+	assert_in_range(nr_refs, EACH, EACH + 1);
 	finish(&f);
 }
 
@@ -222,6 +261,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_there_at_once),
 		cmocka_unit_test(test_system_has_nothing),
+		cmocka_unit_test(test_while_pages_are_taken_back),
 		cmocka_unit_test(test_all_sizes),
 		cmocka_unit_test(test_at_the_limit),
 		cmocka_unit_test(test_adopted),

@@ -12,6 +12,13 @@
  * pages of the zspage, for they may be the same; whoever is last gives back
  * those that nobody has populated (uz__zspage_filled()). So whatever fails,
  * what is charged is what the memfd holds once all is quiet.
+ *
+ * Where there is a reserve a store fails only when nothing populated is left.
+ * What is may be out of sight for a moment: pages beside it are being given
+ * back, because the system had none for the keeper, or the keeper has just
+ * filled a window. All of that happens with keeper.work held. So before it
+ * fails a store looks once more with that lock held, and for no more than what
+ * is populated; and after a failure it gives back under that lock as well.
  */
 #include <assert.h>
 #include <errno.h>
@@ -44,6 +51,7 @@ struct place {
 	bool low; /* the zspage soon needs more pages */
 	struct uz__zspage *passed; /* it needs them now; or NULL */
 	bool dry; /* there is no reserve, or nothing left of it */
+	bool last; /* only what is populated; keeper.work is held */
 };
 
 /* The fullest zspage that need not grow, else one that can; or NULL. */
@@ -194,7 +202,7 @@ static int prepare(struct uz__zs *pool, const struct uz__class *c,
 		spare->z = uz__window_get(pool, c->pages, true);
 		place->dry = !spare->z;
 		if (place->dry)
-			return 0;
+			return place->last ? -ENOSPC : 0;
 	}
 	if (!spare->block)
 		spare->block = uz__block_get(pool, c);
@@ -229,7 +237,7 @@ static int find_place(struct uz__zs *pool, unsigned int class, uint32_t owner,
 			ret = prepare(pool, c, &spare, place);
 			if (ret)
 				break;
-		} else if (ret == -ENOSPC && !last) {
+		} else if (ret == -ENOSPC && !last && !place->last) {
 			/* If it finds none, it has waited for who did. */
 			last = !uz__window_give_back(pool) &&
 			       !uz__keeper_release(pool);
@@ -254,16 +262,49 @@ static int populate(struct uz__zs *pool, struct uz__class *c,
 	uint64_t base = uz__window_offset(pool, uz__zspage_window(pool, z));
 	unsigned int first = (unsigned int)__builtin_ctzll(place->missing);
 	unsigned int last = 63 - (unsigned int)__builtin_clzll(place->missing);
+	bool rest;
 	int ret;
 
 	ret = uz_shm_populate(&pool->base.arena,
 			      base + (uint64_t)first * UZ_PAGE_SIZE,
 			      (size_t)(last - first + 1) * UZ_PAGE_SIZE);
+	rest = ret && uz__reserve_pages(pool);
+	if (uz_unlikely(rest))
+		uz_lock_acquire(&pool->keeper.work);
 	uz_lock_acquire(&c->lock);
 	if (uz_unlikely(ret))
 		uz__zspage_put(c, z, place->index);
 	uz__zspage_filled(pool, c, z, ret ? 0 : place->missing);
+	if (uz_unlikely(rest))
+		uz_lock_release(&pool->keeper.work);
 	return ret ? -ENOSPC : 0;
+}
+
+/* Find a place and have its pages. */
+static int get_place(struct uz__zs *pool, unsigned int class, uint32_t owner,
+		     bool over, struct place *place)
+{
+	int ret;
+
+	if (uz_unlikely(place->last))
+		uz_lock_acquire(&pool->keeper.work);
+	ret = find_place(pool, class, owner, over, place);
+	if (uz_unlikely(place->last))
+		uz_lock_release(&pool->keeper.work);
+	if (uz_unlikely(ret))
+		return ret;
+	uz_delay(UZ_DELAY_TAKEN);
+	if (uz_unlikely(place->low))
+		uz__keeper_hint(pool, place->z);
+	if (uz_unlikely(place->passed))
+		uz__keeper_hint(pool, place->passed);
+	if (uz_likely(!place->missing))
+		return 0;
+	/* relaxed: a number. */
+	if (uz__reserve_pages(pool))
+		atomic_fetch_add_explicit(&pool->store.missed, 1,
+					  memory_order_relaxed);
+	return populate(pool, &pool->classes[class], place);
 }
 
 int uz__zs_alloc(struct uz_pool *base, uint32_t size, uint32_t owner,
@@ -271,29 +312,19 @@ int uz__zs_alloc(struct uz_pool *base, uint32_t size, uint32_t owner,
 {
 	struct uz__zs *pool = uz__zs(base);
 	unsigned int class = uz__class_number(pool, size);
-	struct uz__class *c = &pool->classes[class];
 	struct place place = { .dry = !uz__reserve_pages(pool) };
+	bool over = flags & UZ_POOL_OVER_LIMIT;
 	int ret;
 
 	assert(size && size <= UZ_POOL_MAX_OBJECT);
-	ret = find_place(pool, class, owner, flags & UZ_POOL_OVER_LIMIT,
-			 &place);
+	ret = get_place(pool, class, owner, over, &place);
+	if (uz_unlikely(ret) && uz__reserve_pages(pool)) {
+		place = (struct place){ .last = true };
+		ret = get_place(pool, class, owner, over, &place);
+	}
 	if (uz_unlikely(ret))
 		return ret;
-	uz_delay(UZ_DELAY_TAKEN);
-	if (uz_unlikely(place.low))
-		uz__keeper_hint(pool, place.z);
-	if (uz_unlikely(place.passed))
-		uz__keeper_hint(pool, place.passed);
-	if (uz_unlikely(place.missing)) {
-		/* relaxed: a number. */
-		if (uz__reserve_pages(pool))
-			atomic_fetch_add_explicit(&pool->store.missed, 1,
-						  memory_order_relaxed);
-		ret = populate(pool, c, &place);
-		if (ret)
-			return ret;
-	}
-	*ref = uz__zspage_ref(pool, c, place.z, place.index);
+	*ref = uz__zspage_ref(pool, &pool->classes[class], place.z,
+			      place.index);
 	return 0;
 }
