@@ -132,5 +132,6 @@ static inline uint64_t uz__arena_pages(const struct uz_pool *pool)
 /* limit.c */
 bool uz__limit_charge(struct uz_pool *pool, unsigned int pages, bool over);
 void uz__limit_uncharge(struct uz_pool *pool, unsigned int pages);
+bool uz__limit_fits(const struct uz_pool *pool, unsigned int pages);
 
 #endif

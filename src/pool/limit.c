@@ -58,6 +58,17 @@ void uz__limit_uncharge(struct uz_pool *pool, unsigned int pages)
 				  memory_order_relaxed);
 }
 
+/* Does the limit leave room for so many? A hint. */
+bool uz__limit_fits(const struct uz_pool *pool, unsigned int pages)
+{
+	uint64_t limit =
+		atomic_load_explicit(&pool->limit_pages, memory_order_relaxed);
+	uint64_t used =
+		atomic_load_explicit(&pool->used_pages, memory_order_relaxed);
+
+	return !limit || used + pages <= limit;
+}
+
 void uz_pool_set_limit(struct uz_pool *pool, uint64_t bytes)
 {
 	uint64_t pages = bytes / UZ_PAGE_SIZE + !!(bytes % UZ_PAGE_SIZE);

@@ -150,6 +150,25 @@ static void test_system_has_nothing(void **state)
 	finish(&f);
 }
 
+/* What was populated for a zspage is used as well, however late. */
+static void test_nothing_given_to_a_system_that_has_nothing(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	start(&f);
+	refuse = true;
+	assert_int_equal(uz_pool_alloc(f.pool, SIZE, 0, 0, &refs[nr_refs]), 0);
+	nr_refs++;
+	/* It would be given back in less. */
+	usleep(1000000);
+	assert_in_range(1 + fill(&f, SIZE), WINDOWS * EACH,
+			WINDOWS * (EACH + 1));
+	refuse = false;
+	assert_true(full_again(&f));
+	finish(&f);
+}
+
 /*
  * The keeper could not populate pages and sees to it that none is left of them:
  * a store finds those beside them all the same.
@@ -261,6 +280,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_there_at_once),
 		cmocka_unit_test(test_system_has_nothing),
+		cmocka_unit_test(
+			test_nothing_given_to_a_system_that_has_nothing),
 		cmocka_unit_test(test_while_pages_are_taken_back),
 		cmocka_unit_test(test_all_sizes),
 		cmocka_unit_test(test_at_the_limit),

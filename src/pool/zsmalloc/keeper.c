@@ -12,6 +12,7 @@
  * when more than UZ__AHEAD zspages were grown since, and at once when a store
  * is about to fail at the limit. Only pages known to be populated are given
  * back (@ready): those that a store has charged and not yet populated are not.
+ * While the system has no memory for the reserve, it is given none either.
  *
  * While hints come the thread looks for them some ten thousand times a second,
  * less often the fewer there are; when they stop it sleeps until it is woken,
@@ -312,6 +313,23 @@ static void refill(struct uz__zs *pool)
 	uz__window_fill(pool, 0);
 }
 
+/*
+ * Nobody has stored for a while: give back what was not used. But if it is the
+ * system that has nothing for the reserve, what stores find ready beside that
+ * is as precious, and would not come back. At the limit the reserve is filled
+ * from what is given back. False: to be tried again.
+ */
+static bool give_back(struct uz__zs *pool)
+{
+	refill(pool);
+	if (uz__window_denied(pool))
+		return false;
+	uz__keeper_release(pool);
+	trim(pool);
+	refill(pool);
+	return true;
+}
+
 static struct timespec time_after(long ns)
 {
 	struct timespec t;
@@ -342,12 +360,10 @@ static bool sleep_on(struct uz__zs *pool)
 		} else if (pthread_cond_timedwait(&k->wake, &k->sleep.mutex,
 						  &until) == ETIMEDOUT) {
 			uz_lock_release(&k->sleep);
-			if (!released) {
-				uz__keeper_release(pool);
-				trim(pool);
-			}
-			refill(pool);
-			released = true;
+			if (released)
+				refill(pool);
+			else
+				released = give_back(pool);
 			until = time_after(RETRY_NS);
 			uz_lock_acquire(&k->sleep);
 		}

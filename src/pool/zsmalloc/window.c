@@ -79,6 +79,13 @@ bool uz__window_short(const struct uz__zs *pool)
 	return kept_pages(pool) + fill_pages(pool) <= uz__reserve_pages(pool);
 }
 
+/* Short, and not because of the limit? A hint, without the lock. */
+bool uz__window_denied(const struct uz__zs *pool)
+{
+	return uz__window_short(pool) &&
+	       uz__limit_fits(&pool->base, fill_pages(pool));
+}
+
 /* The store's lock is held. */
 static struct uz__zspage *pop_kept(struct uz__zs *pool)
 {

@@ -486,5 +486,6 @@ void uz__window_put(struct uz__zs *pool, struct uz__zspage *z);
 void uz__window_fill(struct uz__zs *pool, unsigned int nr);
 bool uz__window_give_back(struct uz__zs *pool);
 bool uz__window_short(const struct uz__zs *pool);
+bool uz__window_denied(const struct uz__zs *pool);
 
 #endif
