@@ -108,22 +108,30 @@ void uz__notify_starter(int fd, const char *line);
 
 /*
  * struct uz__restart - how it went so far
- * @total: workers that died and were replaced
+ * @total: workers that died and were replaced, or could not be started
  * @vain:  deaths in a row of workers that had hardly served
+ * @wants: workers in a row that the system could not spare what they need for
  */
 struct uz__restart {
 	unsigned int total;
 	unsigned int vain;
+	unsigned int wants;
 };
 
 /* So many in a row are too many. */
-#define UZ__RESTART_VAIN 8
+#define UZ__RESTART_VAIN  8
+#define UZ__RESTART_WANTS 300
 
 /*
- * A worker has died that served for @served_ms (0: it never did). Returns the
+ * A worker has died that served for @served_ms (0: it never did, nor may there
+ * have been one), or has failed by @rc (0: it did not say). Returns the
  * milliseconds until the next one is to be started, or -1: no more.
  */
-int uz__restart_pause(struct uz__restart *r, uint64_t served_ms);
+int uz__restart_pause(struct uz__restart *r, uint64_t served_ms, int rc);
+
+/* Says so; @why: the last one was the last. Returns -EIO. */
+int uz__restart_no_more(const struct uz__restart *r, const char *why,
+			struct uz_err *err);
 
 /* ---- confine.c ---- */
 
@@ -208,6 +216,9 @@ struct uz__death {
 
 /* To the log, once; when another worker has begun, with swap=on: serves. */
 void uz__death_tell(struct uz__death *death);
+
+/* What uz__death_tell() will say; @worker: none if not positive. */
+void uz__death_note(struct uz__death *death, pid_t worker, const char *why);
 
 /* Before the first worker: where do cores go? */
 void uz__death_prepare(struct uz__death *death);

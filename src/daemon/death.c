@@ -51,6 +51,17 @@ void uz__death_text(const struct uz__death *death, int status, char *text,
 			 WTERMSIG(status), strsignal(WTERMSIG(status)));
 }
 
+void uz__death_note(struct uz__death *death, pid_t worker, const char *why)
+{
+	if (worker > 0)
+		snprintf(death->told, sizeof(death->told),
+			 "worker %d died, another takes over: %s", (int)worker,
+			 why);
+	else if (!death->told[0])
+		snprintf(death->told, sizeof(death->told),
+			 "a worker had to wait: %s", why);
+}
+
 /*
  * Not before: the log may lie in what is swapped out to the device, and nobody
  * would be there to have it back.

@@ -231,15 +231,12 @@ static int worker_ended(struct supervisor *s, int status, struct uz_err *err)
 	if (!s->d->served)
 		return uz_err_set(err, -EIO, "worker did not come up: %s", why);
 	pause = uz__restart_pause(&s->d->restart,
-				  s->served ? now - s->served : 0);
+				  s->served ? now - s->served : 0,
+				  s->asked ? 0 : s->death.failure.rc);
 	if (pause < 0)
-		return uz_err_set(err, -EIO,
-				  "worker died %d times in a row without "
-				  "serving; the device is gone: %s",
-				  UZ__RESTART_VAIN, why);
+		return uz__restart_no_more(&s->d->restart, why, err);
 	s->next = now + (unsigned int)pause;
-	snprintf(s->death.told, sizeof(s->death.told),
-		 "worker %d died, another takes over: %s", (int)was, why);
+	uz__death_note(&s->death, was, why);
 	return 0;
 }
 

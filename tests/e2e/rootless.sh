@@ -58,6 +58,21 @@ machine "$contained
 	user $no_caps; contained $no_caps" || fail 'they have capabilities'
 expect_equal "$(ls -A "$tmp/user/run")" '' 'left behind'
 
+# Without a process to spare for longer than workers may die in a row: the device
+# waits, and has everything afterwards.
+requires prlimit
+machine '
+	user uzramctl add -s 64M d >/dev/null
+	user dd if=/bin/ls of=$run/d/block bs=4K count=8 conv=notrunc status=none
+	supervisor=$(user cat $run/d/pid)
+	most=$(user prlimit --pid $supervisor --nproc -o SOFT --noheadings --raw)
+	user prlimit --pid $supervisor --nproc=0:
+	kill -KILL $(user sed -n "s/^worker_pid //p" $run/d/stat)
+	sleep 5
+	user prlimit --pid $supervisor --nproc=$most:
+	user timeout 60 cmp -n 32768 /bin/ls $run/d/block
+	user uzramctl remove d' || fail 'lost for want of a process'
+
 # ---- what cannot be had, and what can instead ----
 
 # refusal TEXT COMMAND: an ordinary user who has a device d is told so.
