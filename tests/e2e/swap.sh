@@ -8,7 +8,7 @@
 requires_ctl
 requires_fuse
 requires_loop
-requires mkswap
+requires mkswap unshare
 requires python3
 requires_root
 
@@ -71,15 +71,28 @@ out=$("$UZRAMCTL" get swap stat | awk '$1 == "bytes_written" { print $2 }')
 [ "$out" -ge $((96 << 20)) ] || fail "only $out bytes were swapped out"
 
 # What is not needed any more was discarded.
-"$UZRAMCTL" swapoff swap
+"$UZRAMCTL" swapoff swap 2>"$tmp/err"
+expect_equal "$(cat "$tmp/err")" '' 'said where there is room'
 ! swaps_to "$loop" || fail 'it still swaps'
 wait_until 10 eval "! losetup -n '$loop' 2>/dev/null | grep -q ." ||
 	fail "$loop stays"
 expect_fail_line 3 'nothing swaps to it' "$UZRAMCTL" swapoff swap
 
-# It is swap space now, and may be used again as it is.
-"$UZRAMCTL" swapon swap >/dev/null
-"$UZRAMCTL" swapoff swap
+# It is swap space now, and may be used again as it is. Where what comes back
+# will not fit, that is said: in a /proc of which two files are ours.
+loop=$("$UZRAMCTL" swapon swap)
+awk '$1 ~ /^(MemAvailable|SwapCached|SwapFree):$/ { $2 = 1024 } { print }' \
+	/proc/meminfo >"$tmp/meminfo"
+awk -v dev="$loop" '$1 == dev { $4 = 7168 } { print }' /proc/swaps >"$tmp/swaps"
+# shellcheck disable=SC2016 # words of the other shell
+unshare -m bash -c 'for file in meminfo swaps; do
+		mount --bind "$1/$file" "/proc/$file" || exit
+	done
+	"$2" swapoff swap' bash "$tmp" "$UZRAMCTL" 2>"$tmp/err" ||
+	fail "swapoff: $(cat "$tmp/err")"
+grep -q "^uzramctl: $loop: 6 MiB are to come back to memory, where 1 MiB" \
+	"$tmp/err" || fail "no word of memory: $(cat "$tmp/err")"
+! swaps_to "$loop" || fail 'it still swaps'
 
 # Anything else is not overwritten.
 dd if="$UZRAMD" of="$dev_block" bs=64K count=4 conv=notrunc oflag=direct \

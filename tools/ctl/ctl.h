@@ -178,6 +178,11 @@ uz_must_check int ctl_release(const struct ctl_device *dev,
 			      enum ctl_release what, const char *dir,
 			      struct uz_err *err);
 
+/* ---- swap_room.c ---- */
+
+/* Before swapoff of @path: says so when memory will hardly suffice. */
+void ctl_note_swap_room(const char *path);
+
 /* ---- add.c ---- */
 
 /*

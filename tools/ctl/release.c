@@ -77,7 +77,10 @@ static int release_user(const struct uz_user *user, enum ctl_release what,
 					  user->path, strerror(-rc));
 		return 0;
 	case UZ_USER_SWAP:
-		if (what != CTL_RELEASE_MOUNTS && swapoff(user->path))
+		if (what == CTL_RELEASE_MOUNTS)
+			return 0;
+		ctl_note_swap_room(user->path);
+		if (swapoff(user->path))
 			return uz_err_set(err, -errno, "swapoff %s: %s",
 					  user->path, strerror(errno));
 		return 0;
