@@ -11,6 +11,9 @@
 . "$(dirname "$0")/../../e2e/functions.sh" || exit 1
 . "$(dirname "$0")/disks.sh"
 
+# Another program is to find nothing where the one before it had it.
+echo 2 >/proc/sys/kernel/randomize_va_space
+
 upgrades=${UZ_UPGRADES:-2}
 ulimit -c 0
 programs=$build_root/tests/programs
