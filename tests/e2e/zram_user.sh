@@ -33,10 +33,18 @@ near()
 	printf '%s\t~%s\t%s\n' "$step: $1" "$2" "$3"
 }
 
-# why FILE: the errno's text out of the last message.
+# why FILE: sets reason to the errno's text out of the last message. Where
+# machines are emulated, it is processes that take the time, so this, and what
+# else is done for each line, needs none.
 why()
 {
-	sed -n '$s/.*: //p' "$1"
+	local line last=
+
+	while IFS= read -r line; do
+		last=$line
+	done <"$1"
+	reason=
+	[[ $last != *': '* ]] || reason=${last##*: }
 }
 
 # try WHAT COMMAND...: how it went.
@@ -48,7 +56,8 @@ try()
 	if "$@" >"$tmp/user.out" 2>"$tmp/user.err"; then
 		note "$what" "done"
 	else
-		note "$what" "$(why "$tmp/user.err")"
+		why "$tmp/user.err"
+		note "$what" "$reason"
 	fi
 }
 
@@ -71,18 +80,22 @@ get()
 # column ATTRIBUTE N
 column()
 {
-	awk -v n="$2" '{ print $n }' "$dir/$1"
+	local words
+
+	read -r -a words <"$dir/$1"
+	echo "${words[$2 - 1]}"
 }
 
 # columns ATTRIBUTE N...: exactly.
 columns()
 {
-	local attr=$1 n
+	local attr=$1 n words
 
 	has "$attr" || return 0
 	shift
+	read -r -a words <"$dir/$attr"
 	for n; do
-		note "$attr, column $n" "$(column "$attr" "$n")"
+		note "$attr, column $n" "${words[n - 1]}"
 	done
 }
 
@@ -96,10 +109,12 @@ states()
 flags()
 {
 	[ -n "$state" ] || return 0
+	states >"$tmp/user.states"
 	note "$1: letters and fields of a line" \
-		"$(states | awk 'NR == 1 { print length, NF }')"
-	note "$1: pages by flags" \
-		"$(states | awk '{ print $3 }' | sort | uniq -c | xargs)"
+		"$(awk 'NR == 1 { print length, NF; exit }' "$tmp/user.states")"
+	note "$1: pages by flags" "$(awk '{ nr[$3]++ }
+		END { for (flags in nr) print nr[flags], flags }' \
+		"$tmp/user.states" | sort -k 2 | xargs)"
 }
 
 # ---- data that both get alike ----
