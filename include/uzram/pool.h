@@ -121,6 +121,17 @@ uz_must_check int uz_pool_create(struct uz_pool **pool, int fd,
 				 const struct uz_pool_config *config);
 
 /**
+ * uz_pool_grow_ready() - have all that a larger arena needs
+ * @pool:       the pool; nothing of it moves
+ * @arena_size: as in struct uz_pool_config. Less than it is changes nothing
+ *
+ * Nothing is placed there yet; uz_pool_grow() to that size then does not fail.
+ * Context: as uz_pool_grow().
+ * Return:  the same.
+ */
+uz_must_check int uz_pool_grow_ready(struct uz_pool *pool, uint64_t arena_size);
+
+/**
  * uz_pool_grow() - a larger arena, while it is in use
  * @pool:       the pool; nothing of it moves
  * @arena_size: as in struct uz_pool_config. Less than it is changes nothing

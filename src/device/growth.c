@@ -10,8 +10,10 @@
  *
  * The order, for a process that dies at any of these steps:
  *
- *  1. The superblock gets the new size of the arena. A successor maps more of it
- *     than was used, which costs nothing.
+ *  1. The pool has all that it needs for a larger arena, and the superblock gets
+ *     its new size. A successor maps more of it than was used. Not before the
+ *     pool has it: what this process cannot have, a successor might not get
+ *     either, and would need to open the device at all.
  *  2. The pool may use it. Places beyond the old end are given out from now on,
  *     to stores of pages that there are already, so 1 has to come first.
  *  3. The table's memfd gets longer. A successor that maps less of it finds what
@@ -29,9 +31,16 @@
 #include <errno.h>
 #include <string.h>
 
+#include <uzram/util/ahead.h>
 #include <uzram/util/delay.h>
 
 #include "device_priv.h"
+
+/*
+ * Of what a page has: 8 of the table, 4 for its last use, 6 of the pool's
+ * descriptors; and some for page tables.
+ */
+#define PAGE_BYTES 24
 
 /*
  * Steps 1 and 2. The pool publishes its new end by a release, so whoever places
@@ -47,13 +56,15 @@ static int grow_arena(struct uz_device *dev, uint64_t disksize)
 	uz_pool_config_default(&more, disksize);
 	if (more.arena_size <= before)
 		return 0;
+	ret = uz_pool_grow_ready(dev->pool, more.arena_size);
+	if (ret)
+		return ret;
 	*size = more.arena_size;
 	uz_delay(UZ_DELAY_ARENA);
+	/* It does not fail any more. If it did, nobody would use the rest. */
 	ret = uz_pool_grow(dev->pool, more.arena_size);
-	if (ret) {
-		*size = before;
+	if (ret)
 		return ret;
-	}
 	/* relaxed: no more than a hint (pinned.c). */
 	atomic_store_explicit(&dev->ref_end, more.arena_size / UZ_REF_UNIT,
 			      memory_order_relaxed);
@@ -65,8 +76,6 @@ static int grow(struct uz_device *dev, uint64_t disksize)
 	const uint64_t nr_pages = disksize / UZ_PAGE_SIZE;
 	int ret;
 
-	if (nr_pages > uz_table_most(dev->table))
-		return -ENOMEM;
 	ret = uz__ages_grow(dev, nr_pages);
 	if (!ret)
 		ret = grow_arena(dev, disksize);
@@ -84,11 +93,30 @@ static int grow(struct uz_device *dev, uint64_t disksize)
 	return 0;
 }
 
+static int no_room(struct uz_device *dev, uint64_t size, struct uz_err *err)
+{
+	return uz_err_set(
+		err, -ENOMEM,
+		"cannot grow %s to %llu bytes: this worker has address space for %llu at most, one that follows it (uzramctl upgrade) for 16 times what there is then",
+		dev->name, (unsigned long long)size,
+		(unsigned long long)uz_table_most(dev->table) * UZ_PAGE_SIZE);
+}
+
+/* Where nothing may wait for memory, the thread that would populate may not. */
+static int no_memory(struct uz_device *dev, uint64_t size, uint64_t more,
+		     struct uz_err *err)
+{
+	return uz_err_set(
+		err, -ENOMEM,
+		"cannot grow %s to %llu bytes: with swap=on %llu bytes must be free, to be made ready for its pages; have less in use, or try again later",
+		dev->name, (unsigned long long)size, (unsigned long long)more);
+}
+
 int uz_device_grow(struct uz_device *dev, uint64_t size, struct uz_err *err)
 {
 	uz_scoped_acquire(guard, &dev->lock);
 	const unsigned long long bytes = size;
-	uint64_t now = uz_device_disksize(dev);
+	uint64_t now = uz_device_disksize(dev), more;
 	int ret;
 
 	if (!now)
@@ -106,16 +134,18 @@ int uz_device_grow(struct uz_device *dev, uint64_t size, struct uz_err *err)
 			dev->name, bytes, (unsigned long long)now);
 	if (size == now)
 		return 0;
+	if (size / UZ_PAGE_SIZE > uz_table_most(dev->table))
+		return no_room(dev, size, err);
+	more = (size - now) / UZ_PAGE_SIZE * PAGE_BYTES;
+	if (!uz_ahead_plenty(more))
+		return no_memory(dev, size, more, err);
 	ret = grow(dev, size);
-	if (ret == -ENOMEM)
+	if (ret)
 		return uz_err_set(
 			err, ret,
-			"cannot grow %s to %llu bytes: no address space or memory for it; this worker can have %llu at most, one that follows it (uzramctl upgrade) 16 times what there is then",
+			"cannot grow %s to %llu bytes: %s; it stays as large as it was",
 			dev->name, bytes,
-			(unsigned long long)uz_table_most(dev->table) *
-				UZ_PAGE_SIZE);
-	if (ret)
-		return uz_err_set(err, ret, "cannot grow %s to %llu bytes: %s",
-				  dev->name, bytes, strerror(-ret));
+			ret == -ENOMEM ? "no memory, or no address space"
+				       : strerror(-ret));
 	return 0;
 }

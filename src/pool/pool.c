@@ -133,7 +133,7 @@ int uz_pool_create(struct uz_pool **pool, int fd,
 	return 0;
 }
 
-int uz_pool_grow(struct uz_pool *pool, uint64_t arena_size)
+int uz_pool_grow_ready(struct uz_pool *pool, uint64_t arena_size)
 {
 	int ret;
 
@@ -144,7 +144,14 @@ int uz_pool_grow(struct uz_pool *pool, uint64_t arena_size)
 	ret = pool->backend->grow(pool, arena_size);
 	if (!ret)
 		ret = uz_shm_grow(&pool->arena, arena_size);
-	if (!ret)
+	return ret;
+}
+
+int uz_pool_grow(struct uz_pool *pool, uint64_t arena_size)
+{
+	int ret = uz_pool_grow_ready(pool, arena_size);
+
+	if (!ret && arena_size / UZ_REF_UNIT > uz__arena_end(pool))
 		set_end(pool, arena_size);
 	return ret;
 }
