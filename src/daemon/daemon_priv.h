@@ -206,11 +206,13 @@ void uz__report(int fd, enum uz__report_kind kind, int rc, const char *fmt, ...)
  * struct uz__death - what is known of a worker's end before it comes
  * @failure: what it has said itself; @failure.rc is 0 if that is nothing
  * @cores:   where the kernel puts cores
- * @told:    what the log is to have of the last one, or ""
+ * @hang:    what the log is to have of why it is killed, or ""
+ * @told:    what it is to have of the last one, or ""
  */
 struct uz__death {
 	struct uz__report failure;
 	char cores[128];
+	char hang[128];
 	char told[UZ_ERR_TEXT + 64];
 };
 
@@ -219,6 +221,9 @@ void uz__death_tell(struct uz__death *death);
 
 /* What uz__death_tell() will say; @worker: none if not positive. */
 void uz__death_note(struct uz__death *death, pid_t worker, const char *why);
+
+/* It is killed because of that; for the log, when it may be told. */
+void uz__death_hangs(struct uz__death *death, pid_t worker, const char *how);
 
 /* Before the first worker: where do cores go? */
 void uz__death_prepare(struct uz__death *death);
@@ -409,10 +414,13 @@ struct uz__watchdog {
 void uz__watchdog_begin(struct uz__watchdog *w, struct uz__daemon *d,
 			uint64_t now);
 
-/* To be called at @w->next or later. True, once: the worker is to be killed. */
-uz_must_check bool uz__watchdog_hangs(struct uz__watchdog *w,
-				      struct uz__daemon *d, pid_t worker,
-				      bool serves, uint64_t now);
+/*
+ * To be called at @w->next or later. In words, once: the worker is to be killed.
+ * Else NULL. Says nothing to the log, which may wait for that worker.
+ */
+uz_must_check const char *uz__watchdog_hangs(struct uz__watchdog *w,
+					     struct uz__daemon *d, bool serves,
+					     uint64_t now);
 
 /*
  * struct uz__alive - the thread that shows that the process runs
@@ -576,6 +584,9 @@ struct uz__signals {
 
 /* The signals that ask for the end. */
 void uz__signals_set(sigset_t *set);
+
+/* All that the supervisor is told by signals; a descriptor or -errno. */
+uz_must_check int uz__signals_open(void);
 
 /* There is a terminal that may be closed. */
 bool uz__signals_terminal(void);

@@ -62,13 +62,22 @@ void uz__death_note(struct uz__death *death, pid_t worker, const char *why)
 			 "a worker had to wait: %s", why);
 }
 
+void uz__death_hangs(struct uz__death *death, pid_t worker, const char *how)
+{
+	snprintf(death->hang, sizeof(death->hang),
+		 "worker %d hangs: %s; the watchdog kills it", (int)worker,
+		 how);
+}
+
 /*
  * Not before: the log may lie in what is swapped out to the device, and nobody
  * would be there to have it back.
  */
 void uz__death_tell(struct uz__death *death)
 {
+	if (death->hang[0])
+		uz_log(UZ_LOG_WARN, "%s", death->hang);
 	if (death->told[0])
 		uz_log(UZ_LOG_WARN, "%s", death->told);
-	death->told[0] = '\0';
+	death->hang[0] = death->told[0] = '\0';
 }

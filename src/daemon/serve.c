@@ -296,6 +296,7 @@ static int service_wait(struct service *s, struct uz_err *err)
 	uz__report(s->d->report, UZ__REPORT_SERVES, 0, "%s",
 		   s->d->config->version);
 	uz_delay(UZ_DELAY_SERVES);
+	uz_log_release();
 	rc = s->d->ops->wait(s->fe);
 	uz__signals_end(&s->signals);
 	uz__report(s->d->report, UZ__REPORT_MANAGER, 0, "STOPPING=1");
@@ -346,13 +347,16 @@ static void become_worker(const struct uz__daemon *d)
 
 /*
  * The supervisor has said what is refused. What has been written to before its
- * memory is locked may be swapped out, and is needed to have it back.
+ * memory is locked may be swapped out, and is needed to have it back. So may the
+ * log be, but for the first one, which nobody swaps to yet.
  */
 static void service_protect(struct service *s)
 {
 	unsigned int got = 0;
 
 	if (s->d->config->swap) {
+		if (s->d->served)
+			uz_log_hold();
 		uz_ahead_enable();
 		uz_spare_use(s->d->spare);
 		got = s->d->protected | uz__protect(UZ__PROTECT_PROCESS, false);

@@ -19,7 +19,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -188,7 +187,8 @@ static void upgrade_goes_on(struct supervisor *s, int status)
 	uz__death_text(&s->death, status, why, sizeof(why));
 	if (s->up.stage == UZ__UPGRADE_LEAVING) {
 		if (status != W_EXITCODE(UZ__STATUS_LEFT, 0))
-			uz_log(UZ_LOG_NOTICE, "worker did not leave: %s", why);
+			snprintf(s->death.told, sizeof(s->death.told),
+				 "worker did not leave: %s", why);
 		uz__upgrade_left(&s->up, s->next);
 		return;
 	}
@@ -209,6 +209,7 @@ static int worker_ended(struct supervisor *s, int status, struct uz_err *err)
 	int pause;
 
 	s->worker = 0;
+	s->dog.next = 0;
 	if (was > 0)
 		uz__heirs_add(&s->heirs, was);
 	take_reports(s);
@@ -289,11 +290,24 @@ static void keep_deadline(struct supervisor *s)
 	kill(s->worker, SIGKILL);
 }
 
+/* The log may wait for what hangs, so nothing is said before it is killed. */
 static void keep_watch(struct supervisor *s)
 {
-	if (s->worker &&
-	    uz__watchdog_hangs(&s->dog, s->d, s->worker, s->served, now_ms()))
-		kill(s->worker, SIGKILL);
+	const char *how =
+		uz__watchdog_hangs(&s->dog, s->d, s->served, now_ms());
+
+	if (!how)
+		return;
+	kill(s->worker, SIGKILL);
+	uz__death_hangs(&s->death, s->worker, how);
+}
+
+/* With swap=on the log may wait for us. A dog at rest has had it killed. */
+static bool may_tell(const struct supervisor *s)
+{
+	const bool killed = s->d->config->watchdog && !s->dog.next;
+
+	return s->worker && (!s->d->config->swap || (s->served && !killed));
 }
 
 /* How long to sleep, ms; -1: until something arrives. */
@@ -301,7 +315,7 @@ static int sleep_for(const struct supervisor *s, uint64_t now)
 {
 	uint64_t until = s->worker ? s->up.deadline : s->next;
 
-	if (s->worker && s->dog.next && (!until || s->dog.next < until))
+	if (s->dog.next && (!until || s->dog.next < until))
 		until = s->dog.next;
 	if (s->worker && !until)
 		return -1;
@@ -325,7 +339,7 @@ static int supervise(struct supervisor *s, struct uz_err *err)
 				return rc;
 			continue;
 		}
-		if (s->worker && (s->served || !s->d->config->swap))
+		if (may_tell(s))
 			uz__death_tell(&s->death);
 		poll(fds, 2, sleep_for(s, now));
 		keep_deadline(s);
@@ -343,19 +357,6 @@ static int supervise(struct supervisor *s, struct uz_err *err)
 	return 1;
 }
 
-static int open_signals(void)
-{
-	sigset_t set;
-	int fd;
-
-	uz__signals_set(&set);
-	sigaddset(&set, SIGCHLD);
-	sigaddset(&set, SIGUSR1);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return fd < 0 ? -errno : fd;
-}
-
 int uz__supervise(struct uz__daemon *d, struct uz_err *err)
 {
 	struct supervisor s = {
@@ -363,7 +364,7 @@ int uz__supervise(struct uz__daemon *d, struct uz_err *err)
 		.terminal = uz__signals_terminal(),
 		.up.program = -1,
 	};
-	uz_autoclose int signals = open_signals();
+	uz_autoclose int signals = uz__signals_open();
 	uz_autoclose int reports = -1;
 	uz_autoclose int report = -1;
 	int fds[2], rc;
@@ -388,6 +389,8 @@ int uz__supervise(struct uz__daemon *d, struct uz_err *err)
 	if (d->served)
 		uz__upgrade_restart(&s.up, d, now_ms());
 	rc = supervise(&s, err);
+	if (rc > 0 && !d->parked) /* unmounted */
+		uz__death_tell(&s.death);
 	uz__quit_end(&s.quit);
 	uz__heirs_end(&s.heirs);
 	return rc > 0 ? 0 : rc;

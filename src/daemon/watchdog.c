@@ -26,7 +26,6 @@
 #include <time.h>
 
 #include <uzram/util/ahead.h>
-#include <uzram/util/log.h>
 
 #include "daemon_priv.h"
 
@@ -94,24 +93,21 @@ static const char *how_it_hangs(struct uz__watchdog *w,
 						    : NULL;
 }
 
-bool uz__watchdog_hangs(struct uz__watchdog *w, struct uz__daemon *d,
-			pid_t worker, bool serves, uint64_t now)
+const char *uz__watchdog_hangs(struct uz__watchdog *w, struct uz__daemon *d,
+			       bool serves, uint64_t now)
 {
 	const unsigned int seconds = d->config->watchdog;
 	const char *how = NULL;
 
 	if (!w->next || now < w->next)
-		return false;
+		return NULL;
 	if (now - w->next <= period_ms(seconds) / 2)
 		how = how_it_hangs(w, d, serves);
 	w->next = how ? 0 : now + period_ms(seconds);
-	if (!how)
-		return false;
 	/* seq_cst: it is rare. Read by the workers that follow. */
-	atomic_fetch_add(&d->board->hangs, 1);
-	uz_log(UZ_LOG_WARN, "worker %d hangs: %s (watchdog=%u); it is killed",
-	       (int)worker, how, seconds);
-	return true;
+	if (how)
+		atomic_fetch_add(&d->board->hangs, 1);
+	return how;
 }
 
 /* ---- the worker ---- */

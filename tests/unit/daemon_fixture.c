@@ -20,6 +20,7 @@
 
 #include <cmocka.h>
 
+#include <uzram/util/log.h>
 #include <uzram/util/users.h>
 
 #include "daemon_fixture.h"
@@ -59,9 +60,27 @@ unsigned int fake_compactors(void)
 	return found;
 }
 
+/* It is a pipe, which is full then: whoever writes there waits. */
+static void mute_log(void)
+{
+	static const char junk[4096];
+	int flags = fcntl(STDERR_FILENO, F_GETFL);
+
+	while (!fake->heard)
+		usleep(1000);
+	fcntl(STDERR_FILENO, F_SETFL, flags | O_NONBLOCK);
+	while (write(STDERR_FILENO, junk, sizeof(junk)) > 0)
+		;
+	while (write(STDERR_FILENO, junk, 1) > 0)
+		;
+	fcntl(STDERR_FILENO, F_SETFL, flags);
+}
+
 /* Of a signal; cmocka would catch some of them. */
 static void die(void)
 {
+	if (fake->mute)
+		mute_log();
 	signal(fake->death, SIG_DFL);
 	raise(fake->death);
 }
@@ -109,6 +128,8 @@ static int fake_start(const struct uz_frontend_config *config,
 		die();
 	if (config->watchdog != fake->watchdog)
 		abort();
+	if (fake->mute)
+		uz_log(UZ_LOG_INFO, "worker %u begins", config->restarts);
 	fake->restarts = config->restarts;
 	fake->hangs = config->hangs;
 	uz_device_stat(config->dev, &numbers);
@@ -275,6 +296,7 @@ int fake_run(const char *name, uint64_t size, char *heard, size_t room)
 	config.version = "1";
 	config.argv = argv;
 	config.watchdog = fake->watchdog;
+	config.swap = fake->swap;
 	if (fake->no_compaction)
 		assert_int_equal(uz_daemon_config_set(&config, "compaction",
 						      "off", NULL),

@@ -33,6 +33,9 @@ struct fake_frontend {
 	unsigned int hangs;
 	unsigned int watchdog; /* seconds */
 	bool no_compaction;
+	bool swap;
+	bool mute; /* from the first death on nobody can write to the log */
+	_Atomic bool heard; /* what it says before, for which it waits */
 	int deaths; /* of workers that serve, to come */
 	int early; /* of workers that do not yet */
 	int vain; /* the same, but not of the first */

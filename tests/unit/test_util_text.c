@@ -211,6 +211,36 @@ static void test_log_journal(void **state)
 	assert_string_equal(out, "<4>one\n<7>two\nwho: three\n");
 }
 
+/* Kept until it is asked for, as far as there is room; once. */
+static void test_log_held(void **state)
+{
+	char before[16], out[8192], line[400];
+	struct capture c;
+	ssize_t n;
+	int i;
+
+	(void)state;
+	uz_log_init("who", UZ_LOG_INFO);
+	memset(line, 'z', sizeof(line) - 1);
+	line[sizeof(line) - 1] = '\0';
+	begin_capture(&c);
+	uz_log_hold();
+	uz_log(UZ_LOG_WARN, "one");
+	uz_log(UZ_LOG_DEBUG, "not this one");
+	for (i = 0; i < 13; i++)
+		uz_log(UZ_LOG_WARN, "%s", line);
+	n = read(c.read_end, before, sizeof(before));
+	uz_log_release();
+	uz_log(UZ_LOG_WARN, "two");
+	uz_log_release();
+	end_capture(&c, out, sizeof(out));
+	assert_int_equal(n, -1);
+	assert_int_equal(strncmp(out, "who: one\nwho: zzz", 17), 0);
+	assert_non_null(strstr(out, "z\nwho: 3 more lines were not kept\n"
+				    "who: two\n"));
+	assert_int_equal(strlen(strstr(out, "who: two\n")), 9);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -221,6 +251,7 @@ int main(void)
 		cmocka_unit_test(test_strbuf_no_memory),
 		cmocka_unit_test(test_log_line),
 		cmocka_unit_test(test_log_journal),
+		cmocka_unit_test(test_log_held),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,4 +39,21 @@ void uz_log_init(const char *who, enum uz_log_level max);
  */
 void uz_log(enum uz_log_level level, const char *fmt, ...) uz_printf(2, 3);
 
+/**
+ * uz_log_hold() - from now on keep what is to be printed
+ *
+ * For a process that whoever has the log may wait for: to write there might
+ * mean to wait for oneself. Some 4 KiB are kept, and how many lines were not.
+ *
+ * Context: before any other thread exists, once.
+ */
+void uz_log_hold(void);
+
+/**
+ * uz_log_release() - print what was kept, and from now on all at once
+ *
+ * Context: any thread; nothing without uz_log_hold().
+ */
+void uz_log_release(void);
+
 #endif
