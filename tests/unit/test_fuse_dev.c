@@ -320,6 +320,46 @@ static void test_taking_over_without_resend(void **state)
 	assert_int_equal(uz__fuse_dev_run(k->dev, THREADS, NULL), 0);
 }
 
+/* As a process leaves it that dies at work on it, before it has answered. */
+static void orphan(struct kernel *k, uint32_t opcode, uint64_t nodeid,
+		   uint64_t fh)
+{
+	const struct fuse_release_in in = { .fh = fh };
+	struct uz__fuse_session *s = k->f->fuse.session;
+
+	message(k->f, opcode, nodeid, &in, sizeof(in), NULL, 0);
+	memcpy(&s->heads[1][UZ__FUSE_HEAD_AT], k->f->msg,
+	       sizeof(struct fuse_in_header) + sizeof(in));
+	assert_int_equal(uz__fuse_dev_adopt(k->dev, k->dev_fd, NULL), 0);
+	assert_int_equal(kernel_get(k), -EIO);
+}
+
+/* What nobody will close any more is not open: the device can be reset. */
+static void test_taking_over_opens(void **state)
+{
+	struct kernel *k = *state;
+	const struct uz__fuse *fuse = &k->f->fuse;
+	uint64_t fh;
+
+	/* The client gets EIO, although it was counted. */
+	assert_int_equal(uz__fuse_session_open(fuse, 77), 77);
+	orphan(k, FUSE_OPEN, UZ__FUSE_BLOCK, 0);
+	assert_int_equal(k->f->dev.holders, 0);
+	/* Not yet counted; and of another file. */
+	fh = uz__fuse_session_open(fuse, 78);
+	orphan(k, FUSE_OPEN, UZ__FUSE_BLOCK, 0);
+	orphan(k, FUSE_RELEASE, UZ__FUSE_BLOCK + 1, fh);
+	assert_int_equal(k->f->dev.holders, 1);
+	orphan(k, FUSE_RELEASE, UZ__FUSE_BLOCK, fh);
+	assert_int_equal(k->f->dev.holders, 0);
+	/* It was closed already, as far as can be known. */
+	uz_device_hold(&k->f->dev);
+	orphan(k, FUSE_RELEASE, UZ__FUSE_BLOCK, fh);
+	orphan(k, FUSE_RELEASE, UZ__FUSE_BLOCK, 0);
+	assert_int_equal(k->f->dev.holders, 1);
+	uz_device_release(&k->f->dev);
+}
+
 /* Unmounted while nobody served: the threads find out, whatever it says. */
 static void test_taking_over_nothing(void **state)
 {
@@ -503,6 +543,7 @@ int main(void)
 		kernel_test(test_forget_attr),
 		kernel_test(test_taking_over),
 		kernel_test(test_taking_over_without_resend),
+		kernel_test(test_taking_over_opens),
 		kernel_test(test_taking_over_nothing),
 		kernel_test(test_memory_is_there_first),
 		kernel_test(test_threads_begin_when_needed),

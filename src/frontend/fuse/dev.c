@@ -373,6 +373,26 @@ static int ask_again(int fd)
 }
 
 /*
+ * Whose OPEN fails never sends a RELEASE, and a RELEASE does not come again,
+ * whatever its answer. The dead process may have counted, or not. A handle of 0
+ * does not tell which; that one stays open rather than be closed twice.
+ */
+static void settle_open(const struct uz__fuse *fuse, const unsigned char *head)
+{
+	struct fuse_release_in release;
+	struct fuse_in_header in;
+
+	memcpy(&in, head, sizeof(in));
+	memcpy(&release, head + sizeof(in), sizeof(release));
+	if (in.nodeid != UZ__FUSE_BLOCK)
+		return;
+	if (in.opcode == FUSE_OPEN)
+		uz__fuse_session_close(fuse, in.unique);
+	else if (in.opcode == FUSE_RELEASE && release.fh)
+		uz__fuse_session_close(fuse, release.fh);
+}
+
+/*
  * The last request that each thread of the dead process had: one that was
  * answered is no longer known, and nothing happens.
  */
@@ -380,14 +400,19 @@ static void fail_taken(const struct uz__fuse_dev *dev)
 {
 	const struct uz__fuse_session *s = dev->fuse->session;
 	struct fuse_out_header out = { .len = sizeof(out), .error = -EIO };
+	const unsigned char *head;
 	struct fuse_in_header in;
 	unsigned int i;
 
 	for (i = 0; i < UZ__FUSE_HEADS; i++) {
-		memcpy(&in, &s->heads[i][UZ__FUSE_HEAD_AT], sizeof(in));
+		head = &s->heads[i][UZ__FUSE_HEAD_AT];
+		memcpy(&in, head, sizeof(in));
 		out.unique = in.unique;
-		if (in.unique && write(dev->fd, &out, sizeof(out)) < 0 &&
-		    errno != ENOENT)
+		if (!in.unique)
+			continue;
+		if (write(dev->fd, &out, sizeof(out)) >= 0)
+			settle_open(dev->fuse, head);
+		else if (errno != ENOENT)
 			uz_log(UZ_LOG_WARN, "a request was lost: %s",
 			       strerror(errno));
 	}
