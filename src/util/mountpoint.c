@@ -36,20 +36,35 @@ int uz_mountpoint_state(const char *path, enum uz_mountpoint *state)
 	return 0;
 }
 
+/*
+ * Is anything? Asks no server: who unmounts may have the last copy of the
+ * connection, and waiting for an answer to come by it would never end.
+ */
+static int mountpoint_is(const char *path, bool *is)
+{
+	struct statx stx;
+
+	if (statx(AT_FDCWD, path, AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC,
+		  STATX_BASIC_STATS, &stx))
+		return -errno;
+	*is = stx.stx_attributes & STATX_ATTR_MOUNT_ROOT;
+	return 0;
+}
+
 /* fusermount3 says why in words only; what it refuses is nearly always busy. */
 static int mountpoint_fusermount(const char *path, bool lazy)
 {
 	const char *argv[] = { "fusermount3", "-q", lazy ? "-uz" : "-u",
 			       "--",	      path, NULL };
-	enum uz_mountpoint state;
 	int rc = uz_spawn_wait(argv, true);
+	bool is = true;
 
 	if (rc <= 0)
 		return rc;
 	if (uz_suid_check("fusermount3") != UZ_SUID_WORKS)
 		return -EPERM;
-	rc = uz_mountpoint_state(path, &state);
-	if (!rc && state == UZ_MOUNTPOINT_NONE)
+	rc = mountpoint_is(path, &is);
+	if (!is)
 		return -EINVAL;
 	return rc == -EACCES ? -EPERM : -EBUSY;
 }
