@@ -92,6 +92,30 @@ static int place_lock_parent(struct uz__place *place, struct uz_err *err)
 			  parent);
 }
 
+static int place_taken(const struct uz__place *place, const char *name,
+		       struct uz_err *err)
+{
+	return uz_err_set(err, -EBUSY,
+			  "%s is taken: %s is mounted; use another name, or "
+			  "'uzramctl remove'",
+			  name, place->path);
+}
+
+/*
+ * Before any lock: a device that does not answer keeps only those waiting who
+ * want its own place. Whatever else it is, is looked at again under the lock.
+ */
+static int place_answers(const struct uz__place *place, const char *name,
+			 struct uz_err *err)
+{
+	enum uz_mountpoint state;
+
+	if (!uz_mountpoint_state(place->path, &state) &&
+	    state == UZ_MOUNTPOINT_LIVE)
+		return place_taken(place, name, err);
+	return 0;
+}
+
 /* Clears a dead daemon's mount and refuses a live one. */
 static int place_unmounted(const struct uz__place *place, const char *name,
 			   struct uz_err *err)
@@ -113,10 +137,7 @@ static int place_unmounted(const struct uz__place *place, const char *name,
 				  strerror(-rc));
 	if (state == UZ_MOUNTPOINT_NONE)
 		return 0;
-	return uz_err_set(err, -EBUSY,
-			  "%s is taken: %s is mounted; use another name, or "
-			  "'uzramctl remove'",
-			  name, place->path);
+	return place_taken(place, name, err);
 }
 
 /* On a descriptor of its own, because closedir() closes it. */
@@ -148,6 +169,53 @@ static int place_empty(const struct uz__place *place, struct uz_err *err)
 	return 0;
 }
 
+/*
+ * Is what is locked still there? The daemon that had it before removes it
+ * without the lock of the directory above.
+ */
+static bool place_is_there(const struct uz__place *place)
+{
+	struct stat there, locked;
+
+	return !fstat(place->fd, &locked) && !stat(place->path, &there) &&
+	       there.st_dev == locked.st_dev && there.st_ino == locked.st_ino;
+}
+
+/* -EAGAIN: it was removed meanwhile. */
+static int place_lock(struct uz__place *place, const char *name,
+		      struct uz_err *err)
+{
+	int rc;
+
+	if (!mkdir(place->path, 0700))
+		place->made = true;
+	else if (errno != EEXIST)
+		return uz_err_set(err, -errno, "cannot make %s: %s",
+				  place->path, strerror(errno));
+	rc = place_unmounted(place, name, err);
+	if (rc)
+		return rc == -ENOENT ? -EAGAIN : rc;
+	place->fd = open(place->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (place->fd < 0) {
+		rc = uz_err_set(err, -errno, "%s: %s", place->path,
+				strerror(errno));
+		return rc == -ENOENT ? -EAGAIN : rc;
+	}
+	if (!flock(place->fd, LOCK_EX | LOCK_NB)) {
+		if (place_is_there(place))
+			return 0;
+		close(uz_steal_fd(&place->fd));
+		return uz_err_set(err, -EAGAIN, "%s: %s", place->path,
+				  strerror(ENOENT));
+	}
+	rc = errno == EWOULDBLOCK ? -EBUSY : -errno;
+	close(uz_steal_fd(&place->fd));
+	return uz_err_set(err, rc,
+			  "%s is taken: the daemon at %s still serves "
+			  "its last users; use another name, or wait",
+			  name, place->path);
+}
+
 int uz__place_claim(struct uz__place *place,
 		    const struct uz_daemon_config *config, struct uz_err *err)
 {
@@ -156,34 +224,21 @@ int uz__place_claim(struct uz__place *place,
 	*place = (struct uz__place){ .parent = -1, .fd = -1 };
 	rc = place_name(place, config, err);
 	if (!rc)
+		rc = place_answers(place, config->name, err);
+	if (!rc)
 		rc = place_lock_parent(place, err);
 	if (rc)
 		return rc;
 	/* In the run directory it may be one that a dead daemon has left. */
 	place->made = !*config->dir;
-	if (!mkdir(place->path, 0700))
-		place->made = true;
-	else if (errno != EEXIST)
-		return uz_err_set(err, -errno, "cannot make %s: %s",
-				  place->path, strerror(errno));
-	rc = place_unmounted(place, config->name, err);
+	rc = place_lock(place, config->name, err);
+	/* Who has removed it was the only one: nobody else can have it now. */
+	if (rc == -EAGAIN)
+		rc = place_lock(place, config->name, err);
+	if (!rc)
+		rc = place_empty(place, err);
 	if (rc)
-		return rc;
-	place->fd = open(place->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (place->fd < 0)
-		return uz_err_set(err, -errno, "%s: %s", place->path,
-				  strerror(errno));
-	if (flock(place->fd, LOCK_EX | LOCK_NB)) {
-		rc = errno == EWOULDBLOCK ? -EBUSY : -errno;
-		close(uz_steal_fd(&place->fd));
-		return uz_err_set(err, rc,
-				  "%s is taken: the daemon at %s still serves "
-				  "its last users; use another name, or wait",
-				  config->name, place->path);
-	}
-	rc = place_empty(place, err);
-	if (rc)
-		return rc;
+		return rc == -EAGAIN ? -ENOENT : rc;
 	if (faccessat(AT_FDCWD, place->path, W_OK, AT_EACCESS))
 		return uz_err_set(err, -errno, "%s: %s", place->path,
 				  strerror(errno));
