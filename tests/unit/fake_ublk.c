@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -61,6 +62,7 @@ void fake_driver_init(void)
 	driver.late = false;
 	driver.node = -1;
 	driver.threads = 0;
+	driver.users = 0;
 	driver.quiesced = 0;
 	driver.sectors = 0;
 	driver.told[0] = driver.told[1] = 0;
@@ -321,6 +323,10 @@ bool uz__ublk_ring_next(struct uz__ublk_ring *ring,
 
 int __real_open64(const char *path, int flags, ...);
 int __wrap_open64(const char *path, int flags, ...);
+int __real_stat64(const char *path, struct stat *st);
+int __wrap_stat64(const char *path, struct stat *st);
+int __wrap_uz_users_find(struct uz_users *users, dev_t fs, dev_t disk,
+			 bool processes);
 int __real_pthread_create(pthread_t *id, const pthread_attr_t *attr,
 			  void *(*main)(void *), void *arg);
 int __wrap_pthread_create(pthread_t *id, const pthread_attr_t *attr,
@@ -360,8 +366,32 @@ int __wrap_open64(const char *path, int flags, ...)
 		return dup(driver.limit);
 	if (strcmp(path, "/dev/ublkb7"))
 		return __real_open64(path, flags, 0600);
+	if (fails(DISK, 0)) {
+		errno = fault.code;
+		return -1;
+	}
 	assert_int_equal(driver.info.state, UBLK_S_DEV_LIVE);
 	return __real_open64("/dev/null", flags);
+}
+
+int __wrap_stat64(const char *path, struct stat *st)
+{
+	if (strcmp(path, "/dev/ublkb7"))
+		return __real_stat64(path, st);
+	errno = fault.code;
+	return fails(STAT, 0) ? -1 : __real_stat64("/dev/null", st);
+}
+
+int __wrap_uz_users_find(struct uz_users *users, dev_t fs, dev_t disk,
+			 bool processes)
+{
+	assert_true(!fs && disk && processes);
+	if (fails(USERS, 0))
+		return fault.code;
+	users->count = driver.users;
+	users->list = driver.users ? calloc(driver.users, sizeof(*users->list))
+				   : NULL;
+	return 0;
 }
 
 int __wrap_pthread_create(pthread_t *id, const pthread_attr_t *attr,

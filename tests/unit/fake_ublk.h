@@ -7,8 +7,8 @@
 /*
  * The ublk driver, as far as a disk's life goes, in place of control.c and
  * ring.c: with one disk, without requests. It asserts what the real one relies
- * on, and what it has can be seen. Nodes and threads come through the linker
- * (--wrap=open64,--wrap=pthread_create).
+ * on, and what it has can be seen. Nodes, users and threads come through the
+ * linker (--wrap).
  */
 
 #define ID     7
@@ -28,6 +28,9 @@ enum what {
 	TELL, /* it to leave, likewise */
 	NODE, /* opening it */
 	MAP, /* of the node */
+	DISK, /* opening /dev/ublkbN */
+	STAT, /* asking for its number */
+	USERS, /* looking for them */
 	WORD, /* the session, where it is kept */
 };
 
@@ -58,6 +61,7 @@ struct fake_driver {
 	int limit; /* file: of requests to a queue */
 	int node; /* its server's descriptor, or -1 */
 	int controls, rings, threads;
+	unsigned int users; /* of the disk */
 	unsigned int last; /* command */
 };
 

@@ -278,6 +278,45 @@ static void test_end_fails(void **state)
 	nothing_is_left();
 }
 
+/* Not stopped unless it is known that nobody uses it, or that it is dead. */
+static void test_stops_unused(void **state)
+{
+	static const struct fake_fault unknown[] = {
+		{ DISK, 0, EBUSY },  { DISK, 0, EMFILE },   { DISK, 0, ENOENT },
+		{ STAT, 0, ENOENT }, { USERS, 0, -ENOMEM },
+	};
+	static const int is_short[] = { -ENOMEM, -EAGAIN, -EINTR, -ECANCELED };
+	size_t i;
+
+	(void)state;
+	assert_int_equal(uz__ublk_disk_start(&disk, &config, &err), 0);
+	for (i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++) {
+		fault = unknown[i];
+		assert_int_equal(uz__ublk_disk_try_stop(&disk), -EBUSY);
+	}
+	fault.what = NOTHING;
+	driver.users = 1;
+	assert_int_equal(uz__ublk_disk_try_stop(&disk), -EBUSY);
+	/* The driver knows by itself, if it gets to it. */
+	disk.info.flags |= UBLK_F_SAFE_STOP_DEV;
+	for (i = 0; i < sizeof(is_short) / sizeof(is_short[0]); i++) {
+		fault = (struct fake_fault){ COMMAND, UBLK_CMD_TRY_STOP_DEV,
+					     is_short[i] };
+		assert_int_equal(uz__ublk_disk_try_stop(&disk), -EBUSY);
+	}
+	fault.code = -ETIMEDOUT;
+	assert_int_equal(uz__ublk_disk_try_stop(&disk), -ETIMEDOUT);
+	disk.info.flags &= ~UBLK_F_SAFE_STOP_DEV;
+	assert_int_equal(driver.info.state, UBLK_S_DEV_LIVE);
+	assert_true(disk.live);
+	/* Of a dead one the node does not open any more. */
+	driver.info.state = UBLK_S_DEV_DEAD;
+	fault = (struct fake_fault){ DISK, 0, ENXIO };
+	assert_int_equal(uz__ublk_disk_try_stop(&disk), 0);
+	uz__ublk_disk_end(&disk);
+	nothing_is_left();
+}
+
 /* ---- taking over ---- */
 
 /* The process is gone. */
@@ -483,6 +522,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_no_answer, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_end_fails, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_stops_unused, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_taken_over, setup,
 						teardown),

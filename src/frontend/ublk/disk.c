@@ -365,8 +365,21 @@ int uz__ublk_disk_users(const struct uz__ublk_disk *disk,
 	return uz_users_find(users, 0, st.st_rdev, true);
 }
 
-/* Mounted, swapped to, part of another disk, or simply open. */
-static bool is_used(const struct uz__ublk_disk *disk)
+/* The driver has ended it, so that nobody can have it open. */
+static bool is_dead(struct uz__ublk_disk *disk)
+{
+	struct ublksrv_ctrl_dev_info info = { .dev_id = disk->info.dev_id };
+	int ret = uz__ublk_command(&disk->control, UBLK_CMD_GET_DEV_INFO,
+				   disk->info.dev_id, 0, &info, sizeof(info));
+
+	return ret == -ENODEV || (ret >= 0 && info.state == UBLK_S_DEV_DEAD);
+}
+
+/*
+ * Mounted, swapped to, part of another disk, or simply open. What cannot be
+ * found out is no reason to take the disk away from somebody.
+ */
+static bool is_used(struct uz__ublk_disk *disk)
 {
 	struct uz_users users = { 0 };
 	bool used;
@@ -374,9 +387,9 @@ static bool is_used(const struct uz__ublk_disk *disk)
 
 	fd = open(disk->path, O_RDONLY | O_EXCL | O_CLOEXEC);
 	if (fd < 0)
-		return errno == EBUSY;
+		return !is_dead(disk);
 	close(fd);
-	used = !uz__ublk_disk_users(disk, &users) && users.count;
+	used = uz__ublk_disk_users(disk, &users) || users.count;
 	uz_users_free(&users);
 	return used;
 }
@@ -391,12 +404,23 @@ static int stop(struct uz__ublk_disk *disk, unsigned int nr)
 	return ret < 0 ? ret : 0;
 }
 
+/* What is short now is so only for a while: the driver has not been asked. */
+static bool is_short(int code)
+{
+	return code == -ENOMEM || code == -EAGAIN || code == -EINTR ||
+	       code == -ECANCELED;
+}
+
 int uz__ublk_disk_try_stop(struct uz__ublk_disk *disk)
 {
+	int ret;
+
 	if (!disk->live)
 		return 0;
-	if (disk->info.flags & UBLK_F_SAFE_STOP_DEV)
-		return stop(disk, UBLK_CMD_TRY_STOP_DEV);
+	if (disk->info.flags & UBLK_F_SAFE_STOP_DEV) {
+		ret = stop(disk, UBLK_CMD_TRY_STOP_DEV);
+		return is_short(ret) ? -EBUSY : ret;
+	}
 	if (is_used(disk))
 		return -EBUSY;
 	return stop(disk, UBLK_CMD_STOP_DEV);

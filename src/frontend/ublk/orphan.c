@@ -7,7 +7,8 @@
  * clear up.
  *
  * Nothing that lives is deleted: its supervisor exists, or its worker has the
- * node open, which one process can.
+ * node open, which one process can. A daemon in a container does not see those
+ * outside, and there deletes others' disks only when somebody asks for it.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -16,6 +17,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -29,6 +31,9 @@
 #define PID_BITS   22
 #define PID_MASK   ((UINT64_C(1) << PID_BITS) - 1)
 #define BIRTH_MASK ((UINT64_C(1) << (MARK_BITS - PID_BITS)) - 1)
+
+/* PROC_PID_INIT_INO in <linux/proc_ns.h>; <linux/nsfs.h> has it only lately. */
+#define FIRST_PID_NS 0xeffffffcu
 
 #define WAIT_MS 1000
 #define STEP_MS 10
@@ -132,17 +137,10 @@ static bool is_left(struct uz__ublk_control *c, unsigned int id, uint64_t mine)
 	return read_mark(c, id, &mark) && uz__ublk_is_left(mark);
 }
 
-static bool reap_one(struct uz__ublk_control *c, unsigned int id, uint64_t mine)
+static bool reap_one(struct uz__ublk_control *c, unsigned int id)
 {
-	uint64_t mark;
-	int ret;
+	int ret = delete (c, id);
 
-	if (!read_mark(c, id, &mark))
-		return false;
-	if ((!mine || mark != mine) &&
-	    (!uz__ublk_is_left(mark) || is_served(id)))
-		return false;
-	ret = delete (c, id);
 	if (ret >= 0)
 		uz_log(UZ_LOG_NOTICE,
 		       "ublk: deleted disk %u, left by a daemon that died", id);
@@ -150,6 +148,20 @@ static bool reap_one(struct uz__ublk_control *c, unsigned int id, uint64_t mine)
 		uz_log(UZ_LOG_WARN, "ublk: disk %u cannot be deleted: %s", id,
 		       strerror(-ret));
 	return ret >= 0;
+}
+
+static bool reap_mine(struct uz__ublk_control *c, unsigned int id,
+		      uint64_t mine)
+{
+	uint64_t mark;
+
+	return read_mark(c, id, &mark) && mark == mine && reap_one(c, id);
+}
+
+static bool reap_left(struct uz__ublk_control *c, unsigned int id,
+		      uint64_t mine)
+{
+	return is_left(c, id, mine) && !is_served(id) && reap_one(c, id);
 }
 
 /* For how many of the driver's disks it is true. */
@@ -172,9 +184,24 @@ static unsigned int count_disks(struct uz__ublk_control *c, uint64_t mine,
 	return count;
 }
 
+/* Whether no process is out of sight: the namespace's number is the kernel's. */
+static bool sees_all(void)
+{
+	struct stat st;
+
+	return !stat("/proc/self/ns/pid", &st) && st.st_ino == FIRST_PID_NS;
+}
+
 unsigned int uz__ublk_reap(struct uz__ublk_control *c, uint64_t mine)
 {
-	return count_disks(c, mine, reap_one);
+	unsigned int count = mine ? count_disks(c, mine, reap_mine) : 0;
+
+	return sees_all() ? count + count_disks(c, 0, reap_left) : count;
+}
+
+unsigned int uz__ublk_reap_asked(struct uz__ublk_control *c)
+{
+	return count_disks(c, 0, reap_left);
 }
 
 unsigned int uz__ublk_count_left(struct uz__ublk_control *c)

@@ -123,29 +123,29 @@ static int ublk_mount(const struct uz_mount_config *config,
 	return ret;
 }
 
-static unsigned int clear_up(uint64_t mine)
+/* Of a worker that died, its disk is left; and the guard may have been killed. */
+static void ublk_unmount(struct uz_session *session)
+{
+	struct uz__ublk_control control;
+
+	fuse->unmount(session);
+	uz__ublk_guard_end();
+	if (uz__ublk_control_open(&control, NULL))
+		return;
+	uz__ublk_reap(&control, uz__ublk_mark(getpid()));
+	uz__ublk_control_close(&control);
+}
+
+unsigned int uz__ublk_clear_up(void)
 {
 	struct uz__ublk_control control;
 	unsigned int count;
 
 	if (uz__ublk_control_open(&control, NULL))
 		return 0;
-	count = uz__ublk_reap(&control, mine);
+	count = uz__ublk_reap_asked(&control);
 	uz__ublk_control_close(&control);
 	return count;
-}
-
-/* Of a worker that died, its disk is left; and the guard may have been killed. */
-static void ublk_unmount(struct uz_session *session)
-{
-	fuse->unmount(session);
-	uz__ublk_guard_end();
-	clear_up(uz__ublk_mark(getpid()));
-}
-
-unsigned int uz__ublk_clear_up(void)
-{
-	return clear_up(0);
 }
 
 int uz__ublk_probe(char *text, size_t size, struct uz_err *err)

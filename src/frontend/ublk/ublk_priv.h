@@ -228,13 +228,13 @@ bool uz__ublk_is_left(uint64_t mark);
 /**
  * uz__ublk_reap() - delete disks whose daemon has died
  * @c:    opened
- * @mine: also those of this mark, which nobody serves any more; 0: none
+ * @mine: those of this mark, which nobody serves any more; 0: none
  *
- * Who still uses one gets errors.
- *
- * Return: how many.
+ * Others' only in the first pid namespace; uz__ublk_reap_asked(): wherever this
+ * is. Who still uses one gets errors. Return: how many.
  */
 unsigned int uz__ublk_reap(struct uz__ublk_control *c, uint64_t mine);
+unsigned int uz__ublk_reap_asked(struct uz__ublk_control *c);
 
 /**
  * uz__ublk_count_left() - disks whose daemon has died
@@ -584,7 +584,7 @@ uz_must_check int uz__ublk_disk_users(const struct uz__ublk_disk *disk,
  * Where the driver cannot tell (before Linux 7.0), users are looked for; one
  * that comes in between gets errors.
  *
- * Return: 0; -EBUSY; other -errno.
+ * Return: 0; -EBUSY also if that cannot be found out; other -errno.
  */
 int uz__ublk_disk_try_stop(struct uz__ublk_disk *disk);
 
