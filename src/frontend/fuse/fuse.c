@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <uzram/util/cleanup.h>
+#include <uzram/util/log.h>
 
 #include "fuse_frontend.h"
 #include "session_priv.h"
@@ -38,6 +39,9 @@ static int fuse_mount(const struct uz_mount_config *config,
 		return uz_err_set(err, mem, "memory of the session: %s",
 				  strerror(-mem));
 	ret = uz__fuse_mount(config, dir, &session->fd, err);
+	/* Not known, it is taken for ours, whatever is there. */
+	if (!ret && uz__fuse_session_set_minor(mem, uz__fuse_mount_minor(dir)))
+		uz_log(UZ_LOG_WARN, "%s: its number is not kept", dir);
 	if (!ret)
 		session->mem = uz_steal_fd(&mem);
 	return ret;

@@ -291,6 +291,9 @@ int uz__fuse_attrfile_write(struct uz__fuse_call *call);
 uz_must_check int uz__fuse_mount(const struct uz_mount_config *config,
 				 const char *dir, int *fd, struct uz_err *err);
 
+/* The minor number of what is mounted there, if its major is 0; else 0. */
+uint32_t uz__fuse_mount_minor(const char *dir);
+
 /**
  * uz__fuse_unmount() - take it out of the tree
  * @session: of the mount
@@ -299,8 +302,9 @@ uz_must_check int uz__fuse_mount(const struct uz_mount_config *config,
  * Requests have to be served meanwhile.
  *
  * Context: one thread at a time.
- * Return:  0; -EBUSY it is in use, was detached, and lives until the last user
- *          is gone; other -errno: it is still there.
+ * Return:  0; -EBUSY it is in use, was detached, or is out of reach below
+ *          another mount, and lives until the last user is gone; other -errno:
+ *          it is still there.
  */
 int uz__fuse_unmount(struct uz__fuse_session *session, int fd);
 

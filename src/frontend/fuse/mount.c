@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <uzram/util/cleanup.h>
@@ -174,6 +175,23 @@ bool uz__fuse_mount_ended(int fd)
 	return poll(&p, 1, 0) == 1 && (p.revents & POLLERR);
 }
 
+/* Asks no server. */
+uint32_t uz__fuse_mount_minor(const char *dir)
+{
+	struct statx stx;
+
+	if (statx(AT_FDCWD, dir, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, 0, &stx))
+		return 0;
+	return stx.stx_dev_major ? 0 : stx.stx_dev_minor;
+}
+
+/* Who detached ours, or mounted upon it, may have another one there. */
+static bool is_another(const struct uz__fuse_session *session)
+{
+	return session->minor &&
+	       uz__fuse_mount_minor(session->dir) != session->minor;
+}
+
 int uz__fuse_unmount(struct uz__fuse_session *session, int fd)
 {
 	int ret;
@@ -182,6 +200,8 @@ int uz__fuse_unmount(struct uz__fuse_session *session, int fd)
 		return 0;
 	if (atomic_load(&session->detached))
 		return -EBUSY;
+	if (is_another(session))
+		return uz__fuse_mount_ended(fd) ? 0 : -EBUSY;
 	ret = uz_mountpoint_unmount(session->dir, false);
 	if (ret == -EBUSY) {
 		ret = uz_mountpoint_unmount(session->dir, true);

@@ -98,14 +98,25 @@ void uz__fuse_session_keep(struct uz__fuse *fuse, enum uz_transport transport,
 	atomic_store_explicit(&s->greeted, 1, memory_order_release);
 }
 
-/* ---- the disk's word ---- */
+/* ---- single words ---- */
+
+static int set_word(int mem, const void *word, size_t size, size_t at)
+{
+	ssize_t n = pwrite(mem, word, size, (off_t)at);
+
+	return n == (ssize_t)size ? 0 : n < 0 ? -errno : -EIO;
+}
+
+int uz__fuse_session_set_minor(int mem, uint32_t minor)
+{
+	return set_word(mem, &minor, sizeof(minor),
+			offsetof(struct uz__fuse_session, minor));
+}
 
 int uz__fuse_session_set_disk(const struct uz_session *session, uint64_t word)
 {
-	ssize_t n = pwrite(session->mem, &word, sizeof(word),
-			   offsetof(struct uz__fuse_session, disk));
-
-	return n == sizeof(word) ? 0 : n < 0 ? -errno : -EIO;
+	return set_word(session->mem, &word, sizeof(word),
+			offsetof(struct uz__fuse_session, disk));
 }
 
 int uz__fuse_session_get_disk(const struct uz_session *session, uint64_t *word,

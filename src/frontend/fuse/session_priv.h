@@ -41,6 +41,7 @@ struct uz__fuse_trial {
  * @transport: that was taken, never UZ_TRANSPORT_AUTO
  * @plan:      of its buffers, for UZ_TRANSPORT_IO_URING
  * @detached:  the mount is out of the tree but still in use
+ * @minor:     of the number of its file system, whose major is 0; 0: not known
  * @born:      time stamp of all files
  * @dir:       where it is mounted, without symbolic links
  * @disk:      uz__fuse_session_set_disk()
@@ -63,6 +64,7 @@ struct uz__fuse_session {
 	enum uz_transport transport;
 	struct uz__fuse_plan plan;
 	_Atomic uint32_t detached;
+	uint32_t minor;
 	struct timespec born;
 	char dir[4096];
 	uint64_t disk;
@@ -89,6 +91,9 @@ struct uz__fuse_session {
  * Return:  its memfd, or -errno.
  */
 uz_must_check int uz__fuse_session_create(const char *dir);
+
+/* Which mount it is of; @mem as of uz__fuse_session_map(). 0 or -errno. */
+uz_must_check int uz__fuse_session_set_minor(int mem, uint32_t minor);
 
 /**
  * uz__fuse_session_map() - find out what there was before this process
