@@ -50,8 +50,11 @@ static int daemon_mount(struct uz__daemon *d, struct uz_err *err)
 		return uz_err_set(err, -ENOTSUP,
 				  "front end '%s' is not in this build",
 				  frontend);
-	if (d->config->swap)
+	if (d->config->swap) {
 		d->protected = uz__protect(UZ__PROTECT_NOSWAP, true);
+		/* The guard of a disk inherits them; the supervisor tells. */
+		uz__protect(UZ__PROTECT_OOM | UZ__PROTECT_RT, false);
+	}
 	rc = uz_device_mem_create(&d->mem);
 	if (rc)
 		return uz_err_set(err, rc, "memory of the device: %s",
