@@ -218,8 +218,9 @@ static int worker_ended(struct supervisor *s, int status, struct uz_err *err)
 	s->d->parked = false;
 	uz__board_forget(s->d->board);
 	now = now_ms(); /* after what the last report set */
-	if ((stage == UZ__UPGRADE_LEAVING && !orderly) ||
-	    (stage == UZ__UPGRADE_COMING && s->up.stage == stage)) {
+	if (s->up.stage == stage &&
+	    ((stage == UZ__UPGRADE_LEAVING && !orderly) ||
+	     stage == UZ__UPGRADE_COMING)) {
 		upgrade_goes_on(s, status);
 		return 0;
 	}

@@ -25,6 +25,9 @@
 
 #include "daemon_fixture.h"
 
+struct uz__daemon;
+struct uz__quit;
+
 struct fake_frontend *fake;
 struct uz_err fake_reason;
 
@@ -182,6 +185,12 @@ static int fake_leave(struct uz_frontend *fe, struct uz_err *err)
 {
 	assert_ptr_equal(fe, fake);
 	called("leave ");
+	if (fake->late_refusal) {
+		fake->leaving = getpid();
+		kill(getppid(), SIGCHLD);
+		while (!fake->go)
+			usleep(1000);
+	}
 	if (fake->refuses)
 		return uz_err_set(err, -EBUSY, "it does not want to");
 	while (fake->stays)
@@ -210,6 +219,25 @@ static void fake_stop(struct uz_frontend *fe)
 {
 	assert_ptr_equal(fe, fake);
 	fake->stopped++;
+	if (fake->late_refusal)
+		raise(SIGKILL);
+}
+
+void __real_uz__quit_reap(struct uz__quit *quit, const struct uz__daemon *d);
+void __wrap_uz__quit_reap(struct uz__quit *quit, const struct uz__daemon *d);
+
+/* In the supervisor, after it has taken reports and before it takes deaths. */
+void __wrap_uz__quit_reap(struct uz__quit *quit, const struct uz__daemon *d)
+{
+	siginfo_t info;
+
+	if (fake->leaving && !fake->go) {
+		fake->go = true;
+		/* It is heard when the refusal was reported. */
+		kill(fake->leaving, SIGTERM);
+		waitid(P_PID, (id_t)fake->leaving, &info, WEXITED | WNOWAIT);
+	}
+	__real_uz__quit_reap(quit, d);
 }
 
 /* In a process of its own. */

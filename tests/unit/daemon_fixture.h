@@ -46,6 +46,9 @@ struct fake_frontend {
 	bool by_board; /* or by the attribute */
 	bool stays; /* when it is to leave */
 	bool refuses; /* to leave, and serves on */
+	bool late_refusal; /* dies of a signal after that, both heard at once */
+	_Atomic pid_t leaving; /* the worker that does, waiting for */
+	_Atomic bool go;
 	int program_rc; /* of the start of an executed worker */
 	int program_death; /* it dies of that instead */
 	char shown[512]; /* by the attribute, in the last worker */

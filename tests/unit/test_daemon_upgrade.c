@@ -126,6 +126,26 @@ static void test_refuses(void **state)
 	assert_int_equal(fake->restarts, 0);
 }
 
+/* It dies as soon as it has refused: one end of an upgrade, not two. */
+static void test_refuses_and_dies(void **state)
+{
+	char heard[256];
+
+	(void)state;
+	fake->ends_itself = true;
+	fake->upgrades = 1;
+	fake->refuses = true;
+	fake->late_refusal = true;
+	assert_int_equal(fake_run("dev", 0, heard, sizeof(heard)), 0);
+	assert_string_equal(fake->calls, "mount start wait leave start wait "
+					 "free unmount ");
+	assert_non_null(strstr(
+		fake->shown, "state idle\nversion 1\nupgrades 0\n"
+			     "rollbacks 1\nlast not upgraded, 1 serves on: it "
+			     "does not want to\n"));
+	assert_int_equal(fake->restarts, 1);
+}
+
 /* What was handed over is looked at before anything is done. */
 static void test_no_handover(void **state)
 {
@@ -155,6 +175,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup(test_upgrade_stuck, fake_setup),
 		cmocka_unit_test_setup(test_rollback, fake_setup),
 		cmocka_unit_test_setup(test_refuses, fake_setup),
+		cmocka_unit_test_setup(test_refuses_and_dies, fake_setup),
 		cmocka_unit_test_setup(test_no_handover, fake_setup),
 	};
 	int status;
