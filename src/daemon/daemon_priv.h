@@ -16,6 +16,7 @@
 #include <uzram/util/strbuf.h>
 
 #include "protect_priv.h"
+#include "report_priv.h"
 
 /* ---- place.c ---- */
 
@@ -164,41 +165,6 @@ uz_must_check int uz__filter(void);
 
 /* The same for an heir, which has fewer still; allocates nothing. */
 uz_must_check int uz__filter_heir(void);
-
-/* ---- report.c ---- */
-
-/*
- * enum uz__report_kind - what a worker has to say
- * @UZ__REPORT_BEGINS:  it is a program that knows how to take over
- * @UZ__REPORT_SERVES:  files can be opened; @text is its version
- * @UZ__REPORT_UPGRADE: the board says what somebody has asked for
- * @UZ__REPORT_MANAGER: @text is for the service manager
- * @UZ__REPORT_FAILED:  it is about to end, by @rc, because of @text
- * @UZ__REPORT_QUIT:    a signal has asked for the end: it may be unmounted
- * @UZ__REPORT_STAYS:   it was to leave, but serves on, because of @text
- */
-enum uz__report_kind {
-	UZ__REPORT_SERVES,
-	UZ__REPORT_MANAGER,
-	UZ__REPORT_FAILED,
-	UZ__REPORT_BEGINS,
-	UZ__REPORT_UPGRADE,
-	UZ__REPORT_QUIT,
-	UZ__REPORT_STAYS,
-};
-
-/* How a worker ends that has left the device to the next one. */
-#define UZ__STATUS_LEFT 6
-
-struct uz__report {
-	enum uz__report_kind kind;
-	int rc;
-	char text[512];
-};
-
-/* Says it; @fd is the pipe. */
-void uz__report(int fd, enum uz__report_kind kind, int rc, const char *fmt, ...)
-	uz_printf(4, 5);
 
 /* ---- death.c ---- */
 

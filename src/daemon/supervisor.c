@@ -144,7 +144,7 @@ static void take_reports(struct supervisor *s)
 {
 	struct uz__report report;
 
-	while (read(s->reports, &report, sizeof(report)) == sizeof(report)) {
+	while (uz__report_take(s->reports, &report)) {
 		switch (report.kind) {
 		case UZ__REPORT_SERVES:
 			worker_serves(s, report.text);
@@ -156,7 +156,7 @@ static void take_reports(struct supervisor *s)
 			begin_upgrade(s, true);
 			break;
 		case UZ__REPORT_MANAGER:
-			uz__notify_manager("%s", report.text);
+			uz__report_relay(&report);
 			break;
 		case UZ__REPORT_FAILED:
 			s->death.failure = report;

@@ -231,6 +231,50 @@ static void test_keeps_nothing(void **state)
 	assert_false(w->d.keep.all);
 }
 
+/* One that was not made by uz__report(). */
+static void relay(const char *text)
+{
+	struct uz__report report = { .kind = UZ__REPORT_MANAGER };
+	int fds[2];
+
+	assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+	memset(report.text, 'x', sizeof(report.text));
+	memcpy(report.text, text, strlen(text));
+	assert_int_equal(write(fds[1], &report, sizeof(report)),
+			 sizeof(report));
+	memset(report.text, 0, sizeof(report.text));
+	assert_true(uz__report_take(fds[0], &report));
+	assert_int_equal(strlen(report.text), sizeof(report.text) - 1);
+	assert_int_equal(report.text[sizeof(report.text) - 2], 'x');
+	uz__report_relay(&report);
+	assert_false(uz__report_take(fds[0], &report));
+	close(fds[0]);
+	close(fds[1]);
+}
+
+/* A worker may say what becomes of it, and nothing else. */
+static void test_relays(void **state)
+{
+	struct world *w = *state;
+	struct uz__report report = { .text = "STOPPING=1" };
+	char text[600];
+	int fd;
+
+	uz__report_relay(&report);
+	expect_text(w, "STOPPING=1", NULL);
+	relay("STATUS=used by you\nMAINPID=1\n");
+	expect_text(w, "STATUS=used by you", NULL);
+	relay("STATUS=");
+	assert_true(hear(w, text, sizeof(text), &fd));
+	assert_memory_equal(text, "STATUS=xxx", 10);
+	relay("STOPPING=1");
+	relay("MAINPID=1\nSTATUS=hm");
+	relay("FDSTOREREMOVE=1\nFDNAME=uzram-arena\n");
+	relay("\nFDSTOREREMOVE=1\n");
+	relay("READY=1\n");
+	expect_silence(w);
+}
+
 /*
  * In a process of its own, which has nothing but what it is handed. What
  * uz__store_take() returns, plus 100; or 99 if what it returned is not right.
@@ -325,6 +369,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_keeps, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_keeps_nothing, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(test_relays, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_takes, set_up, tear_down),
 	};
 
