@@ -15,6 +15,7 @@
 #include <uzram/util/shm.h>
 #include <uzram/util/strbuf.h>
 
+#include "opener_priv.h"
 #include "protect_priv.h"
 #include "report_priv.h"
 
@@ -452,6 +453,7 @@ _Noreturn void uz__handover_exec(const struct uz__daemon *d, int program);
 /*
  * struct uz__upgrade - how far it is
  * @stage:    see upgrade.c
+ * @opener:   opens it
  * @program:  the one that is to come, or -1
  * @begun:    when, ms
  * @deadline: of this stage, ms; 0: none
@@ -462,10 +464,12 @@ _Noreturn void uz__handover_exec(const struct uz__daemon *d, int program);
 struct uz__upgrade {
 	enum {
 		UZ__UPGRADE_NONE,
+		UZ__UPGRADE_OPENING,
 		UZ__UPGRADE_LEAVING,
 		UZ__UPGRADE_COMING,
 		UZ__UPGRADE_BACK,
 	} stage;
+	struct uz__opener opener;
 	int program;
 	uint64_t begun;
 	uint64_t deadline;
@@ -478,12 +482,18 @@ struct uz__upgrade {
 void uz__upgrade_prepare(struct uz__daemon *d);
 
 /*
- * @asked: a worker was, by uz__board_ask(). True: the worker is to leave, then
- * uz__upgrade_left(). False: there is nothing to be done, and that was said.
+ * @asked: a worker was, by uz__board_ask(). uz__upgrade_opened() follows, when
+ * @u->opener.line can be read and at the deadline.
  */
-uz_must_check bool uz__upgrade_begin(struct uz__upgrade *u,
-				     struct uz__daemon *d, bool asked,
-				     uint64_t now);
+void uz__upgrade_begin(struct uz__upgrade *u, struct uz__daemon *d, bool asked,
+		       uint64_t now);
+
+/*
+ * True, once: the worker is to leave, then uz__upgrade_left(). False: there is
+ * nothing to be done, yet or at all.
+ */
+uz_must_check bool uz__upgrade_opened(struct uz__upgrade *u,
+				      struct uz__daemon *d, uint64_t now);
 
 /*
  * This supervisor has been handed a device that another one had served by
@@ -559,6 +569,9 @@ bool uz__signals_terminal(void);
 
 /* This SIGHUP says that it was; @terminal: there was one. */
 bool uz__signals_hung_up(const struct signalfd_siginfo *info, bool terminal);
+
+/* The supervisor's signalfd; they are blocked then. Or -errno. */
+uz_must_check int uz__signals_open(void);
 
 /* Blocks the signals; threads made later inherit that. */
 void uz__signals_block(void);

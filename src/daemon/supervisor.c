@@ -6,9 +6,9 @@
  *
  * One thread. From the first worker on it neither allocates nor opens anything,
  * so that it needs neither memory nor the files of this program when it is
- * wanted; a worker is a fork() for the same reason. An upgrade (upgrade.c)
- * opens a program, which is held and executed from then on. Everything that it
- * waits for arrives at two descriptors: signals, and reports of the worker.
+ * wanted; a worker is a fork() for the same reason. A process made for that
+ * (opener.c) opens the program of an upgrade, which is held from then on. All
+ * that it waits for arrives at descriptors: signals, reports, and that program.
  *
  * No worker is started before the one before it is gone with all its threads
  * (waitpid(2) tells so): two at a time would destroy the device.
@@ -81,6 +81,8 @@ static _Noreturn void become_worker(const struct supervisor *s)
 
 	close(s->signals);
 	close(s->reports);
+	if (s->up.opener.line >= 0)
+		close(s->up.opener.line);
 	if (program >= 0)
 		uz__handover_exec(s->d, program);
 	uz__serve(s->d);
@@ -128,11 +130,11 @@ static void worker_serves(struct supervisor *s, const char *version)
 	uz__notify_starter(d->config->ready_fd, "READY");
 }
 
-static void begin_upgrade(struct supervisor *s, bool asked)
+static void take_program(struct supervisor *s)
 {
 	const uint64_t now = now_ms();
 
-	if (!uz__upgrade_begin(&s->up, s->d, asked, now))
+	if (!uz__upgrade_opened(&s->up, s->d, now))
 		return;
 	if (s->worker)
 		kill(s->worker, SIGHUP);
@@ -153,7 +155,7 @@ static void take_reports(struct supervisor *s)
 			uz__upgrade_begins(&s->up, now_ms());
 			break;
 		case UZ__REPORT_UPGRADE:
-			begin_upgrade(s, true);
+			uz__upgrade_begin(&s->up, s->d, true, now_ms());
 			break;
 		case UZ__REPORT_MANAGER:
 			uz__report_relay(&report);
@@ -264,7 +266,7 @@ static void take_signals(struct supervisor *s)
 		if (info.ssi_signo == SIGHUP &&
 		    !uz__signals_hung_up(&info, s->terminal)) {
 			take_reports(s); /* who serves may be asked to leave */
-			begin_upgrade(s, false);
+			uz__upgrade_begin(&s->up, s->d, false, now_ms());
 			continue;
 		}
 		if (info.ssi_signo == SIGUSR1 && s->d->keep.all && !s->asked) {
@@ -280,7 +282,8 @@ static void take_signals(struct supervisor *s)
 /* Whoever does not leave or come in time is killed. */
 static void keep_deadline(struct supervisor *s)
 {
-	if (!s->up.deadline || !s->worker || now_ms() < s->up.deadline)
+	if (!s->up.deadline || !s->worker || now_ms() < s->up.deadline ||
+	    s->up.stage == UZ__UPGRADE_OPENING)
 		return;
 	s->up.deadline = 0;
 	if (s->up.stage == UZ__UPGRADE_COMING) {
@@ -325,9 +328,10 @@ static int sleep_for(const struct supervisor *s, uint64_t now)
 
 static int supervise(struct supervisor *s, struct uz_err *err)
 {
-	struct pollfd fds[2] = {
+	struct pollfd fds[3] = {
 		{ .fd = s->signals, .events = POLLIN },
 		{ .fd = s->reports, .events = POLLIN },
+		{ .events = POLLIN },
 	};
 	int status, rc;
 
@@ -342,7 +346,9 @@ static int supervise(struct supervisor *s, struct uz_err *err)
 		}
 		if (may_tell(s))
 			uz__death_tell(&s->death);
-		poll(fds, 2, sleep_for(s, now));
+		fds[2].fd = s->up.opener.line;
+		poll(fds, 3, sleep_for(s, now));
+		take_program(s);
 		keep_deadline(s);
 		keep_watch(s);
 		take_signals(s);
@@ -363,7 +369,7 @@ int uz__supervise(struct uz__daemon *d, struct uz_err *err)
 	struct supervisor s = {
 		.d = d,
 		.terminal = uz__signals_terminal(),
-		.up.program = -1,
+		.up = { .program = -1, .opener.line = -1 },
 	};
 	uz_autoclose int signals = uz__signals_open();
 	uz_autoclose int reports = -1;
@@ -393,6 +399,7 @@ int uz__supervise(struct uz__daemon *d, struct uz_err *err)
 	if (rc > 0 && !d->parked) /* unmounted */
 		uz__death_tell(&s.death);
 	uz__quit_end(&s.quit);
+	uz__opener_end(&s.up.opener);
 	uz__heirs_end(&s.heirs);
 	return rc > 0 ? 0 : rc;
 }

@@ -3,22 +3,21 @@
  * How far the supervisor is with an upgrade: from one program to another, or
  * back. It says when, and what is to be told; the supervisor has the processes.
  *
- *	none     -> leaving   the worker is asked to leave; or at once
+ *	none     -> opening   the program is being opened (opener.c)
+ *	opening  -> leaving   it is open: the worker is asked to leave; or at once
+ *	opening  -> none      it cannot be opened
  *	leaving  -> coming    it is gone: the new program's worker is started
  *	leaving  -> none      it says that it cannot
  *	coming   -> none      that serves: upgraded
  *	coming   -> back      it does not: the program before it is started
  *	back     -> none      that serves: rolled back
  *
- * Nothing is opened or allocated but the program itself, when it is asked for;
- * afterwards it is held, so that workers can be made of it whatever becomes of
- * its file.
+ * Nothing is allocated, nor opened here. The program is held once it is open,
+ * so that workers can be made of it whatever becomes of its file.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <uzram/util/cleanup.h>
@@ -26,6 +25,8 @@
 
 #include "daemon_priv.h"
 
+/* An NFS server, or this device's next worker, may have to come back. */
+#define OPEN_MS 5000
 /*
  * A request takes milliseconds. What takes longer is a store to an attribute,
  * and those are begun again by the next worker.
@@ -49,24 +50,6 @@ void uz__upgrade_prepare(struct uz__daemon *d)
 	d->program_path[n > 0 ? n : 0] = '\0';
 }
 
-static int open_program(const char *path, struct uz_err *err)
-{
-	uz_autoclose int fd = -1;
-	struct stat st;
-
-	if (!*path)
-		return uz_err_set(err, -ENOENT,
-				  "where this program lies cannot be told "
-				  "without /proc; name one");
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0 || fstat(fd, &st))
-		return uz_err_set(err, -errno, "%.150s: %s", path,
-				  strerror(errno));
-	if (!S_ISREG(st.st_mode) || !(st.st_mode & 0111))
-		return uz_err_set(err, -EACCES, "%.150s: is no program", path);
-	return uz_steal_fd(&fd);
-}
-
 static void ended(struct uz__upgrade *u, struct uz__daemon *d, bool upgraded,
 		  const char *text)
 {
@@ -85,22 +68,52 @@ static void stays(struct uz__upgrade *u, struct uz__daemon *d, const char *why)
 	ended(u, d, false, text);
 }
 
-bool uz__upgrade_begin(struct uz__upgrade *u, struct uz__daemon *d, bool asked,
+static int start_opening(struct uz__upgrade *u, const struct uz__daemon *d,
+			 struct uz_err *err)
+{
+	const char *path = program_path(d);
+
+	if (!*path)
+		return uz_err_set(err, -ENOENT,
+				  "where this program lies cannot be told "
+				  "without /proc; name one");
+	return uz__opener_start(&u->opener, path, err);
+}
+
+void uz__upgrade_begin(struct uz__upgrade *u, struct uz__daemon *d, bool asked,
 		       uint64_t now)
 {
 	struct uz_err why;
-	int fd;
 
 	if (!d->served) {
 		uz_log(UZ_LOG_WARN,
 		       "no upgrade: the device does not serve yet");
-		return false;
+		return;
 	}
 	if (!uz__board_take(d->board, asked)) {
 		uz_log(UZ_LOG_WARN, "no upgrade: one is under way");
-		return false;
+		return;
 	}
-	fd = open_program(program_path(d), &why);
+	if (start_opening(u, d, &why)) {
+		stays(u, d, why.text);
+		return;
+	}
+	u->stage = UZ__UPGRADE_OPENING;
+	u->deadline = now + OPEN_MS;
+}
+
+bool uz__upgrade_opened(struct uz__upgrade *u, struct uz__daemon *d,
+			uint64_t now)
+{
+	struct uz_err why;
+	int fd;
+
+	uz__opener_reap(&u->opener);
+	if (u->stage != UZ__UPGRADE_OPENING)
+		return false;
+	fd = uz__opener_take(&u->opener, now >= u->deadline, &why);
+	if (fd == -EAGAIN)
+		return false;
 	if (fd < 0) {
 		stays(u, d, why.text);
 		return false;

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -20,6 +22,7 @@ struct world {
 	struct uz__daemon d;
 	struct uz__upgrade u;
 	struct uz_frontend_ops ops;
+	int line[2];
 };
 
 static int set_up(void **state)
@@ -29,7 +32,7 @@ static int set_up(void **state)
 	w->d.ops = &w->ops;
 	w->d.served = true;
 	w->d.program = -1;
-	w->u.program = -1;
+	w->u.program = w->u.opener.line = -1;
 	strcpy(w->d.program_path, "/proc/self/exe");
 	*state = w;
 	return uz__board_create(&w->d);
@@ -39,6 +42,7 @@ static int tear_down(void **state)
 {
 	struct world *w = *state;
 
+	uz__opener_end(&w->u.opener);
 	if (w->u.program >= 0)
 		close(w->u.program);
 	if (w->d.program >= 0)
@@ -63,17 +67,41 @@ static void expect_last(struct world *w, unsigned int upgrades,
 	uz_strbuf_free(&text);
 }
 
+/* It asks whether the program is open, until that is so or never will be. */
+static bool opens(struct world *w, bool asked, uint64_t now)
+{
+	bool opened = false;
+
+	uz__upgrade_begin(&w->u, &w->d, asked, now);
+	while (w->u.stage == UZ__UPGRADE_OPENING && !opened) {
+		usleep(1000);
+		opened = uz__upgrade_opened(&w->u, &w->d, now);
+	}
+	return opened;
+}
+
+static void begin(struct world *w, uint64_t now)
+{
+	assert_true(opens(w, false, now));
+}
+
+static void refuse(struct world *w, bool asked)
+{
+	assert_false(opens(w, asked, 1000));
+}
+
 static void test_upgraded(void **state)
 {
 	struct world *w = *state;
 	int program;
 
 	uz__upgrade_serves(&w->u, &w->d, "1", 500);
-	assert_true(uz__upgrade_begin(&w->u, &w->d, false, 1000));
+	begin(w, 1000);
 	assert_int_equal(w->u.stage, UZ__UPGRADE_LEAVING);
 	assert_int_equal(w->u.deadline, 2000);
 	/* One at a time. */
-	assert_false(uz__upgrade_begin(&w->u, &w->d, false, 1100));
+	uz__upgrade_begin(&w->u, &w->d, false, 1100);
+	assert_int_equal(w->u.stage, UZ__UPGRADE_LEAVING);
 	uz__upgrade_left(&w->u, 1200);
 	assert_int_equal(w->u.stage, UZ__UPGRADE_COMING);
 	assert_int_equal(w->u.deadline, 6200);
@@ -99,7 +127,7 @@ static void test_rolled_back(void **state)
 	struct world *w = *state;
 
 	uz__upgrade_serves(&w->u, &w->d, "1", 500);
-	assert_true(uz__upgrade_begin(&w->u, &w->d, false, 1000));
+	begin(w, 1000);
 	uz__upgrade_left(&w->u, 1000);
 	uz__upgrade_failed(&w->u, &w->d, "does not serve after 5 s");
 	assert_int_equal(w->u.stage, UZ__UPGRADE_BACK);
@@ -131,7 +159,7 @@ static void test_restarted(void **state)
 	assert_int_equal(w->d.program, -1);
 	expect_last(w, 0, 0, "");
 	/* From then on it is as ever. */
-	assert_true(uz__upgrade_begin(&w->u, &w->d, false, 2000));
+	begin(w, 2000);
 	uz__upgrade_left(&w->u, 2000);
 	uz__upgrade_serves(&w->u, &w->d, "1", 2100);
 	expect_last(w, 1, 0, "\nlast upgraded from 1 to 1, pause 100 ms\n");
@@ -158,13 +186,13 @@ static void test_stays(void **state)
 
 	uz__upgrade_serves(&w->u, &w->d, "1", 500);
 	uz__upgrade_stays(&w->u, &w->d, "early");
-	assert_true(uz__upgrade_begin(&w->u, &w->d, false, 1000));
+	begin(w, 1000);
 	uz__upgrade_stays(&w->u, &w->d, "no");
 	assert_int_equal(w->u.stage, UZ__UPGRADE_NONE);
 	assert_int_equal(w->u.deadline, 0);
 	assert_int_equal(w->u.program, -1);
 	expect_last(w, 0, 1, "\nlast not upgraded, 1 serves on: no\n");
-	assert_true(uz__upgrade_begin(&w->u, &w->d, false, 2000));
+	begin(w, 2000);
 	uz__upgrade_left(&w->u, 2100);
 	uz__upgrade_stays(&w->u, &w->d, "late");
 	assert_int_equal(w->u.stage, UZ__UPGRADE_COMING);
@@ -176,21 +204,50 @@ static void test_refused(void **state)
 
 	uz__upgrade_serves(&w->u, &w->d, "1", 500);
 	w->d.served = false;
-	assert_false(uz__upgrade_begin(&w->u, &w->d, false, 1000));
+	refuse(w, false);
 	w->d.served = true;
 	expect_last(w, 0, 0, "");
 	w->d.program_path[0] = '\0';
-	assert_false(uz__upgrade_begin(&w->u, &w->d, false, 1000));
+	refuse(w, false);
 	expect_last(w, 0, 1,
 		    "\nlast not upgraded, 1 serves on: where this program lies "
 		    "cannot be told without /proc; name one\n");
 	assert_int_equal(uz__board_ask(w->d.board, "/", false, NULL), 0);
-	assert_false(uz__upgrade_begin(&w->u, &w->d, true, 1000));
+	refuse(w, true);
 	expect_last(w, 0, 2,
 		    "\nlast not upgraded, 1 serves on: /: is no program\n");
 	/* Whoever asked has been answered. */
-	assert_false(uz__upgrade_begin(&w->u, &w->d, true, 1000));
+	refuse(w, true);
 	expect_last(w, 0, 2, "");
+}
+
+/* A program behind a server that does not answer, for whom this one stands. */
+static void test_stuck(void **state)
+{
+	struct world *w = *state;
+	pid_t stuck;
+
+	uz__upgrade_serves(&w->u, &w->d, "1", 500);
+	uz__upgrade_begin(&w->u, &w->d, false, 1000);
+	assert_int_equal(w->u.stage, UZ__UPGRADE_OPENING);
+	assert_int_equal(w->u.deadline, 6000);
+	/* As if nothing had come. */
+	stuck = w->u.opener.pid[0];
+	close(w->u.opener.line);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, w->line), 0);
+	w->u.opener.line = w->line[0];
+	assert_false(uz__upgrade_opened(&w->u, &w->d, 5999));
+	assert_int_equal(w->u.stage, UZ__UPGRADE_OPENING);
+	assert_false(uz__upgrade_opened(&w->u, &w->d, 6000));
+	assert_int_equal(w->u.stage, UZ__UPGRADE_NONE);
+	close(w->line[1]);
+	expect_last(w, 0, 1,
+		    "\nlast not upgraded, 1 serves on: the program "
+		    "cannot be opened in time\n");
+	while (w->u.opener.nr)
+		uz__opener_reap(&w->u.opener);
+	assert_int_equal(waitpid(stuck, NULL, WNOHANG), -1);
+	begin(w, 7000);
 }
 
 int main(void)
@@ -204,6 +261,7 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_refused, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(test_stuck, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_stays, set_up, tear_down),
 	};
 
