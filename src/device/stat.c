@@ -20,7 +20,7 @@ static void share_add(_Atomic uint64_t *counter, uint64_t n)
 		memory_order_relaxed);
 }
 
-/* All but the number of pages. */
+/* All but the number of pages, and what is counted of stores alone. */
 static void stat_place(struct uz__counters *cnt, uz_slot_t slot, int sign)
 {
 	uint64_t one = (uint64_t)(int64_t)sign;
@@ -35,8 +35,6 @@ static void stat_place(struct uz__counters *cnt, uz_slot_t slot, int sign)
 		return;
 	case UZ_SLOT_RAW:
 		share_add(&cnt->huge_pages, one);
-		if (sign > 0)
-			share_add(&cnt->huge_pages_since, 1);
 		__attribute__((fallthrough));
 	case UZ_SLOT_OBJECT:
 		share_add(&cnt->compr_bytes, one * uz_slot_size(slot));
@@ -68,6 +66,9 @@ void uz__stat_slot(struct uz__counters *cnt, uz_slot_t slot, int sign)
 
 	if (kind >= UZ_SLOT_SAME && kind <= UZ_SLOT_BACKED)
 		share_add(&cnt->pages_stored, (uint64_t)(int64_t)sign);
+	/* Not where a page moves: reading may bring it back from the store. */
+	if (kind == UZ_SLOT_RAW && sign > 0)
+		share_add(&cnt->huge_pages_since, 1);
 	stat_place(cnt, slot, sign);
 }
 

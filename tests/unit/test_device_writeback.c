@@ -493,10 +493,12 @@ static void test_limit(void **state)
 
 static void test_promotes(void **state)
 {
+	struct uz_device_stat before, after;
 	struct uz_writeback_done done;
 	struct uz_backing_stat s;
 
 	(void)state;
+	uz_device_stat(f.dev, &before);
 	assert_int_equal(write_back(&f, 0, &done), 0);
 	expect_all();
 	assert_int_equal(backing_stat(&f).backed_pages, done.pages);
@@ -506,6 +508,10 @@ static void test_promotes(void **state)
 	assert_int_equal(s.backed_pages, 0);
 	assert_int_equal(s.promoted_pages, done.pages);
 	assert_int_equal(s.used_blocks, 0);
+	/* Raw ones are so again, but nobody has stored any. */
+	uz_device_stat(f.dev, &after);
+	assert_int_equal(after.huge_pages, before.huge_pages);
+	assert_int_equal(after.huge_pages_since, before.huge_pages_since);
 	fixture_check(&f);
 	expect_all();
 	/* Only where there is room. */
