@@ -68,7 +68,7 @@ struct uz_recompressor;
  * @idle:      only pages that are marked as idle
  * @huge:      only pages that are stored as they are
  * @threshold: only pages that take so many bytes or more
- * @max_pages: most pages to try, the largest first; 0: all
+ * @max_pages: most pages to try, the largest first; UINT64_MAX: all
  * @priority:  by the codec of this priority; 0: by each in order
  * @share:     most percent of one CPU to take; 0: as pace.c allows
  * @here:      in the caller's thread, which is one for work in the background

@@ -207,7 +207,7 @@ static int choose_algo(struct uz_attr_ctx *ctx, const char *algo,
 int uz__attr_recompress(struct uz_attr_ctx *ctx, const char *text, uint64_t id,
 			struct uz_err *err)
 {
-	struct request r = { 0 };
+	struct request r = { .order.max_pages = UINT64_MAX };
 	char copy[UZ_ATTR_TEXT_MAX + 1];
 	int ret;
 

@@ -189,8 +189,14 @@ static int mark(struct uz_policy *p, uint64_t idle, struct uz_err *err)
 static int recompress(struct uz_policy *p, uint64_t *tried, struct uz_err *err)
 {
 	const struct uz_recompress_order orders[] = {
-		{ .idle = true, .share = share(p), .here = true },
-		{ .huge = true, .share = share(p), .here = true },
+		{ .idle = true,
+		  .max_pages = UINT64_MAX,
+		  .share = share(p),
+		  .here = true },
+		{ .huge = true,
+		  .max_pages = UINT64_MAX,
+		  .share = share(p),
+		  .here = true },
 	};
 	struct uz_recompression done;
 	uint64_t total, id;

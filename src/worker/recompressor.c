@@ -106,8 +106,6 @@ static unsigned int batch_size(const struct run *run, bool busy)
 	uint64_t max = run->order->max_pages, done = run->r->done.tried;
 	unsigned int most = busy ? 1 : BATCH;
 
-	if (!max)
-		return most;
 	return max - done < most ? (unsigned int)(max - done) : most;
 }
 
@@ -160,7 +158,8 @@ static int largest_first(struct run *run)
 
 static void work(struct run *run)
 {
-	run->ret = run->order->max_pages ? largest_first(run) : go_through(run);
+	run->ret = run->order->max_pages != UINT64_MAX ? largest_first(run)
+						       : go_through(run);
 }
 
 static void *run_main(void *arg)
@@ -194,7 +193,7 @@ static int count_pages(struct run *run)
 		ret = uz_recompress(run->io, &how, &index, UINT32_MAX, &found);
 	} while (ret > 0);
 	uz_lock_acquire(&run->r->task.lock);
-	run->r->total = max && max < found.tried ? max : found.tried;
+	run->r->total = max < found.tried ? max : found.tried;
 	uz_lock_release(&run->r->task.lock);
 	return ret;
 }

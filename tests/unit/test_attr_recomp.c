@@ -264,6 +264,8 @@ static void test_recompress(void **state)
 	f->dev.recompressed = 0;
 	assert_int_equal(go(f, "max_pages=7"), 0);
 	assert_int_equal(f->dev.recompressed, 7);
+	assert_int_equal(go(f, "max_pages=0"), 0);
+	assert_int_equal(f->dev.recompressed, 7);
 	assert_int_equal(f->dev.how.priority, 0);
 	assert_int_equal(go(f, "algo=store"), 0);
 	assert_int_equal(f->dev.how.priority, 1);

@@ -49,6 +49,7 @@ static int setup(void **state)
 	fake_device_init(&f->dev);
 	f->dev.secondary[1] = f->dev.codec;
 	f->dev.candidates = 1000;
+	f->order.max_pages = UINT64_MAX;
 	*state = f;
 	return uz_recompressor_create(&f->r, &f->dev);
 }
@@ -87,6 +88,7 @@ static void test_all(void **state)
 
 	f->order = (struct uz_recompress_order){ .idle = true,
 						 .threshold = 77,
+						 .max_pages = UINT64_MAX,
 						 .priority = 1 };
 	f->dev.batches = 2;
 	assert_int_equal(run(f), 0);
@@ -104,7 +106,8 @@ static void test_all(void **state)
 
 	/* Nothing gained: nothing to compact. */
 	f->dev.candidates = 0;
-	f->order = (struct uz_recompress_order){ .huge = true };
+	f->order = (struct uz_recompress_order){ .huge = true,
+						 .max_pages = UINT64_MAX };
 	assert_int_equal(run(f), 0);
 	assert_int_equal(f->dev.compacts, 2);
 	assert_true(f->dev.how.huge);
@@ -131,6 +134,12 @@ static void test_so_many_pages(void **state)
 	assert_int_equal(f->dev.recompressed, 71);
 	expect_progress(f, false, 50, 50);
 	assert_int_equal(f->dev.how.least, 1500);
+	/* None is none, as the kernel has it. */
+	f->dev.candidates = 50;
+	f->order.max_pages = 0;
+	assert_int_equal(run(f), 0);
+	assert_int_equal(f->dev.recompressed, 71);
+	expect_progress(f, false, 0, 0);
 }
 
 static void test_failures(void **state)
