@@ -136,7 +136,7 @@ static uint32_t blocks_used(const struct uz__batch *b)
 	return (b->bytes + UZ_BLOCK_SIZE - 1) / UZ_BLOCK_SIZE;
 }
 
-/* The first run found that has room for an object of so many bytes. */
+/* The first run found that has room for an object of so many bytes, if any. */
 static int run_reserve(struct uz__batch *b, uint32_t need)
 {
 	unsigned int tries = SHORT_RUNS;
@@ -146,6 +146,7 @@ static int run_reserve(struct uz__batch *b, uint32_t need)
 		err = uz_backing_reserve(b->store, b->budget, &b->run);
 		if (err || b->run.nr * UZ_BLOCK_SIZE >= need)
 			return err;
+		b->tight = true;
 		uz_backing_release(b->store, &b->run);
 	}
 	return -ENOSPC;
@@ -160,7 +161,13 @@ int uz__batch_begin(struct uz__batch *b, uint32_t need)
 	b->bytes = 0;
 	b->did = (struct uz_writeback_done){ 0 };
 	b->budget = budget_take(dev, UZ__BATCH_BLOCKS);
-	err = b->budget * UZ_BLOCK_SIZE < need ? -EDQUOT : run_reserve(b, need);
+	b->tight = false;
+	if (b->budget * UZ_BLOCK_SIZE >= need) {
+		err = run_reserve(b, need);
+	} else {
+		b->tight = b->budget;
+		err = -EDQUOT;
+	}
 	if (err)
 		budget_return(dev, b->budget);
 	return err;

@@ -35,6 +35,7 @@ struct uz__piece {
  * @next:   for the owner
  * @run:    its blocks
  * @budget: blocks taken out of the limit
+ * @tight:  it could not begin, but could for an object of one block
  * @nr:     pieces
  * @bytes:  that they take
  * @write:  of all of them
@@ -51,6 +52,7 @@ struct uz__batch {
 	struct uz__batch *next;
 	struct uz_run run;
 	uint32_t budget;
+	bool tight;
 	unsigned int nr;
 	uint32_t bytes;
 	struct uz_write write;
@@ -68,7 +70,7 @@ void uz__batches_destroy(struct uz__batch *all);
 
 /*
  * Empty, with a run that has room for @need bytes at least. -EDQUOT: the limit
- * is used up; -ENOSPC: there is no such run.
+ * does not allow it; -ENOSPC: there is no such run; @tight: but a shorter one.
  */
 uz_must_check int uz__batch_begin(struct uz__batch *b, uint32_t need);
 

@@ -62,7 +62,8 @@
  * @err:       the group's first error of the store
  * @most:      bytes that the group is to take, all of cold pages; 0: what fits
  * @taken:     bytes that it has
- * @small:     there are no two free blocks in a row for it
+ * @small:     there are no two blocks in a row for it: large pages are passed
+ *             over, others may do with single ones
  * @done:      where to count
  */
 struct uz_writeback {
@@ -219,7 +220,7 @@ static bool group_is_over(const struct uz_writeback *wb)
 
 /*
  * The next batch of the group, with room for @need bytes at least; -EAGAIN:
- * this group takes no more.
+ * this group takes no more. None and 0: it takes small pages only from now on.
  */
 static int batch_begin(struct uz_writeback *wb, uint32_t need)
 {
@@ -232,6 +233,11 @@ static int batch_begin(struct uz_writeback *wb, uint32_t need)
 	while (!wb->idle)
 		go_on(wb);
 	err = uz__batch_begin(wb->idle, need);
+	if (err && wb->idle->tight) {
+		wb->small = true;
+		wb->done->skipped = err;
+		return 0;
+	}
 	if (err)
 		return err;
 	wb->filling = pop(&wb->idle);
@@ -270,7 +276,7 @@ static int page_add(struct uz_writeback *wb, uint64_t index, uz_slot_t w)
 	if (!wb->filling || !uz__batch_takes(wb->filling, need)) {
 		batch_end(wb);
 		err = batch_begin(wb, need);
-		if (err)
+		if (err || !wb->filling)
 			return err;
 	}
 	wb->taken += uz__batch_add(wb->filling, index, w);
@@ -341,12 +347,15 @@ static bool is_large(uz_slot_t w)
 /* A page that is not marked is, and has another chance. */
 static bool is_cold(struct uz_writeback *wb, uint64_t index, uz_slot_t w)
 {
-	if (!wb->most)
+	if (!wb->most || w & UZ_SLOT_IDLE)
 		return true;
-	if (w & UZ_SLOT_IDLE)
-		return !wb->small || !is_large(w);
 	uz__idle_set(wb->dev, index);
 	return false;
+}
+
+static bool has_room(const struct uz_writeback *wb, uz_slot_t w)
+{
+	return !wb->small || !is_large(w);
 }
 
 static bool group_takes(const struct uz_writeback *wb)
@@ -384,13 +393,9 @@ static int group_run(struct uz_writeback *wb,
 		uz_slot_t w = uz_table_load(table, *next);
 
 		look_ahead(wb, want, *next, stop);
-		if (is_wanted(want, w) && is_cold(wb, *next, w))
+		if (is_wanted(want, w) && is_cold(wb, *next, w) &&
+		    has_room(wb, w))
 			err = page_add(wb, *next, w);
-		if (err == -ENOSPC && wb->most && is_large(w)) {
-			/* There may be single blocks that are free. */
-			wb->small = true;
-			err = 0;
-		}
 		if (!err)
 			++*next;
 	}

@@ -14,7 +14,8 @@
  *
  * An end comes from the table's, from a full store or its limit, from failures
  * in a row, from the device when it is reset, or from whoever interrupts; then
- * nothing is waited for but the step.
+ * nothing is waited for but the step. Pages that need more than the store or
+ * the limit has in a row are passed over, which is told if nothing else is.
  *
  * Locks: what is told of the run is kept under the task's.
  */
@@ -57,6 +58,7 @@ struct uz_backer {
  * @want:     as the device is told
  * @failures: in a row
  * @failure:  the first one
+ * @skipped:  why pages were passed over, if any were
  */
 struct run {
 	struct uz_backer *b;
@@ -65,6 +67,7 @@ struct run {
 	struct uz_writeback_want want;
 	unsigned int failures;
 	int failure;
+	int skipped;
 };
 
 int uz_backer_create(struct uz_backer **backer, struct uz_device *dev)
@@ -119,6 +122,8 @@ static int step(struct run *run, uint64_t *next, uint64_t end)
 	int ret = uz_writeback_some(run->wb, &run->want, next, end, &did);
 
 	count(run->b, &did);
+	if (did.skipped)
+		run->skipped = did.skipped;
 	if (!ret && did.pages)
 		run->failures = 0;
 	if (!did.failed)
@@ -242,6 +247,8 @@ static int do_run(struct run *run, struct uz_err *err)
 		return ret;
 	count_pages(run);
 	ret = uz__task_rest(&run->b->task, 0) ? work(run) : -EINTR;
+	if (!ret && !run->failure)
+		ret = run->skipped;
 	uz_writeback_destroy(run->wb);
 	return tell(run, ret, err);
 }

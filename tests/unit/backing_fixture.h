@@ -45,7 +45,7 @@ static inline void backed_close(struct fixture *f)
 
 static const struct uz_writeback_want want_any = { .largest = UZ_PAGE_SIZE };
 
-/* All pages of the kind; the first error ends it. */
+/* All pages of the kind; the first error ends it, or what was skipped. */
 static inline int write_back(struct fixture *f, unsigned int kinds,
 			     struct uz_writeback_done *done)
 {
@@ -59,7 +59,7 @@ static inline int write_back(struct fixture *f, unsigned int kinds,
 	while (!ret && next < end)
 		ret = uz_writeback_some(wb, &want, &next, end, done);
 	uz_writeback_destroy(wb);
-	return ret;
+	return ret ? ret : done->skipped;
 }
 
 static inline struct uz_backing_stat backing_stat(struct fixture *f)

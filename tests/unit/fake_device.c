@@ -459,6 +459,7 @@ int uz_writeback_some(struct uz_writeback *wb,
 		return -EIO;
 	}
 	done->pages += pages;
+	done->skipped = dev->skipped;
 	*next += pages;
 	return 0;
 }

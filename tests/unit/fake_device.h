@@ -83,6 +83,7 @@ struct uz_device {
 	 */
 	unsigned int fail_step;
 	int fail_error;
+	int skipped;
 	_Atomic unsigned int steps;
 	struct uz_writeback_want want;
 	uint64_t want_first;

@@ -256,6 +256,23 @@ static void test_failures(void **state)
 	assert_int_equal(f->dev.steps, 11);
 }
 
+/* Some pages did not fit where others did: that is told at the end. */
+static void test_skipped(void **state)
+{
+	struct fixture *f = *state;
+
+	prepare(f);
+	f->dev.skipped = -ENOSPC;
+	refuse(f, "idle", -ENOSPC, "full after 1024 of 1024 pages");
+	f->dev.skipped = -EDQUOT;
+	refuse(f, "idle", -EIO, "is used up after 1024 of 1024 pages");
+	f->dev.steps = 0;
+	f->dev.fail_step = 3;
+	f->dev.fail_error = -EIO;
+	refuse(f, "idle", -EIO, "100 of 1024 pages could not be written");
+	assert_int_equal(f->dev.steps, 11);
+}
+
 static void fail_always(void *arg)
 {
 	struct fixture *f = arg;
@@ -362,6 +379,7 @@ int main(void)
 		fixture_test(test_orders),
 		fixture_test(test_largest_first),
 		fixture_test(test_failures),
+		fixture_test(test_skipped),
 		fixture_test(test_gives_up),
 		fixture_test(test_meanwhile),
 		fixture_test(test_interrupted),

@@ -23,6 +23,8 @@
 /* Called at a moment, once, unless it is put in again. */
 static void (*at_sync)(void), (*at_read)(void);
 static int sync_fails, read_fails, write_fails;
+/* No two free blocks of the store lie in a row. */
+static bool single_blocks;
 
 int __real_uz_writer_sync(struct uz_writer *w, uint64_t offset, uint64_t len);
 int __wrap_uz_writer_sync(struct uz_writer *w, uint64_t offset, uint64_t len);
@@ -30,6 +32,10 @@ int __real_uz_backing_read(struct uz_backing *b, uint64_t offset, void *buf,
 			   size_t len);
 int __wrap_uz_backing_read(struct uz_backing *b, uint64_t offset, void *buf,
 			   size_t len);
+int __real_uz_backing_reserve(struct uz_backing *b, uint32_t nr,
+			      struct uz_run *run);
+int __wrap_uz_backing_reserve(struct uz_backing *b, uint32_t nr,
+			      struct uz_run *run);
 struct uz_write *__real_uz_writer_wait(struct uz_writer *w);
 struct uz_write *__wrap_uz_writer_wait(struct uz_writer *w);
 struct uz_write *__real_uz_writer_look(struct uz_writer *w);
@@ -59,6 +65,12 @@ int __wrap_uz_backing_read(struct uz_backing *b, uint64_t offset, void *buf,
 
 	hook(&at_read);
 	return read_fails ? -read_fails : ret;
+}
+
+int __wrap_uz_backing_reserve(struct uz_backing *b, uint32_t nr,
+			      struct uz_run *run)
+{
+	return __real_uz_backing_reserve(b, single_blocks ? 1 : nr, run);
 }
 
 /* Every second write fails. What is written is durable with direct I/O. */
@@ -102,6 +114,7 @@ static int tear_down(void **state)
 	(void)state;
 	sync_fails = read_fails = write_fails = 0;
 	at_sync = at_read = NULL;
+	single_blocks = false;
 	backed_close(&f);
 	no_direct = false;
 	return 0;
@@ -467,6 +480,40 @@ static void test_full(void **state)
 	strcpy(store_path, path);
 }
 
+/* Raw pages need two blocks in a row; the others do without. */
+static void test_single_blocks(void **state)
+{
+	struct uz_writeback_done done;
+
+	(void)state;
+	single_blocks = true;
+	assert_int_equal(write_back(&f, 0, &done), -ENOSPC);
+	assert_int_equal(done.pages, codec_compresses() ? PAGES * 5 / 8 : 0);
+	assert_int_equal(done.failed, 0);
+	fixture_check(&f);
+	expect_all();
+	single_blocks = false;
+	assert_int_equal(write_back(&f, 0, &done), 0);
+	assert_int_equal(backing_stat(&f).backed_pages, PAGES * 6 / 8);
+}
+
+/* So it is when one block more may be written. */
+static void test_limit_of_one(void **state)
+{
+	struct uz_writeback_done done;
+
+	(void)state;
+	uz_device_set_backing_setting(f.dev, UZ_BACKING_LIMITED, 1);
+	uz_device_set_backing_setting(f.dev, UZ_BACKING_LIMIT, 1);
+	assert_int_equal(write_back(&f, 0, &done), -EDQUOT);
+	assert_int_equal(done.pages > 0, codec_compresses());
+	assert_int_equal(backing_stat(&f).written_blocks, codec_compresses());
+	assert_int_equal(uz_device_backing_setting(f.dev, UZ_BACKING_LIMIT),
+			 !codec_compresses());
+	fixture_check(&f);
+	expect_all();
+}
+
 static void test_limit(void **state)
 {
 	struct uz_writeback_done done;
@@ -546,6 +593,8 @@ int main(void)
 		TEST(test_read_error),
 		TEST(test_damaged_store),
 		TEST(test_full),
+		TEST(test_single_blocks),
+		TEST(test_limit_of_one),
 		TEST(test_limit),
 		TEST(test_promotes),
 		CACHED(test_packs),
@@ -556,6 +605,8 @@ int main(void)
 		CACHED(test_write_errors),
 		CACHED(test_sync_error),
 		CACHED(test_full),
+		CACHED(test_single_blocks),
+		CACHED(test_limit_of_one),
 		CACHED(test_limit),
 	};
 

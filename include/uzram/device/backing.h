@@ -184,12 +184,15 @@ struct uz_writeback_want {
  * @bytes:   that these took
  * @changed: written for nothing: they changed meanwhile
  * @failed:  could not be written
+ * @skipped: 0, or why pages that need two blocks in a row were passed over:
+ *           -ENOSPC there are single ones only; -EDQUOT the limit is one
  */
 struct uz_writeback_done {
 	uint64_t pages;
 	uint64_t bytes;
 	uint64_t changed;
 	uint64_t failed;
+	int skipped;
 };
 
 struct uz_writeback;
