@@ -35,14 +35,17 @@
 
 /* ---- the limit ---- */
 
-/* Takes up to @blocks out of the limit; 0: it is used up. */
-static uint32_t budget_take(struct uz_device *dev, uint32_t blocks)
+/* Takes up to @blocks, out of the limit if there is one; 0: it is used up. */
+static void budget_take(struct uz__batch *b, uint32_t blocks)
 {
-	_Atomic uint64_t *limit = &dev->ctl->backing.settings[UZ_BACKING_LIMIT];
+	_Atomic uint64_t *limit =
+		&b->dev->ctl->backing.settings[UZ_BACKING_LIMIT];
 	uint64_t left, take;
 
-	if (!uz_device_backing_setting(dev, UZ_BACKING_LIMITED))
-		return blocks;
+	b->budget = blocks;
+	b->paid = 0;
+	if (!uz_device_backing_setting(b->dev, UZ_BACKING_LIMITED))
+		return;
 	/* relaxed, also below: a number that orders nothing. */
 	left = atomic_load_explicit(limit, memory_order_relaxed);
 	do {
@@ -50,15 +53,30 @@ static uint32_t budget_take(struct uz_device *dev, uint32_t blocks)
 	} while (!atomic_compare_exchange_weak_explicit(
 		limit, &left, left - take, memory_order_relaxed,
 		memory_order_relaxed));
-	return (uint32_t)take;
+	b->budget = (uint32_t)take;
+	b->paid = (uint32_t)take;
 }
 
-static void budget_return(struct uz_device *dev, uint32_t blocks)
+/*
+ * What the batch has beyond @blocks. Whether there is a limit, and which, may
+ * have changed since: nothing is returned that was not taken out of one.
+ */
+static void budget_return(struct uz__batch *b, uint32_t blocks)
 {
-	if (uz_device_backing_setting(dev, UZ_BACKING_LIMITED))
-		atomic_fetch_add_explicit(
-			&dev->ctl->backing.settings[UZ_BACKING_LIMIT], blocks,
-			memory_order_relaxed);
+	_Atomic uint64_t *limit =
+		&b->dev->ctl->backing.settings[UZ_BACKING_LIMIT];
+	uint64_t more = b->paid > blocks ? b->paid - blocks : 0, left;
+
+	b->budget = blocks;
+	if (!more)
+		return;
+	b->paid = blocks;
+	left = atomic_load_explicit(limit, memory_order_relaxed);
+	while (!atomic_compare_exchange_weak_explicit(
+		limit, &left,
+		left < UINT64_MAX - more ? left + more : UINT64_MAX,
+		memory_order_relaxed, memory_order_relaxed))
+		;
 }
 
 /* ---- memory ---- */
@@ -154,13 +172,12 @@ static int run_reserve(struct uz__batch *b, uint32_t need)
 
 int uz__batch_begin(struct uz__batch *b, uint32_t need)
 {
-	struct uz_device *dev = b->dev;
 	int err;
 
 	b->nr = 0;
 	b->bytes = 0;
 	b->did = (struct uz_writeback_done){ 0 };
-	b->budget = budget_take(dev, UZ__BATCH_BLOCKS);
+	budget_take(b, UZ__BATCH_BLOCKS);
 	b->tight = false;
 	if (b->budget * UZ_BLOCK_SIZE >= need) {
 		err = run_reserve(b, need);
@@ -169,7 +186,7 @@ int uz__batch_begin(struct uz__batch *b, uint32_t need)
 		err = -EDQUOT;
 	}
 	if (err)
-		budget_return(dev, b->budget);
+		budget_return(b, 0);
 	return err;
 }
 
@@ -225,8 +242,7 @@ void uz__batch_close(struct uz__batch *b)
 {
 	uint32_t blocks = blocks_used(b), length = blocks * UZ_BLOCK_SIZE;
 
-	budget_return(b->dev, b->budget - blocks);
-	b->budget = blocks;
+	budget_return(b, blocks);
 	b->write = (struct uz_write){
 		.iov = b->iov,
 		.nr = b->nr,
@@ -295,6 +311,6 @@ void uz__batch_finish(struct uz__batch *b, struct uz_io *io)
 	for (i = 0; i < b->nr; i++)
 		piece_end(b, io, &b->pieces[i]);
 	if (b->err)
-		budget_return(b->dev, b->budget);
+		budget_return(b, 0);
 	uz_backing_release(b->store, &b->run);
 }

@@ -34,7 +34,8 @@ struct uz__piece {
  * @store:  where the run is
  * @next:   for the owner
  * @run:    its blocks
- * @budget: blocks taken out of the limit
+ * @budget: blocks that it may have
+ * @paid:   of these, taken out of the limit; 0 where there was none
  * @tight:  it could not begin, but could for an object of one block
  * @nr:     pieces
  * @bytes:  that they take
@@ -52,6 +53,7 @@ struct uz__batch {
 	struct uz__batch *next;
 	struct uz_run run;
 	uint32_t budget;
+	uint32_t paid;
 	bool tight;
 	unsigned int nr;
 	uint32_t bytes;

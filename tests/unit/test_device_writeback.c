@@ -536,6 +536,35 @@ static void test_limit(void **state)
 			 1000);
 }
 
+static void limit_on(void)
+{
+	uz_device_set_backing_setting(f.dev, UZ_BACKING_LIMITED, 1);
+}
+
+static void limit_high(void)
+{
+	uz_device_set_backing_setting(f.dev, UZ_BACKING_LIMIT, UINT64_MAX - 1);
+}
+
+/* Nothing is given back that was not taken, nor past the largest number. */
+static void test_limit_meanwhile(void **state)
+{
+	struct uz_writeback_done done;
+
+	(void)state;
+	uz_device_set_backing_setting(f.dev, UZ_BACKING_LIMIT, 10);
+	sync_fails = EIO;
+	at_sync = limit_on;
+	assert_int_equal(write_back(&f, 0, &done), -EIO);
+	assert_int_equal(uz_device_backing_setting(f.dev, UZ_BACKING_LIMIT),
+			 10);
+	uz_device_set_backing_setting(f.dev, UZ_BACKING_LIMIT, 1000);
+	at_sync = limit_high;
+	assert_int_equal(write_back(&f, 0, &done), -EIO);
+	assert_int_equal(uz_device_backing_setting(f.dev, UZ_BACKING_LIMIT),
+			 UINT64_MAX);
+}
+
 /* ---- promotion ---- */
 
 static void test_promotes(void **state)
@@ -596,6 +625,7 @@ int main(void)
 		TEST(test_single_blocks),
 		TEST(test_limit_of_one),
 		TEST(test_limit),
+		TEST(test_limit_meanwhile),
 		TEST(test_promotes),
 		CACHED(test_packs),
 		CACHED(test_changes),
@@ -608,6 +638,7 @@ int main(void)
 		CACHED(test_single_blocks),
 		CACHED(test_limit_of_one),
 		CACHED(test_limit),
+		CACHED(test_limit_meanwhile),
 	};
 
 	return cmocka_run_group_tests_name("device writeback", tests, NULL,
