@@ -511,6 +511,8 @@ int uz__backing_check(struct uz_device *dev, struct uz_err *err);
 int uz__page_place(struct uz_io *io, uint64_t index,
 		   const struct uz__encoded *e, unsigned int flags,
 		   uz_slot_t *slot);
+int uz__page_place_reclaim(struct uz_io *io, uint64_t index,
+			   const struct uz__encoded *e, uz_slot_t *slot);
 
 #define UZ__SWAP_RECLAIM 1u /* have objects moved together for room */
 #define UZ__SWAP_OVER	 2u /* pass the limit by what shrinks */

@@ -136,8 +136,8 @@ int uz__page_place(struct uz_io *io, uint64_t index,
  * The same, and if there is no room, have objects moved together until there
  * is some or nothing more can be gained that way.
  */
-static int page_place_reclaim(struct uz_io *io, uint64_t index,
-			      const struct uz__encoded *e, uz_slot_t *slot)
+int uz__page_place_reclaim(struct uz_io *io, uint64_t index,
+			   const struct uz__encoded *e, uz_slot_t *slot)
 {
 	unsigned int rounds = RECLAIM_ROUNDS;
 	int err;
@@ -205,8 +205,9 @@ int uz__page_swap(struct uz_io *io, uint64_t index, const struct uz__encoded *e,
 	bool over;
 	int err;
 
-	err = how & UZ__SWAP_RECLAIM ? page_place_reclaim(io, index, e, &slot)
-				     : uz__page_place(io, index, e, 0, &slot);
+	err = how & UZ__SWAP_RECLAIM
+		      ? uz__page_place_reclaim(io, index, e, &slot)
+		      : uz__page_place(io, index, e, 0, &slot);
 	over = err == -ENOSPC && how & UZ__SWAP_OVER &&
 	       page_shrinks(io, index, old, e);
 	before = uz_pool_used_bytes(dev->pool);
@@ -260,7 +261,7 @@ static int page_store_new(struct uz_io *io, uint64_t index,
 			  const struct uz__encoded *e)
 {
 	uz_slot_t slot, old;
-	int err = page_place_reclaim(io, index, e, &slot);
+	int err = uz__page_place_reclaim(io, index, e, &slot);
 
 	if (uz_unlikely(err))
 		return err;

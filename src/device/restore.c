@@ -6,6 +6,10 @@
  * Nothing of a page is believed: form, codec, size and sum are checked, and
  * what does not fit this device is refused. Whether its bytes decode is not
  * tried; a load that finds that they do not is an I/O error, as always.
+ *
+ * A page comes as a store does: inside the gate, and where there is no room it
+ * waits until there is, so what did not fit below the limit when it was stored
+ * goes to the backing store once more. Each page passes the gate by itself.
  */
 #include <errno.h>
 #include <string.h>
@@ -52,19 +56,31 @@ static bool page_encode(const struct uz_device *dev,
 	}
 }
 
-int uz_page_restore(struct uz_io *io, const struct uz_page_image *page)
+static int page_place(struct uz_io *io, uint64_t index,
+		      const struct uz__encoded *e, uz_slot_t *slot)
+{
+	uint64_t until = 0;
+	int ret;
+
+	do {
+		ret = uz__page_place_reclaim(io, index, e, slot);
+	} while (ret == -ENOSPC && uz__room_await(io, &until));
+	return ret;
+}
+
+static int page_restore(struct uz_io *io, const struct uz_page_image *page,
+			uint64_t nr)
 {
 	struct uz_device *dev = io->dev;
 	struct uz__encoded e;
 	uz_slot_t slot;
 	int ret;
 
-	if (page->index >= uz_table_pages(dev->table) ||
-	    !page_encode(dev, page, &e) ||
+	if (page->index >= nr || !page_encode(dev, page, &e) ||
 	    uz__object_sum(page->bytes, page->size, page->index) != page->sum ||
 	    uz_table_load(dev->table, page->index))
 		return -EUCLEAN;
-	ret = uz__page_place(io, page->index, &e, 0, &slot);
+	ret = page_place(io, page->index, &e, &slot);
 	if (ret)
 		return ret;
 	if (!uz_table_swap(dev->table, page->index, 0, slot)) {
@@ -74,4 +90,12 @@ int uz_page_restore(struct uz_io *io, const struct uz_page_image *page)
 	}
 	uz__stat_slot(io->cnt, slot, 1);
 	return 0;
+}
+
+int uz_page_restore(struct uz_io *io, const struct uz_page_image *page)
+{
+	int ret = page_restore(io, page, uz__io_enter(io));
+
+	uz__io_leave(io);
+	return ret;
 }

@@ -80,6 +80,11 @@ expect_fail_line 1 'no image of a uzram device' \
 	"$UZRAMCTL" add no --restore "$tmp/text"
 expect_fail_line 1 'mem_limit' \
 	"$UZRAMCTL" add no --restore "$tmp/image" -o mem_limit=4M
+# What went to the store when it was written does so again.
+truncate -s 64M "$tmp/store"
+restored backed "$tmp/image" -o mem_limit=8M -o "backing_dev=$tmp/store"
+expect_same "$block" "$dev_block"
+stop_device backed
 expect_fail_line 3 "$tmp/none" "$UZRAMCTL" add no --restore "$tmp/none"
 nothing_mounted no
 

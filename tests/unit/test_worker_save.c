@@ -21,9 +21,10 @@
 
 #include <uzram/device/codecs.h>
 #include <uzram/image.h>
+#include <uzram/worker.h>
 #include <uzram/worker/save.h>
 
-#include "device_fixture.h"
+#include "backing_fixture.h"
 
 #define SIZE  (16u << 20)
 #define PAGES (SIZE / UZ_PAGE_SIZE)
@@ -399,6 +400,43 @@ static void test_does_not_fit_the_limit(void **state)
 	uz_device_mem_close(&to.mem);
 }
 
+/* As the daemon does it: all that makes room is there before the size. */
+static int restore_backed(struct fixture *to, uint64_t store_bytes,
+			  struct uz_err *err)
+{
+	struct uz_shrinker *shrinker;
+	int ret;
+
+	target(to);
+	store_make(store_bytes);
+	assert_int_equal(uz_device_set_backing(to->dev, store_path, NULL), 0);
+	uz_device_set_limit(to->dev, 1 << 20);
+	assert_int_equal(uz_shrinker_start(&shrinker, to->dev), 0);
+	ret = uz_restore(to->dev, path, 0, "", err);
+	uz_shrinker_stop(shrinker);
+	return ret;
+}
+
+/* What does not fit below the limit goes to the store, as when it was written. */
+static void test_fits_with_a_store(void **state)
+{
+	struct scene *s = *state;
+	struct uz_device_stat stat;
+	struct uz_err err = { 0 };
+	struct fixture to;
+
+	save(s);
+	if (restore_backed(&to, 2 * SIZE, &err))
+		fail_msg("%s", err.text);
+	assert_true(backing_stat(&to).shrunk_pages > 0);
+	uz_device_stat(to.dev, &stat);
+	assert_int_equal(stat.limit_rejections, 0);
+	assert_in_range(stat.mem_used_max, 1 << 19, 1 << 20);
+	expect_pages(&to);
+	/* Looks at the users of every block, too. */
+	backed_close(&to);
+}
+
 /* A file that may not grow: an error, and nothing is left. */
 static void test_has_no_room_for_the_file(void **state)
 {
@@ -551,6 +589,7 @@ int main(void)
 		save_test(test_dictionaries),
 		save_test(test_refuses_dictionaries),
 		save_test(test_does_not_fit_the_limit),
+		save_test(test_fits_with_a_store),
 		save_test(test_has_no_room_for_the_file),
 		save_test(test_is_given_up),
 		save_test(test_is_reset_meanwhile),

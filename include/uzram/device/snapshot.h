@@ -134,7 +134,9 @@ void uz_snapshot_end(struct uz_snapshot *snap);
  * @io:   this thread's context
  * @page: any values: all are checked
  *
- * Context: as uz_page_load().
+ * At the memory limit it waits for room as a store does.
+ *
+ * Context: the thread of @io, not inside a request, no lock held; sleeps.
  * Return:  0; -ENOSPC no room; -EUCLEAN it is no page of this device, there
  *          is one already, or its sum is wrong. After a failure the page is
  *          as before.
