@@ -192,6 +192,12 @@ void uz__death_note(struct uz__death *death, pid_t worker, const char *why);
 /* It is killed because of that; for the log, when it may be told. */
 void uz__death_hangs(struct uz__death *death, pid_t worker, const char *how);
 
+/* A worker has failed by @rc; @what could not be done. */
+void uz__death_failure(struct uz__death *death, int rc, const char *what);
+
+/* It is by what the next worker would meet as well. */
+bool uz__death_is_final(const struct uz__death *death);
+
 /* Before the first worker: where do cores go? */
 void uz__death_prepare(struct uz__death *death);
 
@@ -560,9 +566,6 @@ struct uz__signals {
 
 /* The signals that ask for the end. */
 void uz__signals_set(sigset_t *set);
-
-/* All that the supervisor is told by signals; a descriptor or -errno. */
-uz_must_check int uz__signals_open(void);
 
 /* There is a terminal that may be closed. */
 bool uz__signals_terminal(void);

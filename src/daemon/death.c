@@ -4,6 +4,7 @@
  * kernel says. Where cores go is found out ahead, as the supervisor opens
  * nothing when it is wanted.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -25,6 +26,18 @@ void uz__death_prepare(struct uz__death *death)
 
 	death->cores[n > 0 ? n : 0] = '\0';
 	death->cores[strcspn(death->cores, "\n")] = '\0';
+}
+
+void uz__death_failure(struct uz__death *death, int rc, const char *what)
+{
+	death->failure.rc = rc;
+	snprintf(death->failure.text, sizeof(death->failure.text), "%s: %s",
+		 what, strerror(-rc));
+}
+
+bool uz__death_is_final(const struct uz__death *death)
+{
+	return death->failure.rc == -EUCLEAN || death->failure.rc == -ENOTSUP;
 }
 
 void uz__death_text(const struct uz__death *death, int status, char *text,

@@ -76,19 +76,6 @@ void uz__signals_block(void)
 	signal(SIGCHLD, SIG_DFL);
 }
 
-int uz__signals_open(void)
-{
-	sigset_t set;
-	int fd;
-
-	uz__signals_set(&set);
-	sigaddset(&set, SIGCHLD);
-	sigaddset(&set, SIGUSR1);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return fd < 0 ? -errno : fd;
-}
-
 static void leave(const struct uz__signals *signals)
 {
 	struct uz_err why = { 0 };

@@ -99,9 +99,7 @@ static int start_worker(struct supervisor *s)
 	if (!s->worker)
 		become_worker(s);
 	if (s->worker < 0) {
-		s->death.failure.rc = -errno;
-		snprintf(s->death.failure.text, sizeof(s->death.failure.text),
-			 "cannot start a worker: %s", strerror(errno));
+		uz__death_failure(&s->death, -errno, "cannot start a worker");
 		return -1;
 	}
 	/* It has inherited that they are blocked, so it cannot miss it. */
@@ -173,13 +171,6 @@ static void take_reports(struct supervisor *s)
 	}
 }
 
-/* A failure that the next worker would meet as well. */
-static bool is_final(const struct supervisor *s)
-{
-	return !s->d->served || s->served || s->death.failure.rc == -EUCLEAN ||
-	       s->death.failure.rc == -ENOTSUP;
-}
-
 /* It was to leave, or did not come up: another one begins at once. */
 static void upgrade_goes_on(struct supervisor *s, int status)
 {
@@ -228,7 +219,8 @@ static int worker_ended(struct supervisor *s, int status, struct uz_err *err)
 	}
 	if (orderly)
 		return 1;
-	if (s->death.failure.rc && is_final(s))
+	if (s->death.failure.rc &&
+	    (!s->d->served || s->served || uz__death_is_final(&s->death)))
 		return uz_err_set(err, s->death.failure.rc, "%s",
 				  s->death.failure.text);
 	uz__death_text(&s->death, status, why, sizeof(why));
