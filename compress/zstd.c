@@ -113,7 +113,9 @@ static int zstd_compress(struct uz_codec_ctx *base, const void *src, void *dst,
 	struct zstd_ctx *ctx = (struct zstd_ctx *)base;
 	size_t n = ZSTD_compress2(ctx->cctx, dst, cap, src, UZ_PAGE_SIZE);
 
-	/* With valid parameters and all memory there, no room is all it lacks. */
+	/*
+	 * With valid parameters and all memory there, no room is all it lacks.
+	 */
 	if (ZSTD_isError(n))
 		return -E2BIG;
 	*len = n;

@@ -51,8 +51,8 @@ struct uz_attr {
  * @ctx:     set on success, untouched on failure
  * @dev:     borrowed; told uz_device_on_damage(), so nobody uses it yet
  * @streams: threads that serve requests
- * @resized: called after the disksize changed, or may have, never under a lock of
- *           this layer; NULL for none
+ * @resized: called after the disksize changed, or may have, never under a lock
+ *           of this layer; NULL for none
  * @arg:     handed to @resized
  *
  * Context: any thread.

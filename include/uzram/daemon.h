@@ -67,7 +67,8 @@ struct uz_daemon_codec {
  * @track_age:     note when each page is used, for the attribute idle
  * @watchdog:      seconds after which a worker that hangs is replaced; 0: never
  * @transport:     see enum uz_transport
- * @buffer_budget: bytes, see struct uz_frontend_config; 0: chosen from the memory
+ * @buffer_budget: bytes, see struct uz_frontend_config; 0: chosen from the
+ *                 memory
  * @backing:       path of the backing store; "": none
  * @policy:        as uz_policy_check() takes it; "": off
  * @cgroup:        the cgroup to be in, see uz_cgroup_join(); "": that of the

@@ -304,8 +304,8 @@ enum uz_op {
  * @op:     what to do
  * @offset: first byte
  * @length: bytes; offset + length is at most the disksize
- * @buf:    @length bytes for UZ_OP_READ and UZ_OP_WRITE, else unused. Nobody may
- *          change it while a write of it is under way
+ * @buf:    @length bytes for UZ_OP_READ and UZ_OP_WRITE, else unused. Nobody
+ *          may change it while a write of it is under way
  */
 struct uz_request {
 	enum uz_op op;
@@ -330,9 +330,9 @@ struct uz_request {
  *
  * Context: the thread of @io; may sleep, holds no lock across a codec.
  * Return:  0; -EINVAL out of range, or the device has no size; -ENOSPC, -EIO
- *          as types.h says: the error of the lowest page that failed. A page whose store failed
- *          holds what it held before; the content of a failed read's buffer
- *          is undefined.
+ *          as types.h says: the error of the lowest page that failed. A page
+ *          whose store failed holds what it held before; the content of a
+ *          failed read's buffer is undefined.
  */
 uz_must_check int uz_device_submit(struct uz_io *io,
 				   const struct uz_request *rq);

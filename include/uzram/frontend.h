@@ -16,8 +16,8 @@
  * and into shows and stores of attributes. The daemon drives it through the
  * functions of struct uz_frontend_ops, in two processes: the supervisor
  * mounts, which gives a session; one worker after another serves that session,
- * each taking over from one that died. There are two: FUSE, and ublk, which is a
- * disk of its own for the data and FUSE for the attributes.
+ * each taking over from one that died. There are two: FUSE, and ublk, which is
+ * a disk of its own for the data and FUSE for the attributes.
  */
 
 struct uz_frontend;
@@ -90,7 +90,8 @@ struct uz_frontend_disk {
  * @confinement:   what this process has given up, in words; stays valid
  * @cgroup:        where this process's memory is charged, "" for nowhere; stays
  *                 valid
- * @watchdog:      seconds after which a process that hangs is replaced; 0: never
+ * @watchdog:      seconds after which a process that hangs is replaced; 0:
+ *                 never
  * @hangs:         how often that has happened
  * @disk:          FUSE: let `block` be a link to this; borrowed for as long as
  *                 it serves. NULL: it is the block file

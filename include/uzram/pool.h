@@ -79,8 +79,8 @@ const char *uz_pool_backend(unsigned int nth);
  *                memory is given back to the system
  * @reserve:      bytes of populated memory to be there for stores whenever the
  *                system may have none; 0: none. See uz_pool_keep()
- * @arena_most:   that uz_pool_grow() may make of @arena_size, as far as the system
- *                has address space; less than @arena_size is the same as that
+ * @arena_most:   that uz_pool_grow() may make of @arena_size, as far as there
+ *                is address space; less than @arena_size is the same as that
  *
  * Lies in the superblock: whoever adopts the arena must use the same values,
  * except @keep_empty, @reserve and @arena_most. @arena_size may be larger.
@@ -140,9 +140,9 @@ uz_must_check int uz_pool_grow_ready(struct uz_pool *pool, uint64_t arena_size);
  * from then on objects may lie there.
  *
  * Context: one thread at a time, others use the pool meanwhile.
- * Return:  0; -EINVAL no such size; -ENOMEM beyond @arena_most, or refused by the
- *          system; other -errno. After a failure nothing is placed beyond the
- *          old end.
+ * Return:  0; -EINVAL no such size; -ENOMEM beyond @arena_most, or refused by
+ *          the system; other -errno. After a failure nothing is placed beyond
+ *          the old end.
  */
 uz_must_check int uz_pool_grow(struct uz_pool *pool, uint64_t arena_size);
 

@@ -4,9 +4,10 @@
  * priority, 0 being that for new stores.
  *
  * As in kernel zram they may come before the codec does: for a priority that
- * has none they are kept, a dictionary's bytes with them, until recomp_algorithm
- * names one by its bare name, and a reset forgets them. They are kept in this
- * process only: who chooses the codec after its death has to give them again.
+ * has none they are kept, a dictionary's bytes with them, until
+ * recomp_algorithm names one by its bare name, and a reset forgets them. They
+ * are kept in this process only: who chooses the codec after its death has to
+ * give them again.
  *
  * What is kept is looked at under the lock of stores.
  */

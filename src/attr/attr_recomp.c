@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Attributes of secondary codecs: recomp_algorithm, train and recompress. Words
- * (words.h), units and refusals are kernel zram's. A codec is found by its name,
- * priority 0 being that for new stores.
+ * (words.h), units and refusals are kernel zram's. A codec is found by its
+ * name, priority 0 being that for new stores.
  */
 #include <ctype.h>
 #include <errno.h>

@@ -12,7 +12,9 @@
 #include "attr_priv.h"
 #include "words.h"
 
-/* The next word from *@at on; 1 there is one, 0 not, -EINVAL it has no value. */
+/*
+ * The next word from *@at on; 1 there is one, 0 not, -EINVAL it has no value.
+ */
 static int words_next(char **at, const char **key, const char **value,
 		      struct uz_err *err)
 {

@@ -7,7 +7,9 @@
 #include <uzram/backing.h>
 #include <uzram/util/lock.h>
 
-/* Blocks whose free ones are counted together, so that full parts are skipped. */
+/*
+ * Blocks whose free ones are counted together, so that full parts are skipped.
+ */
 #define UZ__GROUP 1024
 
 /*

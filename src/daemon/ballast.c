@@ -6,12 +6,13 @@
  * made, and that one has to take as much from what the kernel keeps free. Who
  * has no right to that is then refused every page until something is freed; the
  * kernel's own threads, too, by which what is to be swapped out reaches a loop
- * device. So nothing would ever be freed. The ballast is about what a worker has
- * for itself, and goes back to the system in its stead; there it is as it was.
+ * device. So nothing would ever be freed. The ballast is about what a worker
+ * has for itself, and goes back to the system in its stead; there it is as it
+ * was.
  *
- * A thread brings it up to its size again, piece by piece, while there is memory
- * that nobody has to wait for. It is the supervisor's, so what a worker has
- * brought is there for the next one.
+ * A thread brings it up to its size again, piece by piece, while there is
+ * memory that nobody has to wait for. It is the supervisor's, so what a worker
+ * has brought is there for the next one.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -27,7 +27,9 @@
 
 uint64_t uz__confine_needs(const struct uz_daemon_config *config, bool disk)
 {
-	/* Files that backing_dev and save name, and replace, may be anybody's. */
+	/*
+	 * Files that backing_dev and save name, and replace, may be anybody's.
+	 */
 	uint64_t needs = CAP(DAC_OVERRIDE) | CAP(FOWNER);
 
 	/* Memory that is locked counts; once there is a limit, against it. */

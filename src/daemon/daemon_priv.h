@@ -220,9 +220,11 @@ void uz__death_text(const struct uz__death *death, int status, char *text,
  * @restart: workers so far
  * @report:  where the worker writes reports
  * @board:   what both know of upgrades, or NULL; and its memfd
- * @spare:   memfd of what workers work with, one after the other (uz_spare_use())
+ * @spare:   memfd of what workers work with, one after the other
+ *           (uz_spare_use())
  * @ballast: memfd of what is let go of when a worker has come up (ballast.c).
- *           Either is negative if there is none, as in workers that are executed
+ *           Either is negative if there is none, as in workers that are
+ *           executed
  * @program: of which workers are made; -1: this one
  * @program_path: where this one lies, or ""
  * @serving: version of the worker that serves, or served last
@@ -388,8 +390,8 @@ void uz__watchdog_begin(struct uz__watchdog *w, struct uz__daemon *d,
 			uint64_t now);
 
 /*
- * To be called at @w->next or later. In words, once: the worker is to be killed.
- * Else NULL. Says nothing to the log, which may wait for that worker.
+ * To be called at @w->next or later. In words, once: the worker is to be
+ * killed. Else NULL. Says nothing to the log, which may wait for that worker.
  */
 uz_must_check const char *uz__watchdog_hangs(struct uz__watchdog *w,
 					     struct uz__daemon *d, bool serves,
@@ -419,7 +421,9 @@ uz_must_check int uz__alive_start(struct uz__alive *a, struct uz__board *b);
  */
 void uz__heir_start(const struct uz__daemon *d);
 
-/* As many may be at work at a time; they need the CPU that others leave them. */
+/*
+ * As many may be at work at a time; they need the CPU that others leave them.
+ */
 #define UZ__HEIRS_MAX 4
 
 /*
@@ -544,7 +548,9 @@ void uz__store_begin(struct uz__daemon *d);
 /* A worker serves: from now on, or still, there is something to be kept. */
 void uz__store_keep(struct uz__daemon *d);
 
-/* Nothing is to be kept any more, unless @d->parked; returns when that is so. */
+/*
+ * Nothing is to be kept any more, unless @d->parked; returns when that is so.
+ */
 void uz__store_end(struct uz__daemon *d);
 
 /* ---- signal.c ---- */

@@ -3,9 +3,10 @@
  * A worker that is another program than the supervisor: it is executed with
  * the supervisor's own arguments and one more, the descriptor of a memfd that
  * says what a fork would have had: which descriptors are what, and a few
- * numbers. A supervisor that takes over from one that died reads the same. The memfd's version is that of this protocol, struct uz__report and
- * struct uz__board included; memory of device and session have versions of
- * their own. A program that does not know one of them says so and ends.
+ * numbers. A supervisor that takes over from one that died reads the same. The
+ * memfd's version is that of this protocol, struct uz__report and struct
+ * uz__board included; memory of device and session have versions of their own.
+ * A program that does not know one of them says so and ends.
  *
  * Descriptors close by themselves when a program is executed; the child takes
  * that back for those that it hands over, so nobody else inherits any.

@@ -149,7 +149,8 @@ int uz__opener_take(struct uz__opener *o, bool late, struct uz_err *err)
 		return fd;
 	if (fd == -EAGAIN) {
 		/*
-		 * The last one; or, if that is gone, one that was killed before.
+		 * The last one; or, if that is gone, one that was killed
+		 * before.
 		 */
 		if (o->nr)
 			kill(o->pid[o->nr - 1], SIGKILL);

@@ -10,8 +10,8 @@
  *  - It is not the one to be killed (oom_score_adj). Inherited by children.
  *  - What it holds for those after it is not swapped out, be it mapped or not
  *    (uz_shm_noswap()). Locks end with the process that has them: if memory of
- *    the device were written out to the device after a worker died, the next one
- *    would wait for itself to read it.
+ *    the device were written out to the device after a worker died, the next
+ *    one would wait for itself to read it.
  *  - It has memory that others cannot take (a real-time class): what is swapped
  *    out takes some before it gives more, and a worker that follows a dead one
  *    needs what it works with while nothing can be swapped out. There is then

@@ -347,8 +347,8 @@ static void become_worker(const struct uz__daemon *d)
 
 /*
  * The supervisor has said what is refused. What has been written to before its
- * memory is locked may be swapped out, and is needed to have it back. So may the
- * log be, but for the first one, which nobody swaps to yet.
+ * memory is locked may be swapped out, and is needed to have it back. So may
+ * the log be, but for the first one, which nobody swaps to yet.
  */
 static void service_protect(struct service *s)
 {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * SIGTERM and SIGINT ask for the end of service. The supervisor hands them on to
- * the worker, where they are blocked in every thread and taken by one that does
- * nothing else, so that the front end's stop() runs in an ordinary context. Then
- * the worker is ready for the end, and the supervisor has the device unmounted
- * (quit.c). By SIGHUP the supervisor has the worker leave the device to another
- * one.
+ * SIGTERM and SIGINT ask for the end of service. The supervisor hands them on
+ * to the worker, where they are blocked in every thread and taken by one that
+ * does nothing else, so that the front end's stop() runs in an ordinary
+ * context. Then the worker is ready for the end, and the supervisor has the
+ * device unmounted (quit.c). By SIGHUP the supervisor has the worker leave the
+ * device to another one.
  */
 #include <errno.h>
 #include <fcntl.h>

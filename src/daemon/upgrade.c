@@ -4,8 +4,8 @@
  * back. It says when, and what is to be told; the supervisor has the processes.
  *
  *	none     -> opening   the program is being opened (opener.c)
- *	opening  -> leaving   it is open: the worker is asked to leave; or at once
- *	opening  -> none      it cannot be opened
+ *	opening  -> leaving   it is open: the worker is asked to leave; or at
+ *	once opening  -> none      it cannot be opened
  *	leaving  -> coming    it is gone: the new program's worker is started
  *	leaving  -> none      it says that it cannot
  *	coming   -> none      that serves: upgraded

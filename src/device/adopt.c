@@ -88,7 +88,9 @@ static int adopt_slot(struct uz_device *dev, uint64_t index, uz_slot_t w,
 			return uz_err_set(err, ret, "cannot adopt %s: %s",
 					  dev->name, strerror(-ret));
 	}
-	/* -EIO: the store, or this part of it, is not there; reading says so. */
+	/*
+	 * -EIO: the store, or this part of it, is not there; reading says so.
+	 */
 	if (uz_slot_kind(w) == UZ_SLOT_BACKED)
 		(void)!uz__backed_hold(dev, w);
 	uz__stat_slot(all, w, 1);

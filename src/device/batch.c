@@ -121,7 +121,10 @@ struct uz__batch *uz__batches_create(struct uz_device *dev,
 
 	if (!mem)
 		return NULL;
-	/* The kernel takes a buffer in a few pieces then; a refusal is no matter. */
+	/*
+	 * The kernel takes a buffer in a few pieces then; a refusal is no
+	 * matter.
+	 */
 	if (buffers)
 		madvise(mem, buffers, MADV_HUGEPAGE);
 	uz_ahead_memory(mem, all_size(buffers));

@@ -45,7 +45,9 @@ static bool take_idle(struct uz__crew *crew)
 	unsigned int n =
 		atomic_load_explicit(&crew->idle, memory_order_relaxed);
 
-	/* Sequentially consistent for the end of the crew: see wait_for_call(). */
+	/*
+	 * Sequentially consistent for the end of the crew: see wait_for_call().
+	 */
 	while (n)
 		if (atomic_compare_exchange_weak(&crew->idle, &n, n - 1))
 			return true;

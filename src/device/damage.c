@@ -120,8 +120,8 @@ static bool same_object(uz_slot_t a, uz_slot_t b)
  * A flip in the size may leave the object's class as it is; then the checksum,
  * which covers exactly so many bytes, tells which size is right.
  *
- * Context: the thread of @io, which holds no map; sleeps; the object is not freed
- *          meanwhile, since only who took the word out of its slot could.
+ * Context: the thread of @io, which holds no map; sleeps; the object is not
+ *          freed meanwhile, since only who took the word out of its slot could.
  * Return:  the slot; @w itself when there is none, or more than one.
  */
 uz_slot_t uz__slot_before(struct uz_io *io, uint64_t index, uz_slot_t w,

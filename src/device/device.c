@@ -4,11 +4,12 @@
  *
  * The configuration lock guards everything here; the path of a page never
  * takes it. nr_pages is the gate that requests read: it is set last when the
- * device becomes ready and cleared first when it goes (io.c). How it becomes more
- * is in growth.c.
+ * device becomes ready and cleared first when it goes (io.c). How it becomes
+ * more is in growth.c.
  *
  * States: without a size there is no table, no pool, no codec context and no
- * page worker; with one there are all four. Every function leaves one or the other.
+ * page worker; with one there are all four. Every function leaves one or the
+ * other.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -35,8 +36,8 @@
 
 /*
  * How far a device may grow (growth.c). It costs address space, of which a
- * process has 128 TiB: an eighth at the most, as no arena is larger than 16 TiB,
- * and a thousandth for devices that are no larger than most memories.
+ * process has 128 TiB: an eighth at the most, as no arena is larger than 16
+ * TiB, and a thousandth for devices that are no larger than most memories.
  */
 #define GROWTH	     16
 #define GROWTH_LEAST (UINT64_C(64) << 30)

@@ -4,20 +4,21 @@
  *
  * What is sized by the number of pages (table, arena, the pool's bookkeeping,
  * times of last use) lies in address space that was reserved for more, so it
- * grows where it is: no thread ever sees it move, and the path of a page neither
- * takes a lock nor looks at anything that it did not look at before. Requests
- * learn of the new pages from the gate's nr_pages alone, which is stored last.
+ * grows where it is: no thread ever sees it move, and the path of a page
+ * neither takes a lock nor looks at anything that it did not look at before.
+ * Requests learn of the new pages from the gate's nr_pages alone, which is
+ * stored last.
  *
  * The order, for a process that dies at any of these steps:
  *
- *  1. The pool has all that it needs for a larger arena, and the superblock gets
- *     its new size. A successor maps more of it than was used. Not before the
- *     pool has it: what this process cannot have, a successor might not get
+ *  1. The pool has all that it needs for a larger arena, and the superblock
+ *     gets its new size. A successor maps more of it than was used. Not before
+ *     the pool has it: what this process cannot have, a successor might not get
  *     either, and would need to open the device at all.
  *  2. The pool may use it. Places beyond the old end are given out from now on,
  *     to stores of pages that there are already, so 1 has to come first.
- *  3. The table's memfd gets longer. A successor that maps less of it finds what
- *     it had: nobody has written beyond the old end.
+ *  3. The table's memfd gets longer. A successor that maps less of it finds
+ *     what it had: nobody has written beyond the old end.
  *  4. The superblock gets the new disksize. A successor has that size.
  *  5. nr_pages: requests do, here. Slots beyond the old end are used only now,
  *     so 4 has to come first.
@@ -88,7 +89,9 @@ static int grow(struct uz_device *dev, uint64_t disksize)
 	atomic_store_explicit(&dev->ctl->super.disksize, disksize,
 			      memory_order_release);
 	uz_delay(UZ_DELAY_SIZED);
-	/* seq_cst, the gate: who enters by this number sees all that was done. */
+	/*
+	 * seq_cst, the gate: who enters by this number sees all that was done.
+	 */
 	atomic_store(&dev->nr_pages, nr_pages);
 	return 0;
 }

@@ -118,7 +118,9 @@ void uz__gate_close(struct uz_device *dev)
 
 void uz__gate_open(struct uz_device *dev)
 {
-	/* seq_cst, the gate: what was changed meanwhile is seen by who enters. */
+	/*
+	 * seq_cst, the gate: what was changed meanwhile is seen by who enters.
+	 */
 	atomic_fetch_and(&dev->nr_pages, ~UZ__GATE_CLOSED);
 	uz_lock_release(&dev->gate);
 }

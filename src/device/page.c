@@ -11,8 +11,8 @@
  *
  * A store for which there is no room has objects moved together (relocate.c)
  * until there is. When that gains nothing more it waits for cold pages to be
- * written back (room.c). Only when there is nowhere to write them it is refused,
- * unless what it replaces is no smaller.
+ * written back (room.c). Only when there is nowhere to write them it is
+ * refused, unless what it replaces is no smaller.
  *
  * Before other contents are put into a slot, a snapshot that is under way has
  * to be told (snapshot.c).

@@ -6,9 +6,9 @@
  * A process may die between any two stores here, so each change is arranged
  * to be complete by its last store: the magic after the rest, a codec's index
  * after its text (which goes to an entry not in use, its first letter last:
- * codecs.c), the allocator's likewise, the disksize after the geometry. Those last stores are releases;
- * since memory is shared with nobody but successors of a dead process, that is
- * all the order needed.
+ * codecs.c), the allocator's likewise, the disksize after the geometry. Those
+ * last stores are releases; since memory is shared with nobody but successors
+ * of a dead process, that is all the order needed.
  *
  * Changed under the configuration lock.
  */

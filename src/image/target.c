@@ -99,7 +99,9 @@ static int target_open(struct uz__target *t)
 {
 	int ret = open_unnamed(t);
 
-	/* What file systems without it say; older kernels take the directory. */
+	/*
+	 * What file systems without it say; older kernels take the directory.
+	 */
 	if (ret == -EOPNOTSUPP || ret == -EISDIR || ret == -ENOENT)
 		ret = with_tmp_name(t, make_named);
 	return ret;
@@ -133,7 +135,9 @@ static void sync_directory(const char *path)
 
 	if (dir)
 		fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	/* If it cannot be had: the file is whole, under one name or the other. */
+	/*
+	 * If it cannot be had: the file is whole, under one name or the other.
+	 */
 	if (fd >= 0 && fsync(fd))
 		return;
 }

@@ -116,8 +116,9 @@ struct uz_pool {
 
 /*
  * For who gives places out. Acquire, paired with the release in uz_pool_grow():
- * with the end come arena and bookkeeping up to there. Who has a ref has it from
- * one who gave it out, through the owner's word, so relaxed suffices there.
+ * with the end come arena and bookkeeping up to there. Who has a ref has it
+ * from one who gave it out, through the owner's word, so relaxed suffices
+ * there.
  */
 static inline uz_ref_t uz__arena_end(const struct uz_pool *pool)
 {

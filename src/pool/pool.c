@@ -3,9 +3,9 @@
  * The pool behind one contract: finds the backend, owns what all have in
  * common (arena, limit, maps' tokens) and hands the calls on.
  *
- * The arena can grow while it is used: it lies in address space for more, and so
- * does the bookkeeping of a backend, so that nothing moves. Both are there before
- * the arena's end says so; whoever gives places out looks at that.
+ * The arena can grow while it is used: it lies in address space for more, and
+ * so does the bookkeeping of a backend, so that nothing moves. Both are there
+ * before the arena's end says so; whoever gives places out looks at that.
  *
  * The rooms: limit.c the count of memory; token.c who holds which map;
  * zsmalloc/ the default backend, zbud/ two simple ones, scatter/ one

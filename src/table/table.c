@@ -11,8 +11,8 @@
  * The table can grow while it is used: memfd and bitmap lie in address space
  * that was reserved for more, so that neither ever moves. Who makes it grow has
  * both ready before it says how many slots there are (nr_pages), by a release;
- * who asks for the number does so by an acquire. Who does not ask, the path of a
- * page, has heard of the new slots from the device, later.
+ * who asks for the number does so by an acquire. Who does not ask, the path of
+ * a page, has heard of the new slots from the device, later.
  *
  * There are no locks. All operations on a slot are sequentially consistent:
  * the map protocol orders "pin, then read the slot again" against "change the

@@ -198,7 +198,9 @@ void uz_ahead_program(void)
 	while (fgets(line, sizeof(line), maps)) {
 		bool file, write;
 
-		/* The rest of a long line is no line of its own, and skipped. */
+		/*
+		 * The rest of a long line is no line of its own, and skipped.
+		 */
 		if (!parse(line, &map) || map.perms[0] != 'r' ||
 		    map.perms[3] != 'p')
 			continue;

@@ -3,11 +3,11 @@
  * Memory that can outlive the process: a memfd, mapped whole and shared. The
  * descriptor is always borrowed; ending a mapping frees nothing.
  *
- * A memfd is a file of a tmpfs of the kernel's own, and what mlock(2) keeps from
- * being swapped out of it is so only as long as a process has it mapped. Memory
- * that is never to be swapped is therefore a file without a name of another
- * tmpfs, whose files are not swapped, whoever maps them or nobody. It is like a
- * memfd in all else.
+ * A memfd is a file of a tmpfs of the kernel's own, and what mlock(2) keeps
+ * from being swapped out of it is so only as long as a process has it mapped.
+ * Memory that is never to be swapped is therefore a file without a name of
+ * another tmpfs, whose files are not swapped, whoever maps them or nobody. It
+ * is like a memfd in all else.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -327,7 +327,9 @@ static void for_each_line(struct search *s, const char *path,
 
 /* ---- processes ---- */
 
-/* Does @path lead into the mount, to the disk, or to a loop device on either? */
+/*
+ * Does @path lead into the mount, to the disk, or to a loop device on either?
+ */
 static bool search_link(const struct search *s, const char *path, int *loop)
 {
 	struct statx stx;

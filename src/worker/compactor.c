@@ -125,7 +125,9 @@ int uz_compactor_start(struct uz_compactor **compactor, struct uz_device *dev)
 	if (!c)
 		return -ENOMEM;
 	c->dev = dev;
-	/* One that was adopted may be fragmented, and gave its notice before. */
+	/*
+	 * One that was adopted may be fragmented, and gave its notice before.
+	 */
 	uz__notice_init(&c->notice, uz_device_disksize(dev) != 0);
 	ret = uz__task_thread(&c->thread, "uz-compactor", compactor_main, c);
 	if (ret) {

@@ -10,6 +10,9 @@ import tree
 # Other versions disagree about details of the same .clang-format.
 VERSION = '14'
 
+# Of comments, which clang-format leaves as they are.
+COMMENT = 80
+
 # Of prose; tables and code are as wide as they are.
 PROSE = 110
 
@@ -68,8 +71,17 @@ def prose(root):
                 yield path, number, f'more than {PROSE} columns'
 
 
+def comments(root):
+    for path in tree.files(root, '*.c', '*.h'):
+        for number, line in enumerate(tree.lines(path), 1):
+            wide = len(line.expandtabs(8)) > COMMENT
+            if wide and line.lstrip().startswith(('/*', '*')):
+                yield path, number, f'more than {COMMENT} columns'
+
+
 def check(root):
     yield from white_space(root)
+    yield from comments(root)
     yield from prose(root)
     yield from clang_format(root)
 

@@ -57,6 +57,7 @@ PLANTS = [
     ('format', 'src/pool/pool.c', 'int  a;\n', 'clang-format'),
     ('format', 'tools/new', SCRIPT + 'true \n', 'at the end of the line'),
     ('format', 'README.md', 'word ' * 22 + 'x\n', '110 columns'),
+    ('format', 'src/pool/pool.c', f'/* {"x" * 75} */\n', '80 columns'),
     ('format', 'tools/new', SCRIPT + 'true', 'exactly one line feed'),
     ('notes', 'src/pool/new.c', '/* not the licence */\n', 'first line'),
     ('notes', 'src/pool/new.c', NOUN.replace('word ', ''), 'no comment'),

@@ -13,9 +13,10 @@
  * so that stores fail and overwrites go through the path at the limit, and the
  * number of page workers changes. All the while one more thread compacts.
  *
- * With UZ_BACKED=1 the device has a backing store, and a thread that writes back
- * at the limit: then no store may fail, however low the limit, and one more
- * thread takes snapshots, whose moments wait for stores that wait for room.
+ * With UZ_BACKED=1 the device has a backing store, and a thread that writes
+ * back at the limit: then no store may fail, however low the limit, and one
+ * more thread takes snapshots, whose moments wait for stores that wait for
+ * room.
  *
  * With debug checks all threads are slow at random at each step, and now and
  * then sleep for long with an object mapped.

@@ -60,7 +60,9 @@ struct uz_device {
 	_Atomic unsigned int batches;
 	_Atomic unsigned int pinned;
 	_Atomic unsigned int contended;
-	/* Calls that do nothing and yet say that there is more, before others. */
+	/*
+	 * Calls that do nothing and yet say that there is more, before others.
+	 */
 	_Atomic unsigned int stuck;
 	/* Calls so far, and how the last one was made. */
 	_Atomic unsigned int compacts;

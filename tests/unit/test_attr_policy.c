@@ -63,7 +63,9 @@ static void test_stat(void **state)
 		       "policy_cpu_ns 15\npolicy off\n");
 }
 
-/* Whoever takes a device over goes on; if he cannot, there is still a device. */
+/*
+ * Whoever takes a device over goes on; if he cannot, there is still a device.
+ */
 static void test_taken_over(void **state)
 {
 	struct fixture *f = *state;

@@ -25,7 +25,9 @@ struct hostile {
 	struct uz_codec_ctx *ctx;
 };
 
-/* Decode @len bytes of @bytes from the end, or the start, of the guarded page. */
+/*
+ * Decode @len bytes of @bytes from the end, or the start, of the guarded page.
+ */
 static int decode(const struct hostile *h, const void *bytes, size_t len,
 		  bool at_start)
 {

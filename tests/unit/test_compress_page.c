@@ -192,7 +192,9 @@ static void test_levels_read_each_other(void **state)
 		    strncmp(a, b, strcspn(a, ":")))
 			continue;
 		pairs++;
-		/* Kinds that the weakest level, too, nearly always compresses. */
+		/*
+		 * Kinds that the weakest level, too, nearly always compresses.
+		 */
 		for (int kind = 0; kind <= PAGE_TEXT; kind++) {
 			page_fill(r->page, (enum page_kind)kind, &r->random);
 			tried++;

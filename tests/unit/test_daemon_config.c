@@ -125,7 +125,9 @@ static void has_codec(unsigned int priority, const char *text, const char *dict)
 	assert_string_equal(config.codecs[priority].dict, dict);
 }
 
-/* Several, as zram-generator writes them; the next setting replaces them all. */
+/*
+ * Several, as zram-generator writes them; the next setting replaces them all.
+ */
 static void test_codecs(void **state)
 {
 	(void)state;

@@ -2,7 +2,8 @@
 /*
  * What a worker gives up: which capabilities each kind of device keeps, that
  * the process then has them and no others, and that system calls that no worker
- * makes end it. Each case is a process of its own, as nothing can be taken back.
+ * makes end it. Each case is a process of its own, as nothing can be taken
+ * back.
  */
 #include <errno.h>
 #include <fcntl.h>

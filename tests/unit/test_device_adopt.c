@@ -157,7 +157,9 @@ static void test_refuses_nonsense(void **state)
 	refuse(f.mem.table_fd, 3 * 3 * 8, b, &f, -EUCLEAN);
 	refuse(f.mem.table_fd, 3 * 3 * 8,
 	       uz_slot_move(a, (UINT64_C(1) << UZ_REF_BITS) - 1), &f, -EUCLEAN);
-	/* Only where all objects beside it are of one size, and there are more. */
+	/*
+	 * Only where all objects beside it are of one size, and there are more.
+	 */
 	if (!getenv("UZ_ZPOOL") && uz_slot_kind(a) == UZ_SLOT_OBJECT)
 		refuse(f.mem.table_fd, 3 * 3 * 8,
 		       uz_slot_seal(a ^ UINT64_C(64) << 8), &f, -EUCLEAN);

@@ -234,7 +234,9 @@ static void waits_for(enum uz_op op)
 	assert_int_equal(pthread_create(&ta, NULL, request_page_2, &a), 0);
 	while (!atomic_load(&held))
 		nap();
-	/* The default codec may be one of these, so see that no place is left. */
+	/*
+	 * The default codec may be one of these, so see that no place is left.
+	 */
 	for (i = 3; !f.dev->codecs[UZ_SLOT_CODECS - 1].ops; i++)
 		set_level(&f, (int)i, 0);
 	/* As if all the others had pages. */

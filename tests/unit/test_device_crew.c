@@ -116,7 +116,9 @@ static int transfer(struct uz_io *io, enum uz_op op, uint64_t offset,
 {
 	const struct uz_request rq = { op, offset, length, at };
 
-	/* Only who sleeps is called; each has time to leave the last request. */
+	/*
+	 * Only who sleeps is called; each has time to leave the last request.
+	 */
 	while (io->dev->crew->idle < io->dev->crew->nr)
 		nap();
 	if (meet)

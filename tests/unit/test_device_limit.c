@@ -56,7 +56,9 @@ static bool scatters(void)
 /* The fewest bytes of raw pages that a limit must have room for. */
 static uint64_t room(void)
 {
-	/* A raw page and its checksum keep another such one out of two pages. */
+	/*
+	 * A raw page and its checksum keep another such one out of two pages.
+	 */
 	if (getenv("UZ_ZPOOL") && !scatters())
 		return LIMIT / 2 - LIMIT / 16;
 	return LIMIT - LIMIT / 16;

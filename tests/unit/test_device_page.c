@@ -365,7 +365,9 @@ static void test_damaged_slots_do_no_harm(void **state)
 	}
 	for (i = 0; i < 3; i++)
 		expect_page(&f, i, page);
-	/* Objects that no slot names any more are left behind: no full check. */
+	/*
+	 * Objects that no slot names any more are left behind: no full check.
+	 */
 	fixture_forget(&f);
 	uz_device_mem_close(&f.mem);
 }
@@ -412,7 +414,9 @@ static void test_misdirected_slots_do_no_harm(void **state)
 	}
 	for (i = 0; i < 3; i++)
 		expect_page(&f, i, page);
-	/* Objects that no slot names any more are left behind: no full check. */
+	/*
+	 * Objects that no slot names any more are left behind: no full check.
+	 */
 	fixture_forget(&f);
 	uz_device_mem_close(&f.mem);
 }

@@ -223,8 +223,8 @@ static void set_size(void)
 
 /*
  * By the time that a lower limit makes stores wait for room there is somebody
- * who can make it: to become ready he takes the configuration lock, which others
- * hold while they wait for such stores.
+ * who can make it: to become ready he takes the configuration lock, which
+ * others hold while they wait for such stores.
  */
 static void waits(void (*set)(void))
 {

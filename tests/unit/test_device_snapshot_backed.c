@@ -119,7 +119,9 @@ static void test_reset_with_pieces_held(void **state)
 	change();
 	assert_int_equal(uz_snapshot_next(snap, &page, NULL), 1);
 	assert_int_equal(uz_device_reset(f.dev, true, NULL), 0);
-	/* The same store anew: nothing of it is given up that was held before. */
+	/*
+	 * The same store anew: nothing of it is given up that was held before.
+	 */
 	assert_int_equal(uz_device_set_backing(f.dev, store_path, NULL), 0);
 	assert_int_equal(uz_device_set_disksize(f.dev, SIZE, NULL), 0);
 	store_all();

@@ -46,7 +46,9 @@
 static struct {
 	struct fixture f;
 	struct uz_io *other;
-	/* What INDEX holds; and whether it was given a new content as a whole. */
+	/*
+	 * What INDEX holds; and whether it was given a new content as a whole.
+	 */
 	unsigned char page[UZ_PAGE_SIZE];
 	bool replaced;
 

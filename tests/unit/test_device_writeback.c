@@ -20,105 +20,7 @@
 #include "direct_fixture.h"
 #include "writeback_fixture.h"
 
-/* Called at a moment, once, unless it is put in again. */
-static void (*at_sync)(void), (*at_read)(void);
-static int sync_fails, read_fails, write_fails;
-/* No two free blocks of the store lie in a row. */
-static bool single_blocks;
-
-int __real_uz_writer_sync(struct uz_writer *w, uint64_t offset, uint64_t len);
-int __wrap_uz_writer_sync(struct uz_writer *w, uint64_t offset, uint64_t len);
-int __real_uz_backing_read(struct uz_backing *b, uint64_t offset, void *buf,
-			   size_t len);
-int __wrap_uz_backing_read(struct uz_backing *b, uint64_t offset, void *buf,
-			   size_t len);
-int __real_uz_backing_reserve(struct uz_backing *b, uint32_t nr,
-			      struct uz_run *run);
-int __wrap_uz_backing_reserve(struct uz_backing *b, uint32_t nr,
-			      struct uz_run *run);
-struct uz_write *__real_uz_writer_wait(struct uz_writer *w);
-struct uz_write *__wrap_uz_writer_wait(struct uz_writer *w);
-struct uz_write *__real_uz_writer_look(struct uz_writer *w);
-struct uz_write *__wrap_uz_writer_look(struct uz_writer *w);
-
-static void hook(void (**fn)(void))
-{
-	void (*now)(void) = *fn;
-
-	*fn = NULL;
-	if (now)
-		now();
-}
-
-int __wrap_uz_writer_sync(struct uz_writer *w, uint64_t offset, uint64_t len)
-{
-	int ret = __real_uz_writer_sync(w, offset, len);
-
-	hook(&at_sync);
-	return sync_fails ? -sync_fails : ret;
-}
-
-int __wrap_uz_backing_read(struct uz_backing *b, uint64_t offset, void *buf,
-			   size_t len)
-{
-	int ret = __real_uz_backing_read(b, offset, buf, len);
-
-	hook(&at_read);
-	return read_fails ? -read_fails : ret;
-}
-
-int __wrap_uz_backing_reserve(struct uz_backing *b, uint32_t nr,
-			      struct uz_run *run)
-{
-	return __real_uz_backing_reserve(b, single_blocks ? 1 : nr, run);
-}
-
-/* Every second write fails. What is written is durable with direct I/O. */
-static struct uz_write *fail_second(struct uz_write *write)
-{
-	if (write && !no_direct) {
-		hook(&at_sync);
-		write->result = sync_fails ? -sync_fails : write->result;
-	}
-	if (write && write_fails && write->offset / UZ_WRITEBACK_BYTES % 2 == 0)
-		write->result = -write_fails;
-	return write;
-}
-
-struct uz_write *__wrap_uz_writer_wait(struct uz_writer *w)
-{
-	return fail_second(__real_uz_writer_wait(w));
-}
-
-struct uz_write *__wrap_uz_writer_look(struct uz_writer *w)
-{
-	return fail_second(__real_uz_writer_look(w));
-}
-
-static int set_up(void **state)
-{
-	(void)state;
-	backed_open(&f, SIZE, 2 * SIZE);
-	store_all();
-	return 0;
-}
-
-static int set_up_cached(void **state)
-{
-	no_direct = true;
-	return set_up(state);
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	sync_fails = read_fails = write_fails = 0;
-	at_sync = at_read = NULL;
-	single_blocks = false;
-	backed_close(&f);
-	no_direct = false;
-	return 0;
-}
+#include "writeback_faults.h"
 
 static void test_packs(void **state)
 {
@@ -449,122 +351,6 @@ static void test_damaged_store(void **state)
 	expect_all();
 }
 
-static void test_full(void **state)
-{
-	struct uz_writeback_done done;
-	struct uz_backing_stat s;
-	struct fixture small;
-	char path[sizeof(store_path)];
-
-	(void)state;
-	small = f;
-	strcpy(path, store_path);
-	backed_open(&f, SIZE, 1 << 20);
-	store_all();
-	assert_int_equal(write_back(&f, 0, &done), -ENOSPC);
-	assert_true(done.pages > (codec_compresses() ? 256 : 240));
-	s = backing_stat(&f);
-	assert_true(s.used_blocks >= s.blocks - 1);
-	fixture_check(&f);
-	expect_all();
-	/* What is freed is used again. */
-	uz_page_drop(f.io, 0);
-	uz_page_drop(f.io, 3);
-	uz_page_drop(f.io, 4);
-	uz_page_drop(f.io, 5);
-	assert_int_equal(write_back(&f, 0, &done), -ENOSPC);
-	assert_true(done.pages > 0);
-	fixture_check(&f);
-	backed_close(&f);
-	f = small;
-	strcpy(store_path, path);
-}
-
-/* Raw pages need two blocks in a row; the others do without. */
-static void test_single_blocks(void **state)
-{
-	struct uz_writeback_done done;
-
-	(void)state;
-	single_blocks = true;
-	assert_int_equal(write_back(&f, 0, &done), -ENOSPC);
-	assert_int_equal(done.pages, codec_compresses() ? PAGES * 5 / 8 : 0);
-	assert_int_equal(done.failed, 0);
-	fixture_check(&f);
-	expect_all();
-	single_blocks = false;
-	assert_int_equal(write_back(&f, 0, &done), 0);
-	assert_int_equal(backing_stat(&f).backed_pages, PAGES * 6 / 8);
-}
-
-/* So it is when one block more may be written. */
-static void test_limit_of_one(void **state)
-{
-	struct uz_writeback_done done;
-
-	(void)state;
-	uz_device_set_backing_setting(f.dev, UZ_BACKING_LIMITED, 1);
-	uz_device_set_backing_setting(f.dev, UZ_BACKING_LIMIT, 1);
-	assert_int_equal(write_back(&f, 0, &done), -EDQUOT);
-	assert_int_equal(done.pages > 0, codec_compresses());
-	assert_int_equal(backing_stat(&f).written_blocks, codec_compresses());
-	assert_int_equal(uz_device_backing_setting(f.dev, UZ_BACKING_LIMIT),
-			 !codec_compresses());
-	fixture_check(&f);
-	expect_all();
-}
-
-static void test_limit(void **state)
-{
-	struct uz_writeback_done done;
-
-	(void)state;
-	uz_device_set_backing_setting(f.dev, UZ_BACKING_LIMITED, 1);
-	assert_int_equal(write_back(&f, 0, &done), -EDQUOT);
-	assert_int_equal(done.pages, 0);
-	uz_device_set_backing_setting(f.dev, UZ_BACKING_LIMIT, 100);
-	assert_int_equal(write_back(&f, 0, &done), -EDQUOT);
-	assert_true(done.pages > (codec_compresses() ? 100 : 90));
-	assert_in_range(backing_stat(&f).written_blocks, 98, 100);
-	assert_int_equal(uz_device_backing_setting(f.dev, UZ_BACKING_LIMIT),
-			 100 - backing_stat(&f).written_blocks);
-	/* What could not be written was not paid for. */
-	uz_device_set_backing_setting(f.dev, UZ_BACKING_LIMIT, 1000);
-	sync_fails = EIO;
-	assert_int_equal(write_back(&f, 0, &done), -EIO);
-	assert_int_equal(uz_device_backing_setting(f.dev, UZ_BACKING_LIMIT),
-			 1000);
-}
-
-static void limit_on(void)
-{
-	uz_device_set_backing_setting(f.dev, UZ_BACKING_LIMITED, 1);
-}
-
-static void limit_high(void)
-{
-	uz_device_set_backing_setting(f.dev, UZ_BACKING_LIMIT, UINT64_MAX - 1);
-}
-
-/* Nothing is given back that was not taken, nor past the largest number. */
-static void test_limit_meanwhile(void **state)
-{
-	struct uz_writeback_done done;
-
-	(void)state;
-	uz_device_set_backing_setting(f.dev, UZ_BACKING_LIMIT, 10);
-	sync_fails = EIO;
-	at_sync = limit_on;
-	assert_int_equal(write_back(&f, 0, &done), -EIO);
-	assert_int_equal(uz_device_backing_setting(f.dev, UZ_BACKING_LIMIT),
-			 10);
-	uz_device_set_backing_setting(f.dev, UZ_BACKING_LIMIT, 1000);
-	at_sync = limit_high;
-	assert_int_equal(write_back(&f, 0, &done), -EIO);
-	assert_int_equal(uz_device_backing_setting(f.dev, UZ_BACKING_LIMIT),
-			 UINT64_MAX);
-}
-
 /* ---- promotion ---- */
 
 static void test_promotes(void **state)
@@ -621,11 +407,6 @@ int main(void)
 		TEST(test_sync_error),
 		TEST(test_read_error),
 		TEST(test_damaged_store),
-		TEST(test_full),
-		TEST(test_single_blocks),
-		TEST(test_limit_of_one),
-		TEST(test_limit),
-		TEST(test_limit_meanwhile),
 		TEST(test_promotes),
 		CACHED(test_packs),
 		CACHED(test_changes),
@@ -634,11 +415,6 @@ int main(void)
 		CACHED(test_alone),
 		CACHED(test_write_errors),
 		CACHED(test_sync_error),
-		CACHED(test_full),
-		CACHED(test_single_blocks),
-		CACHED(test_limit_of_one),
-		CACHED(test_limit),
-		CACHED(test_limit_meanwhile),
 	};
 
 	return cmocka_run_group_tests_name("device writeback", tests, NULL,

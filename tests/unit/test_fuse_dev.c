@@ -494,7 +494,9 @@ static void test_broken_descriptor(void **state)
 	assert_int_equal(uz__fuse_dev_join(k->dev), -EISDIR);
 }
 
-/* What is read is answered, what is not read is left; in a process of its own. */
+/*
+ * What is read is answered, what is not read is left; in a process of its own.
+ */
 static int leave(struct kernel *k)
 {
 	char c;

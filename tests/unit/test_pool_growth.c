@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * An arena that grows while it is used: full before, with room after; nothing
- * moves, a successor that knows of the larger size adopts all of it, and nothing
- * is placed beyond an end that could not be reached.
+ * moves, a successor that knows of the larger size adopts all of it, and
+ * nothing is placed beyond an end that could not be reached.
  */
 #include <errno.h>
 #include <pthread.h>

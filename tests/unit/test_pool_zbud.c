@@ -143,7 +143,9 @@ static void test_larger_than_a_page(void **state)
 	assert_int_equal(first, AT(1, 0));
 	fixture_same_mapped(&f, &map, 64, 4);
 	uz_pool_unmap(f.pool, &map);
-	/* Its first chunk is taken: not the pages 0 and 1, although 0 is free. */
+	/*
+	 * Its first chunk is taken: not the pages 0 and 1, although 0 is free.
+	 */
 	big = fixture_alloc(&f, 4104, 6);
 	assert_int_equal(big, AT(2, 0));
 	/* But a pin on the first page holds all of it up. */

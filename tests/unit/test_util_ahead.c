@@ -95,7 +95,9 @@ static uint64_t least_free(size_t size)
 	return yes;
 }
 
-/* What the kernel keeps, a quarter more, what nobody gets, and what is wanted. */
+/*
+ * What the kernel keeps, a quarter more, what nobody gets, and what is wanted.
+ */
 static void test_plenty(void **state)
 {
 	unsigned long long kib;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
  * Shared memory: what is mapped outlives the mapping, populated pages keep
- * what they hold, punched ones read as zeroes and are given back. All of it once
- * more with memory that is not swapped, where that can be had. Built twice:
- * UZ_TEST_TOUCH makes the system one that has no MADV_POPULATE_WRITE.
+ * what they hold, punched ones read as zeroes and are given back. All of it
+ * once more with memory that is not swapped, where that can be had. Built
+ * twice: UZ_TEST_TOUCH makes the system one that has no MADV_POPULATE_WRITE.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -417,7 +417,7 @@ static int restore_backed(struct fixture *to, uint64_t store_bytes,
 	return ret;
 }
 
-/* What does not fit below the limit goes to the store, as when it was written. */
+/* What does not fit below the limit goes to the store, as it went before. */
 static void test_fits_with_a_store(void **state)
 {
 	struct scene *s = *state;

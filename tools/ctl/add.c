@@ -71,7 +71,9 @@ static void add_find_daemon(char path[CTL_PATH_MAX])
 	snprintf(path, CTL_PATH_MAX, "uzramd");
 }
 
-/* Parameters are written between blanks for zramctl, and between commas here. */
+/*
+ * Parameters are written between blanks for zramctl, and between commas here.
+ */
 static void add_codec(const struct ctl_add *add, char text[CODEC_MAX])
 {
 	int begin =

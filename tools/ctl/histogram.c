@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * histogram: how the pages of a device are distributed over sizes, kinds,
- * codecs and ages, as bars, as a picture (picture.c) or as JSON. Sizes are those
- * of zsmalloc's size classes; other allocators have none.
+ * codecs and ages, as bars, as a picture (picture.c) or as JSON. Sizes are
+ * those of zsmalloc's size classes; other allocators have none.
  */
 #include <errno.h>
 #include <getopt.h>

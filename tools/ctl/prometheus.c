@@ -4,7 +4,8 @@
  * textfile collector or a probe takes them: one family after the other, each
  * with help and type, then a sample for each device. Base units (bytes and
  * seconds, as floating-point numbers if need be), counters that end in _total,
- * one label. How long requests take is a histogram. No ratios: whoever wants one divides.
+ * one label. How long requests take is a histogram. No ratios: whoever wants
+ * one divides.
  *
  * Names are an interface: they are never given another meaning.
  */

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
 /*
- * resize: make a device larger while it is in use. The daemon does it, and tells
- * FUSE or the driver of its disk; who must be told as well are loop devices on
- * the block file, and they ask the kernel, which asks the daemon only when
- * somebody wants to know: so the file is looked at first. What stands on any of
- * these (a file system, swap space) is grown by its own tools.
+ * resize: make a device larger while it is in use. The daemon does it, and
+ * tells FUSE or the driver of its disk; who must be told as well are loop
+ * devices on the block file, and they ask the kernel, which asks the daemon
+ * only when somebody wants to know: so the file is looked at first. What stands
+ * on any of these (a file system, swap space) is grown by its own tools.
  *
  * The kernel drops the size that it is told when a write to the file has ended
  * since it asked, so under load a loop device may be left with the old one. It
  * takes the size that comes with the answer to a change of attributes in any
- * case; but other requests have to wait for that, so it is made only where a loop
- * device has not grown without.
+ * case; but other requests have to wait for that, so it is made only where a
+ * loop device has not grown without.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -44,8 +44,8 @@ static int read_size(const struct ctl_device *dev, uint64_t *size,
 }
 
 /*
- * Have a loop device look at the size of its file, of which it may offer a part.
- * -EAGAIN: it offers less than it would of a file of @size.
+ * Have a loop device look at the size of its file, of which it may offer a
+ * part. -EAGAIN: it offers less than it would of a file of @size.
  */
 static int update_loop(int fd, uint64_t size)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * swapon and swapoff: the system swaps to the device's disk, or to a loop device
- * on the block file. The kernel discards what it no longer needs there, so that
- * it costs no memory.
+ * swapon and swapoff: the system swaps to the device's disk, or to a loop
+ * device on the block file. The kernel discards what it no longer needs there,
+ * so that it costs no memory.
  *
  * What is stored on a device is not made into swap space unless that is what
  * it is already, or --force is given. A device without swap=on is swapped to

@@ -2,8 +2,8 @@
 /*
  * Whether what swapoff brings back to memory fits there. Linux discards nothing
  * of what it swaps to once swapoff has begun, so the device holds until its end
- * all that it held at its beginning; without room, swapoff gets on by a page now
- * and then, or is killed for memory.
+ * all that it held at its beginning; without room, swapoff gets on by a page
+ * now and then, or is killed for memory.
  *
  * An estimate, for a remark and not for a refusal: whoever calls swapoff may be
  * about to end what takes the memory.

@@ -33,16 +33,18 @@ uz_must_check int uz_device_set_disksize(struct uz_device *dev, uint64_t size,
  * @size: bytes, rounded up to a page; at most UZ_DISKSIZE_MAX
  * @err:  the reason; may be NULL
  *
- * Pages beyond the old end are empty. Requests go on, and may use them as soon as
- * this has returned; one that came earlier is refused as before. A process that
- * dies meanwhile leaves the old size or the new one. Address space for it was
- * reserved when the device got its size, or was adopted: for 16 times the size
- * that it had then, and 64 GiB at least.
+ * Pages beyond the old end are empty. Requests go on, and may use them as soon
+ * as this has returned; one that came earlier is refused as before. A process
+ * that dies meanwhile leaves the old size or the new one. Address space for it
+ * was reserved when the device got its size, or was adopted: for 16 times the
+ * size that it had then, and 64 GiB at least.
  *
- * Context: any thread that is not inside a request; takes the configuration lock.
- * Return:  0, also when it has that size already; -EBUSY it is larger; -EINVAL out
- *          of range, or it has no size; -ENOMEM no address space, or no memory
- *          for it; other -errno. After a failure it has the size that it had.
+ * Context: any thread that is not inside a request; takes the configuration
+ *          lock.
+ * Return:  0, also when it has that size already; -EBUSY it is larger; -EINVAL
+ *          out of range, or it has no size; -ENOMEM no address space, or no
+ *          memory for it; other -errno. After a failure it has the size that it
+ *          had.
  */
 uz_must_check int uz_device_grow(struct uz_device *dev, uint64_t size,
 				 struct uz_err *err);

@@ -40,8 +40,8 @@ bool uz_ahead(void);
  *
  * For who populates what may be needed, but can do without just now: a thread
  * that waits for memory may hold up those by whom memory is freed. Free memory
- * is more than what the kernel keeps (vm.min_free_kbytes), by a quarter of that,
- * and than what it keeps of lower zones from everybody (/proc/zoneinfo).
+ * is more than what the kernel keeps (vm.min_free_kbytes), by a quarter of
+ * that, and than what it keeps of lower zones from everybody (/proc/zoneinfo).
  *
  * Context: any thread; two system calls.
  * Return:  true if so, or if it is not known; always true without

@@ -15,8 +15,8 @@
  * It is switched on by a test, or by UZ_CRASH=PLAN in the environment of any
  * program of the build. A PLAN is "SEED:STEP/N,STEP/N,...": each visit at STEP
  * (a point's name without prefix, in small letters; or "all") is the last one
- * with a probability of 1/N. "STEP/N!" hangs instead, while it holds whatever it
- * holds. N = 0 is never, and the last word for a step counts.
+ * with a probability of 1/N. "STEP/N!" hangs instead, while it holds whatever
+ * it holds. N = 0 is never, and the last word for a step counts.
  *
  * Processes that come from one another by fork(2) share one plan, and each has
  * its own random numbers. After some that died young, the next one lives until

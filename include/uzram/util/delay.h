@@ -44,15 +44,18 @@
  * @UZ_DELAY_WRITTEN:   a page's copy has reached the backing store and is held,
  *                      its slot does not say so yet
  * @UZ_DELAY_FETCHED:   a copy was read from the backing store, and is held
- * @UZ_DELAY_GIVEN:     a copy has a user less, which the store does not know yet
+ * @UZ_DELAY_GIVEN:     a copy has a user less, which the store does not know
+ *                      yet
  * @UZ_DELAY_DECODED:   a page was decoded, to be encoded anew
  * @UZ_DELAY_RECODED:   that was tried, and nothing done about it yet
  * @UZ_DELAY_PUBLISHED: a store has exchanged its slot, nothing is counted yet
  * @UZ_DELAY_FOLDED:    a dead thread's share of the counters was added, not
  *                      cleared yet
- * @UZ_DELAY_ARENA:     the superblock knows of a larger arena, the pool does not
+ * @UZ_DELAY_ARENA:     the superblock knows of a larger arena, the pool does
+ *                      not
  * @UZ_DELAY_TABLE:     a larger table is there, no size says so
- * @UZ_DELAY_SIZED:     the superblock has a larger size, requests do not know it
+ * @UZ_DELAY_SIZED:     the superblock has a larger size, requests do not know
+ *                      it
  * @UZ_DELAY_ADOPTED:   a slot was taken over from a dead process
  * @UZ_DELAY_SETTLED:   an adopted zspage has given pages back, and may lack
  *                      others

@@ -112,7 +112,9 @@ static inline void uz_lock_acquire(struct uz_lock *lock)
 	pthread_mutex_lock(&lock->mutex);
 }
 
-/* Whether it was free and is held now; may be out of order, as it never waits. */
+/*
+ * Whether it was free and is held now; may be out of order, as it never waits.
+ */
 static inline bool uz_lock_try(struct uz_lock *lock)
 {
 	if (pthread_mutex_trylock(&lock->mutex))

@@ -7,9 +7,9 @@
 /**
  * DOC: ordinary memory that can grow and does not move
  *
- * Address space is reserved for as much as there may ever be, so threads can use
- * what is there while more of it is made usable. Pages that were never written
- * are zero and cost nothing.
+ * Address space is reserved for as much as there may ever be, so threads can
+ * use what is there while more of it is made usable. Pages that were never
+ * written are zero and cost nothing.
  */
 
 /**

@@ -37,9 +37,9 @@ struct uz_shm {
  * children, not in a new program. Without effect when called again.
  *
  * Context: before the process has other threads. Takes a descriptor for good.
- * Return:  0; -EPERM no CAP_SYS_ADMIN; -ENOTSUP before Linux 6.4, or not outside
- *          of the first user namespace; other -errno. After a failure memfds are
- *          made as before.
+ * Return:  0; -EPERM no CAP_SYS_ADMIN; -ENOTSUP before Linux 6.4, or not
+ *          outside of the first user namespace; other -errno. After a failure
+ *          memfds are made as before.
  */
 uz_must_check int uz_shm_noswap(void);
 
@@ -68,8 +68,8 @@ uz_must_check int uz_shm_map(struct uz_shm *shm, int fd, size_t size);
  * @shm:  filled on success, untouched on failure
  * @fd:   memfd, borrowed until uz_shm_unmap()
  * @size: as for uz_shm_map()
- * @room: bytes that it may grow to, a multiple of the page size; where the system
- *        has not that much address space, it cannot grow
+ * @room: bytes that it may grow to, a multiple of the page size; where the
+ *        system has not that much address space, it cannot grow
  *
  * Context: any thread.
  * Return:  0 or -errno.

@@ -15,8 +15,8 @@
  * @err:   the reason; may be NULL
  *
  * Context: any thread; reads the file, allocates.
- * Return:  0; -EINVAL whatever keeps the file from being read, as in the kernel;
- *          -ENOMEM.
+ * Return:  0; -EINVAL whatever keeps the file from being read, as in the
+ *          kernel; -ENOMEM.
  */
 uz_must_check int uz_dict_file_read(const char *path, char **bytes,
 				    size_t *size, struct uz_err *err);

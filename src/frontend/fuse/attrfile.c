@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
  * The files of the attributes. As in sysfs, a read is one show (or a part of
- * one) and a write is one store. Nothing is kept from one read to the next: each makes the text
- * anew and gives the part that was asked for, so an open file has no state
- * that a new process would have to take over. A write's offset means nothing,
- * so that appending works too.
+ * one) and a write is one store. Nothing is kept from one read to the next:
+ * each makes the text anew and gives the part that was asked for, so an open
+ * file has no state that a new process would have to take over. A write's
+ * offset means nothing, so that appending works too.
  *
  * The kernel lets one writer at a time into a file, so a second store to an
  * attribute would wait until the first is done, without a word, for minutes

@@ -5,8 +5,8 @@
  * so the number of queues is given and depth and payload are what can yield.
  *
  * What is counted is what all of them would take. The kernel gets as many as
- * requests have been under way at a time, and one more (queue.c); the rest takes
- * no memory.
+ * requests have been under way at a time, and one more (queue.c); the rest
+ * takes no memory.
  *
  * Pure functions, but for those that read which CPUs there are.
  */

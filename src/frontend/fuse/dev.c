@@ -86,7 +86,9 @@ static ssize_t receive(struct thread *t)
 	struct pollfd readable = { .fd = t->dev->fd, .events = POLLIN };
 	ssize_t n;
 
-	/* relaxed: whoever sets it goes on to interrupt us until we have left */
+	/*
+	 * relaxed: whoever sets it goes on to interrupt us until we have left
+	 */
 	while (!atomic_load_explicit(&t->dev->leaving, memory_order_relaxed)) {
 		n = read(t->dev->fd, t->buf + UZ__FUSE_HEAD_AT,
 			 t->buf_size - UZ__FUSE_HEAD_AT);

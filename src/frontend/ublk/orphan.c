@@ -184,7 +184,9 @@ static unsigned int count_disks(struct uz__ublk_control *c, uint64_t mine,
 	return count;
 }
 
-/* Whether no process is out of sight: the namespace's number is the kernel's. */
+/*
+ * Whether no process is out of sight: the namespace's number is the kernel's.
+ */
 static bool sees_all(void)
 {
 	struct stat st;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * What of the ublk front end is computed and not done: how many queues with
- * which buffers, the limits of the disk, what a request's description means, and
- * what a driver can do, in words. Pure, so no locks.
+ * which buffers, the limits of the disk, what a request's description means,
+ * and what a driver can do, in words. Pure, so no locks.
  *
  * A description comes from the kernel, but nothing here believes that.
  */

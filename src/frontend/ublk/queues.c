@@ -31,7 +31,9 @@ static size_t buffers_size(const struct uz__ublk_queue *q)
 
 static int make_queue(struct uz__ublk_disk *disk, struct uz__ublk_queue *q)
 {
-	/* Not touched: a page of it costs something when a request gets there. */
+	/*
+	 * Not touched: a page of it costs something when a request gets there.
+	 */
 	void *at = uz_spare_map(buffers_size(q));
 	int ret;
 
@@ -182,7 +184,10 @@ void uz__ublk_queues_end(struct uz__ublk_disk *disk)
 
 	for (i = 0; disk->queues && i < disk->plan.queues; i++) {
 		q = &disk->queues[i];
-		/* It has no descriptor to begin with, or nothing to do any more. */
+		/*
+		 * It has no descriptor to begin with, or nothing to do any
+		 * more.
+		 */
 		if (q->started && (q->fd < 0 || q->told))
 			sem_post(&q->go);
 		if (q->started)

@@ -8,10 +8,10 @@
  * the tags of whichever server has them. One that comes late, on a machine with
  * much to do, would find the successor's, and the disk would go on without
  * anybody to serve it; then it can neither be taken over nor stopped, and its
- * users hang for good. The driver does not tell that they are done. But once the
- * dead one's node is closed, all of them were begun or put off; once the disk
- * is quiesced, none sleeps any more; so whatever the kernel puts off after that,
- * on each CPU, is done after them.
+ * users hang for good. The driver does not tell that they are done. But once
+ * the dead one's node is closed, all of them were begun or put off; once the
+ * disk is quiesced, none sleeps any more; so whatever the kernel puts off after
+ * that, on each CPU, is done after them.
  *
  * None of what is asked for until then waits for the driver's lock of the disk,
  * which such a work holds for as long as the dead one has requests.

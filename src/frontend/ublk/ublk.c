@@ -30,8 +30,8 @@
 #define STEP_MS 50
 
 /*
- * @fate: set by who ends the disk or leaves it. Nothing else hangs on it, so any
- *        order would do
+ * @fate: set by who ends the disk or leaves it. Nothing else hangs on it, so
+ *        any order would do
  */
 struct uz_frontend {
 	struct uz_device *dev;
@@ -123,7 +123,9 @@ static int ublk_mount(const struct uz_mount_config *config,
 	return ret;
 }
 
-/* Of a worker that died, its disk is left; and the guard may have been killed. */
+/*
+ * Of a worker that died, its disk is left; and the guard may have been killed.
+ */
 static void ublk_unmount(struct uz_session *session)
 {
 	struct uz__ublk_control control;
@@ -232,7 +234,9 @@ static int ublk_start(const struct uz_frontend_config *config,
 	ret = uz__ublk_disk_start(&fe->disk, config, err);
 	if (!ret)
 		ret = start_attrs(fe, config, err);
-	/* Not freed: threads that are left may use it until the process ends. */
+	/*
+	 * Not freed: threads that are left may use it until the process ends.
+	 */
 	if (ret)
 		return ret;
 	uz_log(UZ_LOG_INFO,

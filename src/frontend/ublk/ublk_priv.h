@@ -168,7 +168,7 @@ int uz__ublk_command(struct uz__ublk_control *c, unsigned int nr, uint32_t dev,
  * @c: opened
  *
  * All that are in its common queue for short ones ("events"), of any CPU, and
- * do not sleep. Where the kernel does not offer that it is a nap that should do.
+ * do not sleep. Where the kernel does not offer that a nap should do.
  *
  * Return: 0; -EBUSY they are not done after all that time.
  */
@@ -194,7 +194,7 @@ uz_must_check int uz__ublk_control_tell(struct uz__ublk_control *c, int ring,
  * @id: the disk's number
  *
  * Waits until the kernel is done with the dead one. On success nobody but the
- * caller may open the disk's node and give it tags, and nothing takes them back.
+ * caller may open the disk's node and give it tags, which nothing takes back.
  *
  * Return: 0; -EBUSY the kernel still has the dead one, after a minute; -ENOTSUP
  *         there is no disk that could be taken over; other -errno.
@@ -275,8 +275,8 @@ struct uz__ublk_ring;
 /**
  * struct uz__ublk_event - a command has completed
  * @tag: whose, or UZ__UBLK_LEAVE
- * @res: 0: there is a request; UBLK_IO_RES_ABORT; other -errno. To leave: 1, the
- *       driver has ceased to give out requests; 0, it has not
+ * @res: 0: there is a request; UBLK_IO_RES_ABORT; other -errno. To leave: 1,
+ *       the driver has ceased to give out requests; 0, it has not
  */
 struct uz__ublk_event {
 	unsigned int tag;
@@ -455,7 +455,7 @@ int uz__ublk_queues_prepare(struct uz__ublk_disk *disk);
 int uz__ublk_queues_run(struct uz__ublk_disk *disk);
 
 /**
- * uz__ublk_queues_leave() - have all queues finish what they are at, and no more
+ * uz__ublk_queues_leave() - have all queues finish what they are at
  * @disk:    they run
  * @control: of the calling thread
  * @held:    the driver has ceased to give out requests: what it has given is

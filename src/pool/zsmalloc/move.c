@@ -6,8 +6,8 @@
  * memory, and not ahead of use, since those are the keeper's matter. The holes
  * of zspages that are at least as full come first, so that the emptier
  * one can be emptied; if there are none its own lowest are taken. So each hole
- * costs one move, and nothing is moved back and forth: a move makes zspages less
- * equal, or brings an object nearer to the start of its own.
+ * costs one move, and nothing is moved back and forth: a move makes zspages
+ * less equal, or brings an object nearer to the start of its own.
  *
  * The zspage is pinned while its objects are copied without the class's lock.
  * A move is then for the pool what a map, an alloc and a free are: the pin

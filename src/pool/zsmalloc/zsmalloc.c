@@ -5,9 +5,10 @@
  * The arena is cut into windows of equal size; a zspage is a run of pages at
  * the start of a window, so that a ref gives its window by a shift and its
  * place there by a multiplication. Per window there is a descriptor of one
- * cache line, in an array that takes memory only where it was touched, and grows
- * with the arena without being moved; per live zspage one block of ordinary memory with its bitmap
- * and owners. See zsmalloc_priv.h for who may touch what, and for the locks.
+ * cache line, in an array that takes memory only where it was touched, and
+ * grows with the arena without being moved; per live zspage one block of
+ * ordinary memory with its bitmap and owners. See zsmalloc_priv.h for who may
+ * touch what, and for the locks.
  *
  * The rooms: class.c how sizes map to zspages, zspage.c one zspage, list.c
  * lists of them, block.c their bookkeeping, window.c those that no class has,

@@ -24,9 +24,10 @@
  * keeper's.
  *
  * Locks, in order: compacting (as long as a compaction takes), keeper.work
- * (long, over system calls), a class's lock (short), store.give (long), store.lock (short), keeper.sleep. A class's lock
- * and store.lock are the innermost of their paths: no other lock, system call,
- * page fault or malloc happens under them.
+ * (long, over system calls), a class's lock (short), store.give (long),
+ * store.lock (short), keeper.sleep. A class's lock and store.lock are the
+ * innermost of their paths: no other lock, system call, page fault or malloc
+ * happens under them.
  */
 
 #define UZ__NONE	UINT32_MAX /* no window */
