@@ -291,15 +291,58 @@ int uz__codecs_default(struct uz_device *dev)
 	return 0;
 }
 
+/* The priority's codec, or one without ops; configuration lock held. */
+static struct uz_codec codec_now(const struct uz_device *dev,
+				 unsigned int priority)
+{
+	unsigned int index =
+		priority ? uz__secondary(atomic_load(&dev->secondary), priority)
+			 : atomic_load(&dev->codec);
+
+	return index == UZ__NO_CODEC ? (struct uz_codec){ 0 }
+				     : dev->codecs[index];
+}
+
+void uz_device_codec_moment(struct uz_device *dev, unsigned int priority,
+			    struct uz_codec_moment *moment)
+{
+	uz_scoped_acquire(guard, &dev->lock);
+
+	*moment = (struct uz_codec_moment){ .resets = dev->resets };
+	if (priority < UZ_PRIORITIES)
+		moment->codec = codec_now(dev, priority);
+}
+
+/* What was made of the device as it was is for that one only. */
+static int codec_changed(const struct uz_device *dev, unsigned int priority,
+			 const struct uz_codec_moment *moment,
+			 struct uz_err *err)
+{
+	struct uz_codec now = codec_now(dev, priority);
+
+	if (dev->resets != moment->resets)
+		return uz_err_set(err, -EINVAL, "%s was reset meanwhile",
+				  dev->name);
+	if (!uz_codec_same(&now, &moment->codec))
+		return uz_err_set(
+			err, -EINVAL,
+			"another codec was chosen for priority %u of %s meanwhile",
+			priority, dev->name);
+	return 0;
+}
+
 static int codec_choose(struct uz_device *dev, unsigned int priority,
 			const char *text, const struct uz_device_dict *dict,
+			const struct uz_codec_moment *moment,
 			struct uz_err *err)
 {
 	uz_scoped_acquire(guard, &dev->lock);
 	uint32_t word = atomic_load(&dev->secondary);
 	unsigned int index, shift;
-	int ret = codec_index(dev, text, dict, &index, err);
+	int ret = moment ? codec_changed(dev, priority, moment, err) : 0;
 
+	if (!ret)
+		ret = codec_index(dev, text, dict, &index, err);
 	if (ret)
 		return ret;
 	if (priority) {
@@ -327,7 +370,7 @@ static int priority_check(unsigned int priority, unsigned int least,
 int uz_device_set_codec(struct uz_device *dev, const char *text,
 			struct uz_err *err)
 {
-	return codec_choose(dev, 0, text, NULL, err);
+	return codec_choose(dev, 0, text, NULL, NULL, err);
 }
 
 int uz_device_set_secondary(struct uz_device *dev, unsigned int priority,
@@ -335,7 +378,7 @@ int uz_device_set_secondary(struct uz_device *dev, unsigned int priority,
 {
 	int ret = priority_check(priority, 1, err);
 
-	return ret ? ret : codec_choose(dev, priority, text, NULL, err);
+	return ret ? ret : codec_choose(dev, priority, text, NULL, NULL, err);
 }
 
 int uz_device_set_dict(struct uz_device *dev, unsigned int priority,
@@ -344,7 +387,18 @@ int uz_device_set_dict(struct uz_device *dev, unsigned int priority,
 {
 	int ret = priority_check(priority, 0, err);
 
-	return ret ? ret : codec_choose(dev, priority, text, dict, err);
+	return ret ? ret : codec_choose(dev, priority, text, dict, NULL, err);
+}
+
+int uz_device_set_dict_since(struct uz_device *dev, unsigned int priority,
+			     const char *text,
+			     const struct uz_device_dict *dict,
+			     const struct uz_codec_moment *moment,
+			     struct uz_err *err)
+{
+	int ret = priority_check(priority, 0, err);
+
+	return ret ? ret : codec_choose(dev, priority, text, dict, moment, err);
 }
 
 int uz_device_add_codec(struct uz_device *dev, const char *text,
@@ -395,15 +449,14 @@ bool uz_device_codec_of(struct uz_device *dev, unsigned int priority,
 			struct uz_codec *codec)
 {
 	uz_scoped_acquire(guard, &dev->lock);
-	unsigned int index;
+	struct uz_codec now;
 
 	if (priority >= UZ_PRIORITIES)
 		return false;
-	index = priority ? uz__secondary(atomic_load(&dev->secondary), priority)
-			 : atomic_load(&dev->codec);
-	if (index == UZ__NO_CODEC)
+	now = codec_now(dev, priority);
+	if (!now.ops)
 		return false;
-	*codec = dev->codecs[index];
+	*codec = now;
 	return true;
 }
 

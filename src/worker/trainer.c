@@ -6,6 +6,9 @@
  * held back, and what the dictionary gains is measured with those: by pages
  * that it was made of, any dictionary is a good one.
  *
+ * One that was reset meanwhile, or has another codec there, keeps what it has:
+ * the dictionary is of the old pages, and for the old codec.
+ *
  * A dictionary that does not gain more than it takes, for the pages that are
  * stored now, is not installed. What prepared tables take beside it is not
  * looked at: they come once and do not grow with what is stored.
@@ -55,6 +58,7 @@ struct uz_trainer {
  * struct run - one training
  * @t:        whose
  * @priority: of the codec
+ * @since:    when it began
  * @codec:    that of the priority, without a dictionary
  * @io:       the way into the device
  * @cap:      most bytes of the dictionary
@@ -68,6 +72,7 @@ struct uz_trainer {
 struct run {
 	struct uz_trainer *t;
 	unsigned int priority;
+	struct uz_codec_moment since;
 	struct uz_codec codec;
 	struct uz_io *io;
 	size_t cap;
@@ -278,8 +283,8 @@ static int install(struct run *run)
 	int ret;
 
 	uz_codec_format(&run->codec, text);
-	ret = uz_device_set_dict(run->t->dev, run->priority, text, &dict,
-				 &run->err);
+	ret = uz_device_set_dict_since(run->t->dev, run->priority, text, &dict,
+				       &run->since, &run->err);
 	if (!ret && uz_device_codec_of(run->t->dev, run->priority, &codec))
 		uz_codec_format(&codec, run->result.codec);
 	return ret;
@@ -343,12 +348,14 @@ static int check(struct run *run, uint64_t size, struct uz_err *err)
 {
 	size_t reach;
 
+	uz_device_codec_moment(run->t->dev, run->priority, &run->since);
 	if (!uz_device_disksize(run->t->dev))
 		return uz_err_set(err, -EINVAL, "the device has no size");
-	if (!uz_device_codec_of(run->t->dev, run->priority, &run->codec))
+	if (!run->since.codec.ops)
 		return uz_err_set(err, -EINVAL,
 				  "there is no codec of priority %u",
 				  run->priority);
+	run->codec = run->since.codec;
 	reach = uz_codec_dict_reach(&run->codec);
 	if (!reach)
 		return uz_err_set(

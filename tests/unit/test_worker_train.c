@@ -236,13 +236,78 @@ static void test_interrupted(void **state)
 	assert_int_equal(uz_trainer_run(s->trainer, 0, 0, 8, &s->err), 0);
 }
 
+/* ---- what happens while it learns ---- */
+
+static void (*meanwhile)(struct fixture *f);
+static struct fixture *learnt_of;
+
+int __real_uz_codec_train(const struct uz_codec *codec, const void *pages,
+			  size_t nr, void *dict, size_t cap, size_t *size);
+int __wrap_uz_codec_train(const struct uz_codec *codec, const void *pages,
+			  size_t nr, void *dict, size_t cap, size_t *size);
+
+int __wrap_uz_codec_train(const struct uz_codec *codec, const void *pages,
+			  size_t nr, void *dict, size_t cap, size_t *size)
+{
+	if (meanwhile)
+		meanwhile(learnt_of);
+	return __real_uz_codec_train(codec, pages, nr, dict, cap, size);
+}
+
+static void choose_other(struct fixture *f)
+{
+	assert_int_equal(uz_device_set_codec(f->dev, "lz4", NULL), 0);
+}
+
+/* The same codec and size: only the pages are gone. */
+static void reset_all(struct fixture *f)
+{
+	assert_int_equal(uz_device_reset(f->dev, true, NULL), 0);
+	assert_int_equal(uz_device_set_codec(f->dev, "zstd:level=5", NULL), 0);
+	assert_int_equal(uz_device_set_disksize(f->dev, SIZE, NULL), 0);
+}
+
+static void outlived(struct scene *s, void (*what)(struct fixture *f),
+		     const char *codec, const char *why)
+{
+	char text[UZ_CODEC_TEXT_MAX + 1];
+	struct uz_codec after;
+	uint64_t i;
+	int ret;
+
+	for (i = 0; i < PAGES; i++)
+		store_kin(&s->f, i);
+	learnt_of = &s->f;
+	meanwhile = what;
+	ret = train(s, 0, 16 << 10);
+	meanwhile = NULL;
+	uz_device_codec(s->f.dev, &after);
+	uz_codec_format(&after, text);
+	assert_string_equal(text, codec);
+	assert_int_equal(ret, -EINVAL);
+	if (!strstr(s->err.text, why))
+		fail_msg("'%s' does not say '%s'", s->err.text, why);
+}
+
+static void test_another_codec_meanwhile(void **state)
+{
+	outlived(*state, choose_other, "lz4", "another codec was chosen");
+}
+
+static void test_reset_meanwhile(void **state)
+{
+	outlived(*state, reset_all, "zstd:level=5", "was reset meanwhile");
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		test(test_train),   test(test_again),	    test(test_refused),
-		test(test_no_size), test(test_interrupted),
+		test(test_train),	    test(test_again),
+		test(test_refused),	    test(test_no_size),
+		test(test_interrupted),	    test(test_another_codec_meanwhile),
+		test(test_reset_meanwhile),
 	};
 
 	return cmocka_run_group_tests_name("worker train", tests, NULL, NULL);

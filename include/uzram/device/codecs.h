@@ -87,6 +87,47 @@ uz_must_check int uz_device_set_dict(struct uz_device *dev,
 				     struct uz_err *err);
 
 /**
+ * struct uz_codec_moment - which codec a priority had, and on which device
+ * @codec:  as uz_device_codec_of() tells; ops is NULL where there was none
+ * @resets: private: of the device until then
+ */
+struct uz_codec_moment {
+	struct uz_codec codec;
+	uint64_t resets;
+};
+
+/**
+ * uz_device_codec_moment() - remember a priority's codec
+ * @dev:      the device
+ * @priority: 0 ... UZ_PRIORITIES - 1
+ * @moment:   filled
+ *
+ * Context: any thread; takes the configuration lock.
+ */
+void uz_device_codec_moment(struct uz_device *dev, unsigned int priority,
+			    struct uz_codec_moment *moment);
+
+/**
+ * uz_device_set_dict_since() - uz_device_set_dict(), unless things have changed
+ * @dev:      the device
+ * @priority: 0 ... UZ_PRIORITIES - 1
+ * @text:     as for uz_device_set_dict()
+ * @dict:     made of what the device had since @moment
+ * @moment:   of @priority
+ * @err:      the reason; may be NULL
+ *
+ * Context: as uz_device_set_codec().
+ * Return:  as uz_device_set_dict(); -EINVAL also if the device was reset since
+ *          then, or the priority has another codec.
+ */
+uz_must_check int uz_device_set_dict_since(struct uz_device *dev,
+					   unsigned int priority,
+					   const char *text,
+					   const struct uz_device_dict *dict,
+					   const struct uz_codec_moment *moment,
+					   struct uz_err *err);
+
+/**
  * uz_device_dict() - some bytes of a codec's dictionary
  * @dev:    the device
  * @index:  of the codec, 0 ... UZ_SLOT_CODECS - 1

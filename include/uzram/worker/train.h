@@ -72,8 +72,9 @@ void uz_trainer_destroy(struct uz_trainer *trainer);
  *
  * Context: any thread that holds no lock and is not inside a request; sleeps.
  * Return:  0; -EBUSY another one is under way; -EINTR interrupted; -EINVAL no
- *          such codec, no size, too few pages, or nothing is gained; -ERANGE
- *          @size; -ENOTSUP the codec has no use for dictionaries; -ENOMEM; what
+ *          such codec, no size, too few pages, nothing is gained, or meanwhile
+ *          the device was reset or another codec chosen; -ERANGE @size;
+ *          -ENOTSUP the codec has no use for dictionaries; -ENOMEM; what
  *          uz_device_set_dict() returns. After a failure nothing has changed.
  */
 uz_must_check int uz_trainer_run(struct uz_trainer *trainer,
