@@ -27,6 +27,14 @@ pause=${UZ_PAUSE:-4}
 kinds=${UZ_KINDS:-ublk,fuse}
 seed=${UZ_SEED:-$RANDOM}
 workset=$build_root/tests/programs/workset
+left=${UZ_MIB:-256}
+percent=${UZ_PERCENT:-125}
+
+# Of the device, in MiB. Whatever its size, the system uses all of it in the end,
+# since it discards little, and nothing once swapoff has begun: that has to fit
+# beside what comes back. So it is as large as the program and a part of the
+# root, which is swapped out, too.
+disksize=$((left * percent / 100 + 64))
 
 # Of a task (include/linux/sched.h): PF_MEMALLOC_NOIO and PF_LOCAL_THROTTLE are
 # what PR_SET_IO_FLUSHER sets.
@@ -108,11 +116,13 @@ end_client()
 	kill -KILL "$client" 2>/dev/null
 }
 
-# swap_off: for as long as pages come back.
+# swap_off: for as long as pages come back. Sets back, what there was to do.
 swap_off()
 {
-	local pid was='' now same=0
+	local pid was='' now same=0 begin=$SECONDS
 
+	back="$(awk 'NR == 2 { print int($4 / 1024) }' /proc/swaps) MiB back"
+	back+=" beside $(awk '{ print int($3 / 1048576) }' "$dev_dir/mm_stat")"
 	"$UZRAMCTL" swapoff swap &
 	pid=$!
 	until pid_gone $pid; do
@@ -125,12 +135,13 @@ swap_off()
 			fail "$kind: swapoff does not get on: $now"
 	done
 	wait $pid || fail "$kind: swapoff"
+	back+=" in $((SECONDS - begin)) s"
 }
 
 # press KIND
 press()
 {
-	local options=() mib size old killed=0 swapped
+	local options=() mib size old killed=0 swapped back
 	local deadline=$((SECONDS + seconds + 900))
 
 	kind=$1
@@ -138,14 +149,14 @@ press()
 	ublk) options=(--frontend ublk) ;;
 	*) options=(-o "transport=$kind") ;;
 	esac
-	start_device swap -s 1G -a lz4 -o swap=on "${options[@]}"
+	start_device swap -s "${disksize}M" -a lz4 -o swap=on "${options[@]}"
 	expect_equal "$(stat_of transport)" "$kind" 'the transport'
 	expect_equal "$(stat_of survives)" yes "$kind: survives"
 	is_protected
 	"$UZRAMCTL" swapon swap >"$tmp/swapon.log"
 
 	mib=$(mib_available)
-	size=$((mib * ${UZ_PERCENT:-125} / 100))
+	size=$((mib * percent / 100))
 	"$workset" $size "$seconds" "$seed" $((mib / 4)) \
 		>"$tmp/workset.log" 2>&1 &
 	client=$!
@@ -179,7 +190,7 @@ press()
 	no_harm
 	stop_device swap
 	echo "$kind: $size of $mib MiB, $((swapped >> 20)) swapped" \
-		"out, $killed workers killed," \
+		"out, $killed workers killed, $back," \
 		"$(grep waited "$tmp/workset.log")"
 }
 
@@ -194,7 +205,7 @@ dmesg -c >/dev/null
 echo 16384 >/proc/sys/vm/min_free_kbytes
 echo 0 >/proc/sys/vm/watermark_boost_factor
 echo "seed $seed"
-leave "${UZ_MIB:-256}"
+leave "$left"
 for kind in ${kinds//,/ }; do
 	press "$kind"
 done
