@@ -55,7 +55,9 @@ struct job {
 
 static void *recompress(void *arg)
 {
-	static const struct uz_recompress_order every_page = { 0 };
+	static const struct uz_recompress_order every_page = {
+		.max_pages = UINT64_MAX,
+	};
 	struct job *job = arg;
 
 	job->ret = uz_recompressor_run(job->recompressor, &every_page, 0,
