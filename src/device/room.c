@@ -274,7 +274,7 @@ static int turn(struct uz_writeback *wb, struct uz_io *io,
 		if (ret || hand->rounds < ROUNDS)
 			return ret ? ret : 1;
 		hand->rounds = 0;
-		return -ENODATA;
+		return done->skipped == -EDQUOT ? -EDQUOT : -ENODATA;
 	}
 	hand->rounds = 0;
 	uz__count(io, shrunk_pages, done->pages - before);
