@@ -63,6 +63,16 @@ static int wait_for(struct uz__ublk_control *c, long seconds)
 	return res;
 }
 
+/* One that could not be submitted for want of memory still lies there. */
+static struct io_uring_sqe *get_sqe(struct uz__ublk_control *c)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&c->ring);
+
+	if (!sqe && io_uring_submit(&c->ring) > 0)
+		sqe = io_uring_get_sqe(&c->ring);
+	return sqe;
+}
+
 int uz__ublk_command(struct uz__ublk_control *c, unsigned int nr, uint32_t dev,
 		     uint64_t data, void *buf, size_t len)
 {
@@ -74,7 +84,7 @@ int uz__ublk_command(struct uz__ublk_control *c, unsigned int nr, uint32_t dev,
 		.addr = buf ? (uintptr_t)c->room : 0,
 		.data = { data },
 	};
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&c->ring);
+	struct io_uring_sqe *sqe = get_sqe(c);
 	int ret;
 
 	if (!sqe || len > sizeof(c->room))
@@ -109,7 +119,7 @@ static int carry_out(struct uz__ublk_control *c, struct io_uring_sqe *sqe)
 int uz__ublk_control_tell(struct uz__ublk_control *c, int ring, uint64_t data,
 			  unsigned int res)
 {
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&c->ring);
+	struct io_uring_sqe *sqe = get_sqe(c);
 
 	if (!sqe)
 		return -EBUSY;
@@ -131,7 +141,7 @@ static int flush_works(struct uz__ublk_control *c)
 
 	if (fd < 0)
 		return -errno;
-	sqe = io_uring_get_sqe(&c->ring);
+	sqe = get_sqe(c);
 	if (!sqe) {
 		close(fd);
 		return -EBUSY;
