@@ -102,14 +102,20 @@ static int place_taken(const struct uz__place *place, const char *name,
 }
 
 /*
- * Before any lock: a device that does not answer keeps only those waiting who
- * want its own place. Whatever else it is, is looked at again under the lock.
+ * Without the lock, so that a device that does not answer keeps only those
+ * waiting who want its own place; but when somebody has had it, as one that is
+ * just being started does not answer yet. Whatever else it is, is looked at
+ * again under the lock.
  */
-static int place_answers(const struct uz__place *place, const char *name,
+static int place_answers(struct uz__place *place, const char *name,
 			 struct uz_err *err)
 {
 	enum uz_mountpoint state;
+	int rc = place_lock_parent(place, err);
 
+	if (rc)
+		return rc;
+	close(uz_steal_fd(&place->parent));
 	if (!uz_mountpoint_state(place->path, &state) &&
 	    state == UZ_MOUNTPOINT_LIVE)
 		return place_taken(place, name, err);
