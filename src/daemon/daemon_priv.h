@@ -112,7 +112,7 @@ void uz__notify_starter(int fd, const char *line);
  * struct uz__restart - how it went so far
  * @total: workers that died and were replaced, or could not be started
  * @vain:  deaths in a row of workers that had hardly served
- * @wants: workers in a row that the system could not spare what they need for
+ * @wants: since one has served, tries that the system had not enough for
  */
 struct uz__restart {
 	unsigned int total;
@@ -513,7 +513,8 @@ void uz__upgrade_restart(struct uz__upgrade *u, struct uz__daemon *d,
 			 uint64_t now);
 
 /* The worker is to leave, and no other one follows. */
-void uz__upgrade_park(struct uz__upgrade *u, uint64_t now);
+void uz__upgrade_park(struct uz__upgrade *u, struct uz__daemon *d,
+		      uint64_t now);
 
 /* The worker does not leave, because of @why, and nothing has changed. */
 void uz__upgrade_stays(struct uz__upgrade *u, struct uz__daemon *d,

@@ -128,16 +128,16 @@ static void worker_serves(struct supervisor *s, const char *version)
 	uz__notify_starter(d->config->ready_fd, "READY");
 }
 
+/* While a worker serves: what is said of it may go to a log on the device. */
+static bool wants_program(const struct supervisor *s)
+{
+	return s->worker && s->served;
+}
+
 static void take_program(struct supervisor *s)
 {
-	const uint64_t now = now_ms();
-
-	if (!uz__upgrade_opened(&s->up, s->d, now))
-		return;
-	if (s->worker)
+	if (wants_program(s) && uz__upgrade_opened(&s->up, s->d, now_ms()))
 		kill(s->worker, SIGHUP);
-	else
-		uz__upgrade_left(&s->up, now);
 }
 
 static void take_reports(struct supervisor *s)
@@ -228,7 +228,7 @@ static int worker_ended(struct supervisor *s, int status, struct uz_err *err)
 		return uz_err_set(err, -EIO, "worker did not come up: %s", why);
 	pause = uz__restart_pause(&s->d->restart,
 				  s->served ? now - s->served : 0,
-				  s->asked ? 0 : s->death.failure.rc);
+				  s->death.failure.rc);
 	if (pause < 0)
 		return uz__restart_no_more(&s->d->restart, why, err);
 	s->next = now + (unsigned int)pause;
@@ -240,8 +240,8 @@ static int worker_ended(struct supervisor *s, int status, struct uz_err *err)
 static void park(struct supervisor *s)
 {
 	s->d->parked = true;
-	if (s->up.stage == UZ__UPGRADE_NONE && s->worker) {
-		uz__upgrade_park(&s->up, now_ms());
+	if (s->up.stage <= UZ__UPGRADE_OPENING && s->worker) {
+		uz__upgrade_park(&s->up, s->d, now_ms());
 		kill(s->worker, SIGHUP);
 	} else if (s->worker) {
 		kill(s->worker, SIGKILL);
@@ -338,7 +338,7 @@ static int supervise(struct supervisor *s, struct uz_err *err)
 		}
 		if (may_tell(s))
 			uz__death_tell(&s->death);
-		fds[2].fd = s->up.opener.line;
+		fds[2].fd = wants_program(s) ? s->up.opener.line : -1;
 		poll(fds, 3, sleep_for(s, now));
 		take_program(s);
 		keep_deadline(s);

@@ -136,8 +136,12 @@ void uz__upgrade_restart(struct uz__upgrade *u, struct uz__daemon *d,
 	u->limit = SERVE_MS;
 }
 
-void uz__upgrade_park(struct uz__upgrade *u, uint64_t now)
+void uz__upgrade_park(struct uz__upgrade *u, struct uz__daemon *d, uint64_t now)
 {
+	if (u->stage == UZ__UPGRADE_OPENING) {
+		uz__opener_end(&u->opener);
+		stays(u, d, "the service manager has it restarted");
+	}
 	u->stage = UZ__UPGRADE_LEAVING;
 	u->deadline = now + LEAVE_MS;
 }

@@ -174,7 +174,7 @@ static void test_restarted(void **state)
 		    "\nlast rolled back to 2, pause 400 ms: /proc/self/exe: "
 		    "no\n");
 	/* To leave, for good. */
-	uz__upgrade_park(&w->u, 5000);
+	uz__upgrade_park(&w->u, &w->d, 5000);
 	assert_int_equal(w->u.stage, UZ__UPGRADE_LEAVING);
 	assert_int_equal(w->u.deadline, 6000);
 }
