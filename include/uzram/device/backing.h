@@ -234,7 +234,8 @@ void uz_writeback_destroy(struct uz_writeback *wb);
  * waits.
  *
  * Context: the thread of @wb; sleeps; holds no lock while it does.
- * Return:  0: go on while *@next is below @end; -ENOSPC the store is full;
+ * Return:  0: go on while *@next is below @end, also where pages were skipped,
+ *          as @done then says; -ENOSPC the store is full;
  *          -EDQUOT UZ_BACKING_LIMIT is used up; -ENODEV the device was reset;
  *          other -errno: of the store. Whatever was written back before stays
  *          so, all other pages stay in memory.
