@@ -254,6 +254,14 @@ end_device()
 	unmount_dead "$UZRAM_RUNDIR/$name"
 }
 
+# is_dead DIR: nobody serves it any more, to the last thread. Requests that were
+# under way when its daemon died end with other errors than those that come now.
+is_dead()
+{
+	! timeout 20 cat "$1/disksize" >/dev/null 2>"$tmp/dead" &&
+		grep -q 'not connected' "$tmp/dead"
+}
+
 unmount_dead()
 {
 	! is_mounted "$1" || umount -l "$1" 2>/dev/null ||
@@ -472,11 +480,18 @@ load_runs()
 	! pid_gone "$load_pid" || fail "fio: $(tail "$tmp/fio.log")"
 }
 
+# Until it has begun, bash has it pass over the signal.
+load_ends()
+{
+	kill -INT "$load_pid" 2>/dev/null || true
+	pid_gone "$load_pid"
+}
+
 # stop_load: it has seen no error.
 stop_load()
 {
 	load_runs
-	kill -INT "$load_pid"
+	wait_until 60 load_ends || fail 'fio does not end'
 	wait "$load_pid" 2>/dev/null || true
 	! grep -qi 'verify.*failed\|error' "$tmp/fio.log" ||
 		fail "fio: $(cat "$tmp/fio.log")"
