@@ -67,7 +67,7 @@ machine '
 	user uzramctl set uz0 mem_limit 8M
 	user sh -c "exec 7<$path; uzramctl remove uz0" 2>&1 | sed "s/process [0-9]*/process N/"
 	user sh -c "exec 7<$path; uzramctl remove --force uz0 2>/dev/null"
-	for i in 1 2 3 4 5 6 7 8 9 10; do
+	for ((i = 0; i < 600; i++)); do
 		test -e $run/uz0 || break
 		sleep 0.1
 	done

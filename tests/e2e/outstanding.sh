@@ -66,5 +66,5 @@ for limit in 1 2 12; do
 	wait $flood 2>/dev/null || true
 	others "max_background $limit, after a kill"
 done
-wait_until 30 grep -qx 0 "$connection/waiting" ||
+wait_until 60 grep -qx 0 "$connection/waiting" ||
 	fail "$(cat "$connection/waiting") requests are still waiting"

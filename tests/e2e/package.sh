@@ -275,7 +275,7 @@ if [ "$(value survives disk)" = yes ]; then
 	[ "$(cat "${block%/*}/pid")" != "$pid" ] || fail 'it was not restarted'
 	same
 	inside systemctl kill --kill-whom=main --signal=KILL uzramd@disk
-	wait_until 20 inside systemctl is-active --quiet uzramd@disk ||
+	wait_until 60 inside systemctl is-active --quiet uzramd@disk ||
 		fail 'it is not there again'
 	same
 	inside systemctl reload uzramd@disk || fail 'systemctl reload'

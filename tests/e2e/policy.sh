@@ -49,10 +49,10 @@ grep -q "^policy: unknown word 'on'; known are off, auto, " \
 	"$dev_dir/last_error" || fail "$(cat "$dev_dir/last_error")"
 has_thread && fail 'there is a thread although it is off'
 echo auto >"$dev_dir/policy"
-wait_until 5 has_thread || fail 'there is no thread'
-wait_until 5 says empty || fail "it says $(stat_of policy)"
+wait_until 60 has_thread || fail 'there is no thread'
+wait_until 60 says empty || fail "it says $(stat_of policy)"
 echo 1 >"$dev_dir/reset"
-wait_until 5 says off || fail 'a reset does not turn it off'
+wait_until 60 says off || fail 'a reset does not turn it off'
 echo auto,idle=1000 >"$dev_dir/policy"
 echo off >"$dev_dir/policy"
 has_thread && fail 'the thread stays'
@@ -66,9 +66,9 @@ expect_fail_line 2 "policy 'on': unknown word" "$UZRAMD" -o policy=on x
 start_device auto -s 256M -a lz4 -o policy=auto,idle=1,share=100,busy=100
 dd if="$tmp/data" of="$dev_block" bs=1M conv=notrunc oflag=direct status=none
 used=$(mm_stat 3)
-wait_until 30 above policy_recompressed 7000 ||
+wait_until 60 above policy_recompressed 7000 ||
 	fail "only $(stat_of policy_recompressed) pages were recompressed"
-wait_until 30 says unchanged || fail "it does not rest: $(stat_of policy)"
+wait_until 60 says unchanged || fail "it does not rest: $(stat_of policy)"
 [ "$(mm_stat 3)" -lt $((used * 80 / 100)) ] ||
 	fail "$(mm_stat 3) bytes used, $used before"
 above policy_marked 7000 || fail "only $(stat_of policy_marked) marked"
@@ -93,7 +93,7 @@ expect_equal "$(cat "$dev_dir/policy")" "$setting" 'setting after a death'
 	fail 'it has forgotten what it did'
 has_thread || fail 'the next worker does not go on'
 dd if="$tmp/data" of="$dev_block" bs=1M conv=notrunc oflag=direct status=none
-wait_until 30 above policy_recompressed $((done_before + 7000)) ||
+wait_until 60 above policy_recompressed $((done_before + 7000)) ||
 	fail 'the next worker recompresses nothing'
 expect_data 'the next worker'
 

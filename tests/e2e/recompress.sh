@@ -141,7 +141,7 @@ running()
 {
 	[ "$(stat_of recompress_running)" = 1 ]
 }
-wait_until 10 running || fail 'it does not say that it is running'
+wait_until 60 running || fail 'it does not say that it is running'
 [ -n "$(cat "$dev_dir/mm_stat")" ] || fail 'mm_stat is empty meanwhile'
 echo 0 >"$dev_dir/mem_limit"
 refused 'write' idle soon
@@ -162,7 +162,7 @@ not_running()
 {
 	[ "$(stat_of recompress_running)" = 0 ]
 }
-wait_until 10 not_running || fail 'it goes on without its writer'
+wait_until 60 not_running || fail 'it goes on without its writer'
 if { wait $writer; } 2>/dev/null; then
 	fail 'the writer was told that all is well'
 fi
@@ -179,7 +179,7 @@ fill
 echo 'algo=zstd level=19' >"$dev_dir/algorithm_params"
 (echo priority=1 >"$dev_dir/recompress") 2>/dev/null &
 writer=$!
-wait_until 10 running || fail 'it does not say that it is running'
+wait_until 60 running || fail 'it does not say that it is running'
 echo 1 >"$dev_dir/reset"
 if wait $writer; then
 	fail 'a reset did not end it'
@@ -192,7 +192,7 @@ echo 'algo=zstd:level=19' >"$dev_dir/recomp_algorithm"
 fill
 (echo priority=1 >"$dev_dir/recompress") 2>/dev/null &
 writer=$!
-wait_until 10 running || fail 'it does not say that it is running'
+wait_until 60 running || fail 'it does not say that it is running'
 stop_device re
 if wait $writer; then
 	fail 'the end of the daemon did not end it'

@@ -28,7 +28,7 @@ if [ "$(id -u)" = 0 ] && [ -c /dev/loop-control ]; then
 	detach_loop "$loop_dev"
 fi
 
-wait_until 5 reset 2>/dev/null || fail "$(cat "$dev_dir/last_error")"
+wait_until 60 reset 2>/dev/null || fail "$(cat "$dev_dir/last_error")"
 expect_equal "$(cat "$dev_dir/initstate")" 0 initstate
 expect_equal "$(stat -c %s "$dev_block")" 0 'size after reset'
 echo 2M >"$dev_dir/disksize"

@@ -63,7 +63,7 @@ while :; do sleep 0.05; done
 END
 "$UZRAMCTL" run -s 64M -- bash "$tmp/command" &
 pid=$!
-wait_until 10 test -e "$tmp/command.ready" || fail 'it never began'
+wait_until 60 test -e "$tmp/command.ready" || fail 'it never began'
 kill -TERM $pid
 status=0
 wait $pid || status=$?

@@ -135,7 +135,7 @@ expect_same "$block" "$dev_block"
 worker=$(sed -n 's/^worker_pid //p' "$UZRAM_RUNDIR/busy/stat")
 echo "$tmp/busy" >"$UZRAM_RUNDIR/busy/save"
 kill -KILL "$worker"
-wait_until 10 pid_gone "$worker" || fail "worker $worker does not die"
+wait_until 60 pid_gone "$worker" || fail "worker $worker does not die"
 expect_equal "$(cat "$UZRAM_RUNDIR/busy/save")" none 'save after a death'
 expect_equal "$(find "$tmp" -name 'busy.tmp*')" '' 'left by the killed one'
 restored whole "$tmp/busy"

@@ -23,7 +23,7 @@ expect_equal "$(head -n 1 "$dev_dir/scrub")" 'state finished' state
 # At a rate it takes its time; a second one is refused; an interrupt ends it.
 "$UZRAMCTL" scrub --rate 1M scrub >"$tmp/slow" 2>&1 &
 pid=$!
-wait_until 10 grep -q '^state running' "$dev_dir/scrub" || fail 'not running'
+wait_until 60 grep -q '^state running' "$dev_dir/scrub" || fail 'not running'
 expect_fail_line 4 'a scrub is going on' "$UZRAMCTL" scrub scrub
 cmp -n $((64 << 20)) "$tmp/data" "$dev_block" || fail 'data differ'
 kill -TERM $pid

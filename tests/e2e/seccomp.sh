@@ -88,7 +88,7 @@ for call in s x f u; do
 	worker=$(worker_pid)
 	printf %s "$call" 1<>"$tmp/rogue"
 	cat "$dev_dir/mm_stat" >"$tmp/mm_stat" || fail "no answer after '$call'"
-	wait_until 30 pid_gone "$worker" || fail "'$call' did not end the worker"
+	wait_until 60 pid_gone "$worker" || fail "'$call' did not end the worker"
 	deaths=$((deaths + 1))
 	expect_equal "$(sed -n 's/^restarts //p' "$dev_dir/stat")" $deaths \
 		"workers that died after '$call'"
@@ -108,6 +108,6 @@ stop_device rogue
 printf s >"$tmp/rogue"
 UZ_ROGUE=$tmp/rogue LD_PRELOAD=$rogue start_device free -s 64M -o seccomp=off
 cat "$dev_dir/mm_stat" >"$tmp/mm_stat"
-wait_until 10 grep -q - "$tmp/rogue" || fail 'the call was not made'
+wait_until 60 grep -q - "$tmp/rogue" || fail 'the call was not made'
 expect_equal "$(sed -n 's/^restarts //p' "$dev_dir/stat")" 0 'restarts'
 stop_device free

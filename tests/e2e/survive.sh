@@ -124,7 +124,7 @@ expect_equal "$(stat -c %Y.%y "$dev_block")" "$born" 'time of the files'
 # Whoever had it open before still does.
 expect_errno EBUSY bash -c "echo 1 >'$dev_dir/reset'"
 exec 7<&-
-wait_until 5 bash -c "echo 1 2>/dev/null >'$dev_dir/reset'" || fail 'reset'
+wait_until 60 bash -c "echo 1 2>/dev/null >'$dev_dir/reset'" || fail 'reset'
 # What was reset stays so, and what is set then stays as well.
 python3 "$here/survive.py" "$dev_dir" 1 0 >/dev/null
 expect_equal "$(cat "$dev_dir/disksize")" 0 'disksize after a reset'
@@ -136,13 +136,13 @@ expect_equal "$(cat "$dev_dir/disksize")" $((32 << 20)) 'disksize'
 exec 7<>"$dev_block"
 worker=$(worker_pid)
 kill -TERM "$dev_pid"
-wait_until 10 grep -q 'detached, and serving' "$tmp/kept.log" ||
+wait_until 60 grep -q 'detached, and serving' "$tmp/kept.log" ||
 	fail 'not detached'
 kill -KILL "$worker"
 dd if="$tmp/text" bs=64k count=1 iflag=fullblock status=none >&7
 cmp -n 65536 "$tmp/text" - <"/proc/$$/fd/7" >&2 || fail 'detached: other data'
 exec 7>&-
-wait_until 10 pid_gone "$dev_pid" || fail 'it does not end'
+wait_until 60 pid_gone "$dev_pid" || fail 'it does not end'
 wait "$dev_pid" || fail "ended with status $?"
 rm "$tmp/kept.pid"
 [ ! -e "$dev_dir" ] || fail 'it left its directory'
@@ -185,7 +185,7 @@ worker=$(worker_pid)
 kill -KILL "$dev_pid"
 wait "$dev_pid" || true
 rm "$tmp/alone.pid"
-wait_until 10 pid_gone "$worker" || fail 'the worker goes on alone'
+wait_until 60 pid_gone "$worker" || fail 'the worker goes on alone'
 refused "/proc/$$/fd/7"
 exec 7<&-
 unmount_dead "$dev_dir"

@@ -74,7 +74,7 @@ out=$("$UZRAMCTL" get swap stat | awk '$1 == "bytes_written" { print $2 }')
 "$UZRAMCTL" swapoff swap 2>"$tmp/err"
 expect_equal "$(cat "$tmp/err")" '' 'said where there is room'
 ! swaps_to "$loop" || fail 'it still swaps'
-wait_until 10 eval "! losetup -n '$loop' 2>/dev/null | grep -q ." ||
+wait_until 60 eval "! losetup -n '$loop' 2>/dev/null | grep -q ." ||
 	fail "$loop stays"
 expect_fail_line 3 'nothing swaps to it' "$UZRAMCTL" swapoff swap
 

@@ -67,7 +67,7 @@ between_workers()
 	worker=$(worker_pid)
 	kill -STOP "$dev_pid"
 	kill -KILL "$worker"
-	wait_until 10 all_gone "$worker" || fail 'the worker lives on'
+	wait_until 60 all_gone "$worker" || fail 'the worker lives on'
 	timeout 60 python3 "$tmp/pageout.py" "$dev_pid" >"$tmp/out"
 	read -r swapped there <"$tmp/out"
 	kill -CONT "$dev_pid"

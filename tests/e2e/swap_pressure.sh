@@ -91,7 +91,7 @@ start_guard()
 	guard=$!
 	exec 8>"$tmp/guarded"
 	on_exit end_guard
-	wait_until 10 grep -q ready "$tmp/guard.log" || fail 'no guard'
+	wait_until 60 grep -q ready "$tmp/guard.log" || fail 'no guard'
 }
 
 # Called by name when the test ends. The guard may be gone.

@@ -118,7 +118,7 @@ for ((i = 1; i <= 5; i++)); do
 	sleep 0.0$((i * 2 - 1))
 	worker=$(worker_pid)
 	kill -KILL "$worker"
-	wait_until 20 pid_gone "$worker"
+	wait_until 60 pid_gone "$worker"
 	# The next worker does it, or it fails with a line.
 	wait "$pid" || echo "round $i: $(cat "$tmp/out")" >&2
 	grep -q '\[lz4hc\(:dict=[0-9a-f]*\)\?\]' "$dev_dir/comp_algorithm" ||

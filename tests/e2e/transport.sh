@@ -110,7 +110,7 @@ store=$!
 transport_is io_uring
 wait $store
 exec 7>&-
-wait_until 5 bash -c "echo 1 >'$dev_dir/reset'"
+wait_until 60 bash -c "echo 1 >'$dev_dir/reset'"
 stop_device slow
 
 # ---- one CPU, and threads fewer than CPUs ----
@@ -154,7 +154,7 @@ falls_back()
 	transport_is fuse
 	# strace passes no signal on to what it follows.
 	kill -TERM "$(cat "$dev_dir/pid")"
-	wait_until 10 pid_gone "$dev_pid" || fail "$*: it does not end"
+	wait_until 60 pid_gone "$dev_pid" || fail "$*: it does not end"
 	wait "$dev_pid" || fail "$*: ended with status $?"
 	rm "$tmp/faulty.pid"
 }

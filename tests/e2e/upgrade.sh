@@ -138,7 +138,7 @@ upgraded()
 	[ "$(upgrade_value upgrades)" -gt "$before" ]
 }
 kill -HUP "$dev_pid"
-wait_until 20 upgraded || fail 'SIGHUP: no upgrade'
+wait_until 60 upgraded || fail 'SIGHUP: no upgrade'
 expect_equal "$(upgrade_value version)" "$now" 'version after SIGHUP'
 exec 7<&-
 
@@ -163,7 +163,7 @@ in_terminal()
 	rm -f "$tmp/close"
 	on_exit end_in_terminal "$dev_dir"
 	timeout 60 python3 "$here/terminal.py" "$tmp/close" "$@" &
-	wait_until 20 test -e "$dev_dir/block" || fail "no device in a terminal"
+	wait_until 60 test -e "$dev_dir/block" || fail "no device in a terminal"
 }
 
 end_in_terminal()
@@ -174,16 +174,16 @@ end_in_terminal()
 
 in_terminal program program "$UZRAMD" -s 16M program
 touch "$tmp/close"
-wait_until 20 test ! -e "$dev_dir" || fail 'it outlives its terminal'
+wait_until 60 test ! -e "$dev_dir" || fail 'it outlives its terminal'
 
 # A shell hands on what it is told; while the terminal is there, it is a wish.
 in_terminal shell shell "'$UZRAMD' -s 16M shell &" \
 	"until [ -e '$UZRAM_RUNDIR/shell/block' ]; do sleep 0.1; done" \
 	'kill -HUP %1'
 before=0
-wait_until 20 upgraded || fail 'kill -HUP in a terminal: no upgrade'
+wait_until 60 upgraded || fail 'kill -HUP in a terminal: no upgrade'
 touch "$tmp/close"
-wait_until 20 test ! -e "$dev_dir" || fail "it outlives its shell's terminal"
+wait_until 60 test ! -e "$dev_dir" || fail "it outlives its shell's terminal"
 dev_dir=$UZRAM_RUNDIR/file
 
 # ---- what it refuses ----

@@ -51,7 +51,7 @@ make_text 4194304 "$tmp/text"
 dd if="$tmp/text" of="$dev_block" bs=1M conv=notrunc oflag=direct status=none
 # Nobody asks for anything meanwhile; whoever asks then is answered.
 stopped
-wait_until 10 grep -q "worker $stopped_pid hangs" "$tmp/hangs.log" ||
+wait_until 60 grep -q "worker $stopped_pid hangs" "$tmp/hangs.log" ||
 	fail 'not noticed while nothing is asked for'
 timeout 20 cmp -n 4194304 "$tmp/text" "$dev_block" >&2 || fail 'other data'
 stopped

@@ -91,7 +91,7 @@ the_way()
 	echo huge >"$dev_dir/writeback"
 	expect_equal "$(mm_stat 8)" 0 'huge pages left'
 	expect_equal "$(mm_stat 1)" $((mib * 1048576)) orig_data_size
-	wait_until 20 memory_is_given_back ||
+	wait_until 60 memory_is_given_back ||
 		fail "memory $before before, $(mm_stat 3) after"
 	[ "$(bd_stat 1)" -le "$(bd_stat 3)" ] || fail 'more used than written'
 	expect_data

@@ -18,7 +18,7 @@ pair_begin()
 	pair_block=/dev/zram$pair_id
 	pair_theirs=/sys/block/zram$pair_id
 	on_exit pair_end
-	wait_until 5 test -b "$pair_block" ||
+	wait_until 60 test -b "$pair_block" ||
 		missing zram "no $pair_block"
 	grep -qw lz4 "$pair_theirs/comp_algorithm" ||
 		missing zram 'no lz4 in the kernel'
@@ -31,6 +31,13 @@ pair_begin()
 
 pair_end()
 {
+	wait_until 60 pair_removed 2>/dev/null
+}
+
+# It may be open for a moment: to udev, say.
+pair_removed()
+{
 	echo 1 >"$pair_theirs/reset"
 	echo "$pair_id" >/sys/class/zram-control/hot_remove
+	[ ! -e "$pair_theirs" ]
 }
