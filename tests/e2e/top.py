@@ -16,7 +16,7 @@ import sys
 import termios
 import time
 
-DEADLINE = 20
+DEADLINE = 60
 SEQUENCE = re.compile(r'\x1b\[(\?)?([0-9;]*)([A-Za-z])')
 
 
@@ -29,6 +29,8 @@ class Screen:
         self.before = termios.tcgetattr(self.side)
         self.alternate, self.cursor = False, True
         self.text, self.lines, self.left = '', [''], ''
+        self.drawn, self.frames = [], 0
+        self.taken = self.since = 0 # how often; frames since
         self.pid = os.fork()
         if not self.pid:
             os.setsid()
@@ -40,6 +42,8 @@ class Screen:
             os.execvp(command[0], command)
 
     def resize(self, rows, columns, tell=True):
+        # A frame of the size before may be on its way.
+        self.most = max(rows, getattr(self, 'rows', rows))
         self.rows, self.columns = rows, columns
         size = struct.pack('HHHH', rows, columns, 0, 0)
         fcntl.ioctl(self.main, termios.TIOCSWINSZ, size)
@@ -50,6 +54,8 @@ class Screen:
         if private:
             if number == '1049':
                 self.alternate = what == 'h'
+                self.taken += self.alternate
+                self.since = 0
             elif number == '25':
                 self.cursor = what == 'h'
             else:
@@ -58,9 +64,10 @@ class Screen:
             self.lines = ['']
         elif what == 'J':
             # A frame is complete: what is shown from here on.
-            self.text = '\n'.join(self.lines)
-            self.frames = getattr(self, 'frames', 0) + 1
-            assert len(self.lines) <= self.rows, self.text
+            self.drawn.append('\n'.join(self.lines))
+            self.frames += 1
+            self.since += 1
+            assert len(self.lines) <= self.most, self.drawn[-1]
         elif what != 'K':
             raise AssertionError(f'ESC [ {number} {what}')
 
@@ -94,10 +101,14 @@ class Screen:
         return bool(data)
 
     def until(self, what, condition):
+        """Of frames that came together, each is looked at."""
         end = time.monotonic() + DEADLINE
         while not condition(self):
             assert time.monotonic() < end, f'no {what}: {self.text}'
-            self.read()
+            if not self.drawn:
+                self.read()
+            if self.drawn:
+                self.text = self.drawn.pop(0)
         return self
 
     def shows(self, pattern):
@@ -115,14 +126,16 @@ class Screen:
                 break
             assert time.monotonic() < end, 'it does not end'
             self.read()
-        while select.select([self.main], [], [], 0)[0] and self.read(0):
-            pass
+        # What it wrote last may take a while to come through.
+        self.until('end of the screen', lambda s: s.left_alone())
         self.restored()
         status = os.waitstatus_to_exitcode(status)
         return status if status >= 0 else 128 - status
 
+    def left_alone(self):
+        return not self.alternate and self.cursor
+
     def restored(self):
-        assert not self.alternate and self.cursor, 'the screen was not left'
         now = termios.tcgetattr(self.side)
         assert now == self.before, f'{now} is not {self.before}'
 
@@ -185,10 +198,9 @@ def stops(command):
     os.kill(s.pid, signal.SIGSTOP)
     os.kill(s.pid, signal.SIGCONT)
     # Ctrl-Z: in a session without a shell only the signal itself stops it.
-    frames = s.frames
+    taken = s.taken
     os.kill(s.pid, signal.SIGTSTP)
-    s.until('frame after the stop', lambda s: s.frames > frames)
-    assert s.alternate
+    s.until('frame after the stop', lambda s: s.taken > taken and s.since)
     s.key('q')
     assert s.ends() == 0
 

@@ -45,40 +45,64 @@ awk 'length > 80 { exit 1 }' "$tmp/plain" || fail 'more than 80 columns'
 expect_equal "$(top -n 1 -d 0.1 two | grep -cE '^(one|two) ')" 1 'only one device'
 TERM=dumb top -n 1 -d 0.1 >/dev/null
 
-# Rates are those of the time between two looks: 4 MiB are written, and what
-# is seen of them in all tables is all of it.
-top -n 8 -d 0.5 >"$tmp/rates" &
-watcher=$!
-sleep 1
+# watch FILE ARGUMENTS...: in the background; returns when there is a table.
+watch()
+{
+	local file=$1
+
+	shift
+	"$UZRAMCTL" top -d 0.3 "$@" >"$file" &
+	watcher=$!
+	on_exit end_watch
+	wait_until 60 grep -q '^NAME' "$file" || fail 'no table'
+}
+
+# It writes each table as a whole.
+end_watch()
+{
+	[ -n "$watcher" ] || return 0
+	kill "$watcher" || true
+	wait "$watcher" 2>/dev/null || true
+	watcher=
+}
+
+# seen FILE TEXT: until a table has a line like that.
+seen()
+{
+	wait_until 60 grep -qE "$2" "$1" || fail "no '$2': $(cat "$1")"
+}
+
+# Rates are those of the time between two looks: what was written is seen then,
+# and not any more when nothing is.
+row='^one( +[0-9.]+[BKMG]){4} +[0-9.]+ +0B'
+watch "$tmp/rates"
 dd if="$tmp/text" of="$one" bs=64K conv=notrunc status=none
-wait $watcher
-awk '$1 == "one" { if ($8 != "0B") n++ } END { exit n < 1 || n > 2 }' \
-	"$tmp/rates" || fail "rates: $(cat "$tmp/rates")"
+seen "$tmp/rates" "$row +[1-9][0-9.]*[BKMG] "
+not_any_more()
+{
+	[[ $(grep '^one ' "$tmp/rates" | tail -n 1) =~ $row\ +0B\  ]]
+}
+wait_until 60 not_any_more || fail "rates: $(cat "$tmp/rates")"
+end_watch
 
 # And how long they took, if some were.
 ! grep -q latency "$tmp/plain" || fail "latency: $(cat "$tmp/plain")"
-top -n 4 -d 0.5 >"$tmp/latency" &
-watcher=$!
-sleep 0.7
+watch "$tmp/latency"
 dd if="$tmp/text" of="$one" bs=4K conv=notrunc status=none
 dd if="$one" of=/dev/null bs=4K iflag=direct status=none
-wait $watcher
 time='[0-9.]+ [mu]?s'
-grep -qE "^  latency: .*writes $time \(99 %: $time\)" "$tmp/latency" ||
-	fail "latency: $(cat "$tmp/latency")"
-grep -qE "^  latency: reads $time \(99 %: $time\)" "$tmp/latency" ||
-	fail "latency: $(cat "$tmp/latency")"
+seen "$tmp/latency" "^  latency: .*writes $time \(99 %: $time\)"
+seen "$tmp/latency" "^  latency: reads $time \(99 %: $time\)"
+end_watch
 awk 'length > 80 { exit 1 }' "$tmp/latency" || fail 'more than 80 columns'
 
 # A daemon that is gone: its row says so, the others go on.
-top -n 6 -d 0.5 one two >"$tmp/gone" &
-watcher=$!
-sleep 1
+watch "$tmp/gone" one two
 kill -KILL "$(cat "$tmp/two.pid")"
-wait $watcher
-grep -q '^two  *two: its daemon has died' "$tmp/gone" ||
-	fail "a dead daemon: $(cat "$tmp/gone")"
-expect_equal "$(grep -c '^one  *16M' "$tmp/gone")" 6 'rows of the living'
+seen "$tmp/gone" '^two +two: its daemon has died'
+end_watch
+expect_equal "$(grep -c '^one  *16M' "$tmp/gone")" \
+	"$(grep -c '^NAME' "$tmp/gone")" 'rows of the living'
 unmount_dead "$UZRAM_RUNDIR/two"
 
 # ---- a terminal ----
