@@ -63,7 +63,6 @@ static int wait_scrub(const struct ctl_device *dev, struct scrub *s,
 		      struct uz_err *err)
 {
 	const struct timespec step = { .tv_nsec = 50000000 };
-	struct sigaction action = { .sa_handler = on_signal };
 	uz_autofree char *size = NULL;
 	uint64_t all = 0;
 	int rc;
@@ -71,8 +70,6 @@ static int wait_scrub(const struct ctl_device *dev, struct scrub *s,
 	rc = ctl_device_read(dev, "disksize", &size, err);
 	if (!rc && sscanf(size, "%" SCNu64, &all) == 1)
 		all /= UZ_PAGE_SIZE;
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
 	while (!rc && !(rc = read_scrub(dev, s, err)) && s->running) {
 		if (interrupted)
 			rc = ctl_device_write(dev, "scrub", "stop", err);
@@ -86,10 +83,14 @@ static int wait_scrub(const struct ctl_device *dev, struct scrub *s,
 static int scrub_device(const char *name, const char *rate, struct scrub *s,
 			struct uz_err *err)
 {
+	struct sigaction action = { .sa_handler = on_signal };
 	struct ctl_device dev;
 	char text[64];
 	int rc;
 
+	/* From before it begins: whoever sees it begun may end it. */
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
 	snprintf(text, sizeof(text), rate ? "rate=%.40s" : "1", rate);
 	rc = ctl_device_open(&dev, name, err);
 	if (!rc)
