@@ -86,10 +86,10 @@ round()
 }
 
 # The kernel may move a page to make larger pieces of memory, and whoever uses
-# it just then takes a fault that needs no memory. Not so three times.
+# it just then takes a fault that needs no memory. Not so five times.
 number=0
 for codec in lz4 zstd; do
-	tries=3
+	tries=5
 	until round $((++number)) "$codec"; do
 		[ $((--tries)) -gt 0 ] || fail "faults with $codec"
 	done

@@ -42,10 +42,10 @@ flood()
 # others WHAT: an attribute, and requests that somebody waits for.
 others()
 {
-	timeout 30 cat "$dev_dir/stat" >"$tmp/stat" || fail "$1: stat hangs"
-	timeout 30 dd if="$tmp/text" of="$dev_dir/block" bs=1M seek=128 \
+	timeout 100 cat "$dev_dir/stat" >"$tmp/stat" || fail "$1: stat hangs"
+	timeout 100 dd if="$tmp/text" of="$dev_dir/block" bs=1M seek=128 \
 		conv=notrunc oflag=direct status=none || fail "$1: write hangs"
-	timeout 30 cmp -i 0:134217728 -n 16777216 "$tmp/text" \
+	timeout 100 cmp -i 0:134217728 -n 16777216 "$tmp/text" \
 		"$dev_dir/block" >&2 || fail "$1: other data"
 }
 

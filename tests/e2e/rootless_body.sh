@@ -29,7 +29,7 @@ with_fuse2fs()
 
 	fuse2fs -f -o fakeroot "$block" "$work/mnt" >"$work/fuse2fs.log" 2>&1 &
 	pid=$!
-	for ((i = 0; i < 200; i++)); do
+	for ((i = 0; i < 1200; i++)); do
 		! mountpoint -q "$work/mnt" || break
 		sleep 0.05
 	done

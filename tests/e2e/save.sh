@@ -30,7 +30,7 @@ fio_pid=
 end_fio()
 {
 	[ -n "$fio_pid" ] || return 0
-	kill "$fio_pid"
+	kill "$fio_pid" || true
 	wait "$fio_pid" || true
 	fio_pid=
 }
@@ -112,10 +112,14 @@ block=$dev_block
 fio --name=busy --filename="$block" --rw=randwrite --bssplit=4k/70:64k/30 \
 	--size=128m --iodepth=8 --ioengine=psync --numjobs=2 --direct=1 \
 	--buffer_compress_percentage=60 --refill_buffers --time_based \
-	--runtime=60 --allow_file_create=0 --minimal >"$tmp/fio.log" 2>&1 &
+	--runtime=600 --allow_file_create=0 --minimal >"$tmp/fio.log" 2>&1 &
 fio_pid=$!
 on_exit end_fio
-sleep 1
+writes()
+{
+	[ "$(mm_stat 1)" -gt $((8 << 20)) ]
+}
+wait_until 60 writes || fail "fio: $(tail "$tmp/fio.log")"
 for number in 1 2 3; do
 	"$UZRAMCTL" save busy "$tmp/busy" >"$tmp/said"
 	# Two devices of one file are one device.

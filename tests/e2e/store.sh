@@ -97,7 +97,8 @@ grep -q '^survives yes' "$dev_dir/stat" ||
 manager kept
 expect_equal "$answer" "$all" 'kept when it is ready'
 # What the next supervisor's worker waits for, should this one still be there.
-grep -q "POSIX *ADVISORY *WRITE *$(worker_pid) " /proc/locks ||
+# A list that others change meanwhile is not shown whole each time.
+wait_until 60 grep -q "POSIX *ADVISORY *WRITE *$(worker_pid) " /proc/locks ||
 	fail 'the worker has not locked the memory'
 dd if="$tmp/text" of="$dev_dir/block" bs=1M seek=120 conv=notrunc status=none
 echo 96M >"$dev_dir/mem_limit"

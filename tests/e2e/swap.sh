@@ -67,8 +67,13 @@ for r in range(2):
             sys.exit('page %d of round %d differs' % (i, r))
 END
 timeout 200 python3 "$tmp/pageout.py" || fail 'what was swapped out differs'
-out=$("$UZRAMCTL" get swap stat | awk '$1 == "bytes_written" { print $2 }')
-[ "$out" -ge $((96 << 20)) ] || fail "only $out bytes were swapped out"
+swapped_out()
+{
+	out=$("$UZRAMCTL" get swap stat |
+		awk '$1 == "bytes_written" { print $2 }')
+	[ "$out" -ge $((96 << 20)) ]
+}
+wait_until 60 swapped_out || fail "only $out bytes were swapped out"
 
 # What is not needed any more was discarded.
 "$UZRAMCTL" swapoff swap 2>"$tmp/err"

@@ -32,7 +32,7 @@ refused()
 	local status=$1 text=$2
 
 	shift 2
-	expect_fail_line "$status" "$text" timeout 30 "$@" \
+	expect_fail_line "$status" "$text" timeout 60 "$@" \
 		-o transport=io_uring refused
 	[ ! -e "$UZRAM_RUNDIR/refused" ] || fail "$* left its directory"
 }
@@ -96,7 +96,7 @@ kill -KILL "$dev_pid"
 wait "$dev_pid" 2>/dev/null || true
 # Which error it is depends on when; that there is one does not.
 status=0
-timeout 10 cat "$dev_dir/pid" 2>/dev/null || status=$?
+timeout 60 cat "$dev_dir/pid" 2>/dev/null || status=$?
 expect_equal $status 1 'a file of a daemon that was killed'
 exec 7>&-
 unmount_dead "$dev_dir"
@@ -170,7 +170,7 @@ falls_back io_uring_enter error=ENOMEM:when=2..20
 for when in 2..20 2+; do
 	faulty io_uring_enter error=ENOMEM:when=$when
 	status=0
-	timeout 30 "$tmp/faulty" -s 16M -o transport=io_uring refused \
+	timeout 60 "$tmp/faulty" -s 16M -o transport=io_uring refused \
 		2>"$tmp/err" || status=$?
 	case $status in
 	0 | 124) fail "$when: status $status" ;;
@@ -205,7 +205,7 @@ cat >"$tmp/session" <<-'END'
 	mkfifo user/ready
 	./uzramd -s 16M -o transport=io_uring --ready-fd=9 mine \
 		9>user/ready &
-	read -r -t 30 line <user/ready || true
+	read -r -t 60 line <user/ready || true
 	echo "$line"
 	grep -x 'transport io_uring' user/mine/stat
 	echo content >user/mine/block

@@ -57,7 +57,8 @@ umount_quietly()
 
 unmount_store()
 {
-	umount "$tmp/small"
+	# Who had a loop device open last lets go of the file a moment later.
+	wait_until 60 umount "$tmp/small"
 	rmdir "$tmp/small"
 }
 
