@@ -92,10 +92,15 @@ static uint64_t fill(struct fixture *f, unsigned int nr)
 	return i;
 }
 
-static void finish(struct fixture *f)
+static void free_all(struct fixture *f)
 {
 	while (nr_refs)
 		uz_pool_free(f->pool, refs[--nr_refs]);
+}
+
+static void finish(struct fixture *f)
+{
+	free_all(f);
 	fixture_close(f);
 }
 
@@ -105,25 +110,10 @@ static uint64_t needed(uint64_t objects)
 	return objects * SIZE / UZ_PAGE_SIZE;
 }
 
-static bool soon(struct fixture *f, bool (*is)(struct fixture *f))
-{
-	unsigned int i;
-
-	for (i = 0; i < 1000 && !is(f); i++)
-		usleep(10000);
-	return i < 1000;
-}
-
 static bool has_released(struct fixture *f)
 {
 	return uz_pool_used_bytes(f->pool) / UZ_PAGE_SIZE <=
 	       needed(nr_refs) + 2;
-}
-
-static bool has_failed(struct fixture *f)
-{
-	(void)f;
-	return !populate_fails;
 }
 
 static void start_keeping(struct fixture *f, uint64_t keep_empty)
@@ -146,38 +136,50 @@ static bool has_windows(struct fixture *f)
 	return fixture_stat(f).empty_bytes > 0;
 }
 
-static bool has_no_windows(struct fixture *f)
+/* What was ahead of use is gone, in new zspages and in windows. */
+static bool has_no_more_than_objects(struct fixture *f)
 {
-	return !has_windows(f);
+	struct uz_pool_stat stat = fixture_stat(f);
+
+	return !stat.empty_bytes && stat.used_bytes <= PAGES(nr_refs);
+}
+
+/* No more windows are kept ready, so that the pool can come to an end. */
+static void keep_none(struct fixture *f)
+{
+	uz_pool_set_limit(f->pool, UZ_PAGE_SIZE);
+	assert_true(SOON(has_no_more_than_objects(f)));
 }
 
 /* New zspages find a window that has memory, and it is not kept for ever. */
 static void test_windows_for_new_zspages(void **state)
 {
 	struct fixture f;
-	unsigned int i, tries = 0;
+	bool ready = false;
+	unsigned int i, ms;
 	uint64_t first;
 
 	(void)state;
 	start_keeping(&f, PAGES(8));
 	/* Each object opens a class of its own, until a window is ready. */
-	for (i = 0; i < 100 && !has_windows(&f); i++) {
+	for (i = 0; i < 50 && !ready; i++) {
 		assert_int_equal(uz_pool_alloc(f.pool, 8 * (i + 1), i, 0,
 					       &refs[nr_refs]),
 				 0);
 		nr_refs++;
-		while (!has_windows(&f) && tries++ % 1000)
+		for (ms = 0; ms < 2000 && !ready; ms++) {
 			usleep(1000);
+			ready = has_windows(&f);
+		}
 	}
-	assert_true(has_windows(&f));
+	assert_true(ready);
 	first = fixture_stat(&f).zspages;
 	assert_int_equal(uz_pool_alloc(f.pool, 2000, 0, 0, &refs[nr_refs]), 0);
 	nr_refs++;
 	assert_int_equal(fixture_stat(&f).zspages, first + 1);
-	assert_true(soon(&f, has_no_windows));
+	assert_true(SOON(has_no_more_than_objects(&f)));
 	fixture_check(&f);
-	/* What was ahead of use in new zspages is gone, too. */
-	assert_true(uz_pool_used_bytes(f.pool) <= PAGES(nr_refs));
+	keep_none(&f);
 	finish(&f);
 }
 
@@ -189,7 +191,7 @@ static bool comes_and_goes(void)
 
 	start(&f);
 	assert_int_equal(fill(&f, OBJECTS), OBJECTS);
-	assert_true(soon(&f, has_released));
+	assert_true(SOON(has_released(&f)));
 	came = fixture_stat(&f).max_used_bytes > uz_pool_used_bytes(f.pool);
 	assert_int_equal(uz_pool_check(f.pool, NULL), 0);
 	/* And again, after the keeper has slept. */
@@ -225,45 +227,44 @@ static void test_no_obstacle_at_the_limit(void **state)
 	finish(&f);
 }
 
+/*
+ * Objects come, and go again when they are many, until the keeper has done that
+ * so often: it comes too late for stores that do not wait.
+ */
+static bool fill_until_none(struct fixture *f, const _Atomic int *left)
+{
+	unsigned int steps = 0;
+
+	do {
+		if (nr_refs >= OBJECTS)
+			free_all(f);
+		assert_int_equal(fill(f, 10), 10);
+	} while (*left && soon_step(&steps));
+	return !*left;
+}
+
 static void test_refused_by_the_system(void **state)
 {
 	struct fixture f;
-	unsigned int i;
 
 	(void)state;
 	start(&f);
 	populate_fails = 5;
-	/* It comes too late for stores that do not wait. */
-	for (i = 0; i < OBJECTS / 10 && !has_failed(&f); i++) {
-		assert_int_equal(fill(&f, 10), 10);
-		usleep(1000);
-	}
-	assert_true(soon(&f, has_failed));
+	assert_true(fill_until_none(&f, &populate_fails));
 	assert_int_equal(uz_pool_check(f.pool, NULL), 0);
 	finish(&f);
-}
-
-static bool has_shared(struct fixture *f)
-{
-	(void)f;
-	return !shares;
 }
 
 /* The keeper and a store populate the same page, and the store fails. */
 static void share_with(int keeper_fails)
 {
 	struct fixture f;
-	unsigned int i;
 
 	start(&f);
 	shared = f.pool;
 	populate_fails = keeper_fails;
 	shares = 5;
-	for (i = 0; i < OBJECTS / 10 && !has_shared(&f); i++) {
-		assert_int_equal(fill(&f, 10), 10);
-		usleep(1000);
-	}
-	assert_true(soon(&f, has_shared));
+	assert_true(fill_until_none(&f, &shares));
 	assert_int_equal(uz_pool_check(f.pool, NULL), 0);
 	finish(&f);
 }
@@ -284,6 +285,9 @@ static void test_not_while_given_back(void **state)
 	(void)state;
 	start(&f);
 	for (i = 0; i < 50; i++) {
+		/* A keeper that is quick each time would fill the arena. */
+		if (nr_refs >= OBJECTS / 2)
+			free_all(&f);
 		assert_int_equal(uz_pool_alloc(f.pool, UZ_PAGE_SIZE, i, 0,
 					       &refs[nr_refs]),
 				 0);

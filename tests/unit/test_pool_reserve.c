@@ -93,21 +93,13 @@ static unsigned int fill(struct fixture *f, uint32_t size)
 
 static bool full_again(struct fixture *f)
 {
-	unsigned int i;
-
-	for (i = 0; i < 1000 && fixture_stat(f).empty_bytes < RESERVE; i++)
-		usleep(10000);
-	return i < 1000;
+	return SOON(fixture_stat(f).empty_bytes >= RESERVE);
 }
 
 /* The keeper counts what it is about to ask the system for. */
 static bool used_is(struct fixture *f, uint64_t bytes)
 {
-	unsigned int i;
-
-	for (i = 0; i < 1000 && uz_pool_used_bytes(f->pool) != bytes; i++)
-		usleep(10000);
-	return i < 1000;
+	return SOON(uz_pool_used_bytes(f->pool) == bytes);
 }
 
 static void test_there_at_once(void **state)
@@ -188,9 +180,7 @@ static void test_while_pages_are_taken_back(void **state)
 		assert_int_equal(
 			uz_pool_alloc(f.pool, SIZE, i, 0, &refs[nr_refs]), 0);
 	assert_int_equal(fixture_window(refs[0]), 0);
-	for (i = 0; i < 10000 && !taking; i++)
-		usleep(1000);
-	assert_true(taking);
+	assert_true(SOON(taking));
 	fill(&f, SIZE);
 	assert_in_range(nr_refs, EACH, EACH + 1);
 	finish(&f);
