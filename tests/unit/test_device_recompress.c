@@ -466,6 +466,8 @@ static void test_at_the_limit(void **state)
 		page_dna(page, 1000 + i);
 		assert_int_equal(uz_page_store(t.f.io, 100 + i, page), 0);
 	}
+	/* At a limit that is reached the pool populates nothing ahead. */
+	uz_device_set_limit(t.f.dev, UZ_PAGE_SIZE);
 	uz_device_stat(t.f.dev, &s);
 	uz_device_set_limit(t.f.dev, s.mem_used_total);
 	uz_device_reset_max(t.f.dev);
