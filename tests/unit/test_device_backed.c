@@ -165,7 +165,8 @@ static void *writer_main(void *arg)
 
 	if (uz_writeback_create(&wb, f.dev, NULL))
 		return NULL;
-	while (!atomic_load(&stop)) {
+	/* Who begins late finds something that can be written all the same. */
+	while (!atomic_load(&stop) || (!done->pages && turn < 100)) {
 		ret = uz_writeback_some(wb, &want_any, &next, PAGES, done);
 		if (ret || next == PAGES)
 			next = 0;

@@ -257,7 +257,8 @@ static void *load_main(void *arg)
 	struct uz_io *io;
 
 	assert_int_equal(uz_io_create(load.f.dev, &io), 0);
-	for (n = 1; n <= REQUESTS || uz_device_disksize(load.f.dev) < LAST;
+	for (n = 1; n <= REQUESTS || uz_device_disksize(load.f.dev) < LAST ||
+		    !atomic_load(&load.beyond);
 	     n++) {
 		uint64_t before = uz_device_disksize(load.f.dev), after;
 		/* Many of them near the end, wherever that is. */
