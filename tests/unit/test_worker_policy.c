@@ -17,6 +17,7 @@
 #include <policy_priv.h>
 
 #include "fake_device.h"
+#include "soon.h"
 
 static _Atomic bool create_fails;
 
@@ -279,11 +280,8 @@ static bool rests(struct fixture *f, const char *word)
 
 static void wait_for_rest(struct fixture *f, const char *word)
 {
-	unsigned int i;
-
-	for (i = 0; i < 2000 && !rests(f, word); i++)
-		usleep(10000);
-	assert_string_equal(uz_policy_rests(f->policy), word);
+	if (!SOON(rests(f, word)))
+		fail_msg("'%s', not '%s'", uz_policy_rests(f->policy), word);
 }
 
 /* All that its thread looks at is there before it. */
@@ -323,11 +321,7 @@ static void test_off(void **state)
 
 static void wait_for_number(struct fixture *f, enum uz_policy_number which)
 {
-	unsigned int i;
-
-	for (i = 0; i < 3000 && !uz_device_policy(&f->dev, which); i++)
-		usleep(10000);
-	assert_int_not_equal(uz_device_policy(&f->dev, which), 0);
+	assert_true(SOON(uz_device_policy(&f->dev, which)));
 }
 
 /* As busy as the machine may be: writing back does not wait for that. */
@@ -342,7 +336,8 @@ static void test_works(void **state)
 	assert_int_equal(f->dev.idle_age, 1);
 	assert_int_equal(f->dev.want.kinds, UZ_WRITEBACK_IDLE);
 	assert_int_equal(f->dev.want_end, 256);
-	assert_int_equal(uz_device_policy(&f->dev, UZ_POLICY_WRITTEN) % 256, 0);
+	/* The first run was whole; it may have been ended in another one. */
+	assert_true(uz_device_policy(&f->dev, UZ_POLICY_WRITTEN) >= 256);
 	assert_true(uz_device_policy(&f->dev, UZ_POLICY_MARKED) >= 50);
 	assert_true(uz_device_policy(&f->dev, UZ_POLICY_CPU_NS) > 0);
 	assert_int_equal(
@@ -364,17 +359,15 @@ static void stop_soon(void *arg)
 static void test_stopped_in_a_run(void **state)
 {
 	struct fixture *f = *state;
-	unsigned int i;
 
 	f->dev.in_step = stop_soon;
 	assert_int_equal(uz_device_set_disksize(&f->dev, 1 << 20, NULL), 0);
 	/* More steps than anybody would wait for; the data are not touched. */
 	f->dev.size = UINT64_C(1) << 40;
 	turn_on(f);
-	for (i = 0; i < 3000 && !f->dev.steps; i++)
-		usleep(10000);
+	assert_true(SOON(f->dev.steps));
 	turn_off(f);
-	assert_in_range(f->dev.steps, 1, 1000);
+	assert_in_range(f->dev.steps, 1, 100000);
 }
 
 /* A reset takes the setting away. */

@@ -20,6 +20,7 @@
 #include <uzram/worker.h>
 
 #include "fake_device.h"
+#include "soon.h"
 
 struct fixture {
 	struct uz_device dev;
@@ -84,11 +85,7 @@ static void give_notice(struct fixture *f)
 
 static void await(_Atomic unsigned int *number, unsigned int least)
 {
-	unsigned int i;
-
-	for (i = 0; i < 3000 && *number < least; i++)
-		usleep(10000);
-	if (*number < least)
+	if (!SOON(*number >= least))
 		fail_msg("%u instead of %u", *number, least);
 }
 
