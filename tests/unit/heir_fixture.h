@@ -19,8 +19,7 @@
 
 #include <daemon_priv.h>
 
-/* A hundred times what it takes. */
-#define PATIENCE_MS 5000
+#include "soon.h"
 
 static struct uz__board board;
 static const struct uz__daemon d = { .board = &board };
@@ -71,15 +70,11 @@ static pid_t start_worker(void (*before)(void))
 	return pid;
 }
 
-static bool all_go(struct uz__heirs *heirs)
+/* How many are left. */
+static unsigned int reaped(struct uz__heirs *heirs)
 {
-	int i;
-
-	for (i = 0; i < PATIENCE_MS && heirs->nr; i++) {
-		usleep(1000);
-		uz__heirs_reap(heirs);
-	}
-	return !heirs->nr;
+	uz__heirs_reap(heirs);
+	return heirs->nr;
 }
 
 static bool childless(void)
@@ -93,7 +88,7 @@ static bool nobody_stays(pid_t worker)
 	struct uz__heirs heirs = { 0 };
 
 	uz__heirs_add(&heirs, worker);
-	return all_go(&heirs) && childless();
+	return SOON(!reaped(&heirs)) && childless();
 }
 
 /* How a worker ends that is told to go. */

@@ -10,15 +10,13 @@
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include <daemon_priv.h>
 
-/* Of 10 ms each: a thousand times what it takes. */
-#define PATIENCE 1000
+#include "soon.h"
 
 static unsigned int held_kib(int fd)
 {
@@ -30,12 +28,7 @@ static unsigned int held_kib(int fd)
 
 static bool comes_to(int fd, unsigned int kib)
 {
-	const struct timespec step = { .tv_nsec = 10000000 };
-	unsigned int i;
-
-	for (i = 0; i < PATIENCE && held_kib(fd) != kib; i++)
-		nanosleep(&step, NULL);
-	return held_kib(fd) == kib;
+	return SOON(held_kib(fd) == kib);
 }
 
 static void test_comes_and_goes(void **state)

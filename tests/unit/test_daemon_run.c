@@ -281,9 +281,13 @@ static void test_taking_over_fails(void **state)
 	assert_string_equal(fake->calls, "mount start wait start unmount ");
 }
 
-/* To be stopped is to hang, where somebody watches. */
+/*
+ * To be stopped is to hang, where somebody watches. After so short a time those
+ * that follow may be taken for such as well, on a machine that is busy.
+ */
 static void test_worker_hangs(void **state)
 {
+	static const char first[] = "mount start wait start ";
 	char heard[256];
 
 	(void)state;
@@ -292,10 +296,11 @@ static void test_worker_hangs(void **state)
 	fake->death = SIGSTOP;
 	fake->ends_itself = true;
 	assert_int_equal(fake_run("dev", 16u << 20, heard, sizeof(heard)), 0);
-	assert_string_equal(fake->calls, "mount start wait start wait "
-					 "free unmount ");
-	assert_int_equal(fake->restarts, 1);
-	assert_int_equal(fake->hangs, 1);
+	assert_memory_equal(fake->calls, first, sizeof(first) - 1);
+	assert_non_null(
+		strstr(fake->calls + sizeof(first) - 1, "wait free unmount "));
+	assert_true(fake->restarts >= 1);
+	assert_int_equal(fake->hangs, fake->restarts);
 	assert_int_equal(fake->disksize, 16u << 20);
 }
 

@@ -13,9 +13,8 @@
 
 #include <cmocka.h>
 
+#include "soon.h"
 #include "uring_fixture.h"
-
-#define PATIENCE 2000 /* ms */
 
 static sem_t backer;
 
@@ -85,20 +84,15 @@ static const struct uz_attr *attr_stat(void)
 	return uz_attr_at(i);
 }
 
-static void wait_for(struct uz_attr_ctx *attrs, const char *line)
+static bool shows(struct uz_attr_ctx *attrs, const char *line)
 {
-	unsigned int left = PATIENCE;
+	struct uz_strbuf out = { 0 };
 	bool there;
 
-	do {
-		struct uz_strbuf out = { 0 };
-
-		assert_int_equal(uz_attr_show(attrs, attr_stat(), &out), 0);
-		there = strstr(out.data, line);
-		uz_strbuf_free(&out);
-		usleep(1000);
-	} while (!there && --left);
-	assert_true(there);
+	assert_int_equal(uz_attr_show(attrs, attr_stat(), &out), 0);
+	there = strstr(out.data, line);
+	uz_strbuf_free(&out);
+	return there;
 }
 
 /* Both long ones are under way; the requests have the numbers 1 and 2. */
@@ -106,9 +100,9 @@ static void begin_long(struct world *w)
 {
 	w->f->dev.hold = true;
 	write_to(w, 0, "recompress", "priority=1");
-	wait_for(w->f->fuse.attrs, "recompress_running 1\n");
+	assert_true(SOON(shows(w->f->fuse.attrs, "recompress_running 1\n")));
 	write_to(w, 0, "writeback", "huge");
-	wait_for(w->f->fuse.attrs, "writeback_running 1\n");
+	assert_true(SOON(shows(w->f->fuse.attrs, "writeback_running 1\n")));
 }
 
 static void end_long(struct world *w)

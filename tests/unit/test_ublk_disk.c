@@ -17,7 +17,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -28,6 +27,7 @@
 
 #include "fake_device.h"
 #include "fake_ublk.h"
+#include "soon.h"
 
 /* ---- what is left ---- */
 
@@ -95,12 +95,7 @@ static void look_before(void)
 /* A thread that was joined may be in /proc for a moment yet. */
 static void nothing_is_left(void)
 {
-	const struct timespec step = { .tv_nsec = 1000000 };
-	unsigned int left;
-
-	for (left = 5000; left && count_threads(); left--)
-		nanosleep(&step, NULL);
-	assert_int_equal(count_threads(), 0);
+	assert_true(SOON(!count_threads()));
 	assert_int_equal(count("/proc/self/fd"), before.fds);
 	assert_false(driver.exists);
 	assert_int_equal(driver.controls, 0);

@@ -19,6 +19,9 @@
 #ifdef UZ_DEBUG_CHECKS
 #define VISITS 4000
 
+/* Seconds; for one that should neither die nor hang. */
+#define PATIENCE 100
+
 /* A process comes by a step; how it ended. */
 static int child(enum uz_delay_point point, unsigned int seconds)
 {
@@ -48,12 +51,12 @@ static void test_steps(void **state)
 {
 	(void)state;
 	assert_int_equal(uz_crash_start("1:filled/1,taken/0"), 0);
-	assert_int_equal(child(UZ_DELAY_FILLED, 10), SIGSEGV);
-	assert_int_equal(child(UZ_DELAY_TAKEN, 10), 0);
-	assert_int_equal(child(UZ_DELAY_LOADED, 10), 0);
+	assert_int_equal(child(UZ_DELAY_FILLED, PATIENCE), SIGSEGV);
+	assert_int_equal(child(UZ_DELAY_TAKEN, PATIENCE), 0);
+	assert_int_equal(child(UZ_DELAY_LOADED, PATIENCE), 0);
 	assert_int_equal(uz_crash_start("1:all/1,filled/0"), 0);
-	assert_int_equal(child(UZ_DELAY_FILLED, 10), 0);
-	assert_int_equal(child(UZ_DELAY_REGISTERED, 10), SIGSEGV);
+	assert_int_equal(child(UZ_DELAY_FILLED, PATIENCE), 0);
+	assert_int_equal(child(UZ_DELAY_REGISTERED, PATIENCE), SIGSEGV);
 	assert_int_equal(uz_crash_start("1:filled/1!"), 0);
 	assert_int_equal(child(UZ_DELAY_FILLED, 1), SIGALRM);
 }
@@ -66,7 +69,7 @@ static void test_mercy(void **state)
 	(void)state;
 	assert_int_equal(uz_crash_start("1:filled/20"), 0);
 	for (i = 0; i < 12; i++)
-		died += child(UZ_DELAY_FILLED, 10) == SIGSEGV;
+		died += child(UZ_DELAY_FILLED, PATIENCE) == SIGSEGV;
 	assert_in_range(died, 1, 6);
 }
 
