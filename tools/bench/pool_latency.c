@@ -111,11 +111,12 @@ static uint64_t next_page(struct worker *w)
 	return n / 3 * 4 + 1 + n % 3;
 }
 
+/* One even if it had no CPU before the deadline. */
 static int request(struct worker *w)
 {
-	uint64_t now = clock_ns();
+	uint64_t now;
 
-	while (now < w->deadline && !undo_stopped()) {
+	do {
 		uint64_t page = next_page(w), began;
 		const void *buf = w->stores ? content(w, page) : w->page;
 		int ret;
@@ -127,7 +128,7 @@ static int request(struct worker *w)
 			return ret;
 		now = clock_ns();
 		hist_add(&w->hist, now - began);
-	}
+	} while (now < w->deadline && !undo_stopped());
 	return undo_stopped() ? -EINTR : 0;
 }
 

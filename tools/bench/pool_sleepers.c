@@ -85,11 +85,12 @@ static int sleep_mapped(struct half *h)
 	return ret;
 }
 
+/* Something even if it had no CPU before the deadline. */
 static int work(struct worker *w)
 {
 	struct pool_store *s = w->half->store;
 
-	while (clock_ns() < w->half->deadline) {
+	do {
 		if (undo_stopped())
 			return -EINTR;
 		/* Few looks at the clock, it costs as much as a load. */
@@ -104,7 +105,7 @@ static int work(struct worker *w)
 			if (ret)
 				return ret;
 		}
-	}
+	} while (clock_ns() < w->half->deadline);
 	return 0;
 }
 
