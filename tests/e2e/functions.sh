@@ -190,7 +190,7 @@ start_device()
 	# shellcheck disable=SC2034 # used by tests
 	dev_block=$dev_dir/block
 	on_exit end_device "$name"
-	read -r -t 30 line <"$tmp/$name.ready" || true
+	read -r -t 60 line <"$tmp/$name.ready" || true
 	rm -f "$tmp/$name.ready"
 	[ "$line" = READY ] ||
 		fail "uzramd $* $name did not become ready: ${line:-silence}"
@@ -211,7 +211,8 @@ serving_faults()
 	local task name
 
 	for task in "/proc/$1/task"/*; do
-		name=$(cat "$task/comm")
+		# A thread may end meanwhile.
+		name=$(cat "$task/comm" 2>/dev/null) || continue
 		case $name in
 		uz-fuse-* | uz-ring-* | uz-page-* | uz-ublk-*)
 			# After the name, which may contain anything: 10 and 12.
@@ -229,8 +230,8 @@ stop_device()
 
 	pid=$(cat "$tmp/$name.pid")
 	kill -TERM "$pid"
-	wait_until 30 pid_gone "$pid" ||
-		fail "uzramd $name still runs 30 s after SIGTERM"
+	wait_until 60 pid_gone "$pid" ||
+		fail "uzramd $name still runs 60 s after SIGTERM"
 	wait "$pid" || status=$?
 	rm -f "$tmp/$name.pid"
 	[ $status -eq 0 ] || fail "uzramd $name ended with status $status"
@@ -246,7 +247,7 @@ end_device()
 	[ -f "$tmp/$name.pid" ] || return 0
 	pid=$(cat "$tmp/$name.pid")
 	kill -TERM "$pid" 2>/dev/null
-	if ! wait_until 10 pid_gone "$pid"; then
+	if ! wait_until 30 pid_gone "$pid"; then
 		echo "uzramd $name ($pid) had to be killed" >&2
 		kill -KILL "$pid"
 	fi
@@ -286,28 +287,39 @@ attach_loop()
 		loop_dev=/dev/loop$((900 + ($$ * 5 + i) % 64))
 		losetup --direct-io=on --sector-size 4096 "${@:2}" "$loop_dev" \
 			"$1" 2>"$tmp/losetup.log" || continue
-		unset "detached[$loop_dev]"
+		loop_file[$loop_dev]=$(loop_has "$loop_dev")
 		on_exit detach_loop "$loop_dev"
 		return
 	done
 	fail "cannot attach $1 to a loop device: $(cat "$tmp/losetup.log")"
 }
 
-# Loop devices that may be others' by now.
-declare -A detached
+# The file of each loop device of ours. Once it has none or another one it may
+# be somebody else's: tests that run beside this one take the same numbers.
+declare -A loop_file
 
-# detach_loop DEVICE: and wait until nothing of it is under way.
-detach_loop()
+# loop_has DEVICE: which file stands behind it, in numbers; nothing: none.
+loop_has()
 {
-	[ -z "${detached[$1]-}" ] || return 0
-	detached[$1]=1
-	losetup "$1" >/dev/null 2>&1 || return 0
-	losetup -d "$1" && wait_until 10 loop_is_free "$1"
+	losetup --noheadings --output BACK-MAJ:MIN,BACK-INO "$1" 2>/dev/null ||
+		true
 }
 
+# loop_is_free DEVICE: it has the file no more with which we attached it.
 loop_is_free()
 {
-	! losetup "$1" >/dev/null 2>&1
+	[ "$(loop_has "$1")" != "${loop_file[$1]}" ]
+}
+
+# detach_loop DEVICE: and wait until nothing of it is under way. Whoever has it
+# open at that moment, as udev may, keeps it for a while.
+detach_loop()
+{
+	[ -n "${loop_file[$1]-}" ] || return 0
+	if ! loop_is_free "$1"; then
+		losetup -d "$1" && wait_until 60 loop_is_free "$1"
+	fi
+	loop_file[$1]=
 }
 
 # mount_fs DEVICE [OPTIONS...]: sets fs_dir.
@@ -322,9 +334,19 @@ mount_fs()
 	on_exit unmount_fs "$fs_dir"
 }
 
+# unmount_fs DIR: somebody who looks at all that is mounted may be in there for
+# a moment.
 unmount_fs()
 {
-	! is_mounted "$1" || timeout 60 umount "$1"
+	wait_until 30 unmounted "$1" || {
+		cat "$tmp/umount.log" >&2
+		return 1
+	}
+}
+
+unmounted()
+{
+	! is_mounted "$1" || timeout 60 umount "$1" 2>"$tmp/umount.log"
 }
 
 # ---- cgroups ----
@@ -353,9 +375,15 @@ make_cgroup()
 		cgroup_events=$cgroup/memory.oom_control
 	fi
 	mkdir "$cgroup" 2>/dev/null || missing cgroup 'no new cgroup'
-	on_exit rmdir "$cgroup"
+	on_exit remove_cgroup
 	echo "$1" >"$cgroup_limit" ||
 		missing cgroup 'no memory controller here'
+}
+
+# Whoever was in there may just be ending.
+remove_cgroup()
+{
+	wait_until 10 rmdir "$cgroup" 2>/dev/null
 }
 
 # in_cgroup COMMAND...: run it in there, as this very process.
