@@ -92,8 +92,18 @@ expect_data 'after 80/20'
 limit_was_kept 'after 80/20'
 expect_equal "$(stat_of failed_writes)" 0 'failed writes'
 expect_equal "$(stat_of limit_rejections)" 0 'stores refused'
-expect_equal "$(($(stat_of stored_pages) + $(stat_of backed_pages)))" \
-	$((mib * 256)) 'pages in memory and on the store'
+# Some may be leaving memory at this moment.
+pages()
+{
+	awk '$1 == "stored_pages" || $1 == "backed_pages" { n += $2 }
+		END { print n }' "$dev_dir/stat"
+}
+all_are_there()
+{
+	[ "$(pages)" = $((mib * 256)) ]
+}
+wait_until 60 all_are_there ||
+	fail "$(pages) pages in memory and on the store, not $((mib * 256))"
 if [ -x "$UZRAMCTL" ]; then
 	"$UZRAMCTL" stat cache >"$tmp/said"
 	grep -Eq '^To keep to the limit [0-9]+ pages were written back; [0-9.]+ % of ' \
@@ -120,7 +130,7 @@ is_below_the_low_mark()
 {
 	[ "$(mm_stat 3)" -le $((limit * 2 / 5)) ]
 }
-wait_until 20 is_below_the_low_mark || fail "$(mm_stat 3) bytes are used"
+wait_until 60 is_below_the_low_mark || fail "$(mm_stat 3) bytes are used"
 expect_data 'below the low mark'
 echo off >"$dev_dir/writeback_marks"
 expect_errno ENOSPC/EIO write_all
@@ -137,8 +147,10 @@ truncate -s 4M "$tmp/store"
 start_device full -s ${mib}M -a lz4 -o mem_limit=$limit \
 	-o "backing_dev=$tmp/store"
 expect_errno ENOSPC/EIO write_all
-expect_equal "$(grep -c 'no room below mem_limit .* the backing store is full' \
-	"$tmp/full.log")" 1 'lines about the full store'
+# Once, and once more if something small still fitted: not for each store.
+lines=$(grep -c 'no room below mem_limit .* the backing store is full' \
+	"$tmp/full.log" || true)
+((lines >= 1 && lines <= 4)) || fail "$lines lines about the full store"
 [ "$(stat_of limit_rejections)" -gt 0 ] || fail 'nothing was refused'
 # What it took it has.
 stored=$((8 * 1048576))

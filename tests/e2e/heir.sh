@@ -16,7 +16,8 @@ heirs()
 		awk '$4 == "uzramd-heir" { print $1, substr($2, 1, 1), $3 }'
 }
 
-# one_heir: of the worker that serves now, asleep, and no other
+# one_heir: of the worker that serves now, asleep, and no other. A new one may
+# still be on its way to sleep.
 one_heir()
 {
 	read -r heir state group <<<"$(heirs)" &&
@@ -32,9 +33,21 @@ replaced()
 	now=$(worker_pid) && [ "$now" != "$1" ]
 }
 
+# is_stopped PID: SIGSTOP has reached it.
+is_stopped()
+{
+	[[ "$(ps -o stat= -p "$1")" = T* ]]
+}
+
+# upgraded: a step of it that takes too long, as on a busy machine, is undone.
+upgraded()
+{
+	"$UZRAMCTL" upgrade first >/dev/null 2>"$tmp/upgrade.log"
+}
+
 start_device first -s 64M
 [ -n "$(heirs)" ] || missing commands 'built without libseccomp'
-one_heir || fail "a worker's heirs: $(heirs)"
+wait_until 60 one_heir || fail "a worker's heirs: $(heirs)"
 descriptors=("/proc/$heir/fd"/*)
 expect_equal ${#descriptors[@]} 1 'descriptors of an heir'
 make_text $((4 << 20)) "$tmp/text"
@@ -46,26 +59,27 @@ grep -q '^survives yes' "$dev_dir/stat" ||
 for signal in KILL SEGV ABRT; do
 	worker=$(worker_pid)
 	kill -s $signal "$worker"
-	wait_until 20 replaced "$worker" || fail "SIG$signal: the same worker"
-	wait_until 20 one_heir || fail "after SIG$signal: $(heirs)"
+	wait_until 60 replaced "$worker" || fail "SIG$signal: the same worker"
+	wait_until 60 one_heir || fail "after SIG$signal: $(heirs)"
 done
 if [ -x "$UZRAMCTL" ]; then
-	"$UZRAMCTL" upgrade first >/dev/null
-	wait_until 20 one_heir || fail "after an upgrade: $(heirs)"
+	wait_until 60 upgraded || fail "upgrade: $(cat "$tmp/upgrade.log")"
+	wait_until 60 one_heir || fail "after an upgrade: $(heirs)"
 fi
 
 # One that does not get on: other workers serve meanwhile, with heirs.
 stopped=$heir
 kill -STOP "$stopped"
+wait_until 60 is_stopped "$stopped" || fail 'it cannot be stopped'
 for ((i = 0; i < 2; i++)); do
 	worker=$(worker_pid)
 	kill -KILL "$worker"
 	expect_same "$tmp/text" <(head -c 4M "$dev_block")
-	wait_until 20 replaced "$worker" || fail 'stopped: the same worker'
-	heirs | grep -q "^$stopped T" || fail 'it goes on'
+	wait_until 60 replaced "$worker" || fail 'stopped: the same worker'
+	is_stopped "$stopped" || fail 'it goes on'
 done
 kill -CONT "$stopped"
-wait_until 20 one_heir || fail "after one was held up: $(heirs)"
+wait_until 60 one_heir || fail "after one was held up: $(heirs)"
 
 # Somebody kills it, as if it were the one that takes the memory.
 kill -KILL "$heir"
@@ -73,14 +87,14 @@ expect_same "$tmp/text" <(head -c 4M "$dev_block")
 worker=$(worker_pid)
 kill -KILL "$worker"
 expect_same "$tmp/text" <(head -c 4M "$dev_block")
-wait_until 20 one_heir || fail "after one was killed: $(heirs)"
+wait_until 60 one_heir || fail "after one was killed: $(heirs)"
 
 # None is left behind, be it held up or not.
 last=$heir
 stop_device first
 pid_gone "$last" || fail 'after the end: an heir is left'
 start_device second -s 64M
-one_heir || fail "of the second device: $(heirs)"
+wait_until 60 one_heir || fail "of the second device: $(heirs)"
 kill -STOP "$heir"
 stop_device second
 pid_gone "$heir" || fail 'after the end: one that was stopped is left'
@@ -92,11 +106,11 @@ stop_device swap
 
 # The supervisor is killed, and so the worker.
 start_device third -s 64M
-one_heir || fail "of the third device: $(heirs)"
+wait_until 60 one_heir || fail "of the third device: $(heirs)"
 worker=$(worker_pid)
 kill -KILL "$dev_pid"
 wait "$dev_pid" 2>/dev/null || true
 rm "$tmp/third.pid"
-wait_until 20 pid_gone "$heir" || fail 'without a supervisor: an heir is left'
-wait_until 20 pid_gone "$worker" || fail 'without a supervisor: a worker is left'
+wait_until 60 pid_gone "$heir" || fail 'without a supervisor: an heir is left'
+wait_until 60 pid_gone "$worker" || fail 'without a supervisor: a worker is left'
 unmount_dead "$dev_dir"
