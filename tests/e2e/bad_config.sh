@@ -15,8 +15,8 @@ refused()
 	local status=$1 text=$2
 
 	shift 2
-	expect_fail_line "$status" "$text" timeout 20 "$UZRAMD" "$@"
-	expect_fail_line "$status" "$text" timeout 20 "$UZRAMCTL" add "$@"
+	expect_fail_line "$status" "$text" timeout 60 "$UZRAMD" "$@"
+	expect_fail_line "$status" "$text" timeout 60 "$UZRAMCTL" add "$@"
 }
 
 # nothing_left: no device came of it.
@@ -103,7 +103,7 @@ if [ "$(id -u)" = 0 ]; then
 	mount -o remount,ro "$tmp/ro"
 	UZRAM_RUNDIR=$tmp/ro refused 5 \
 		"cannot make $tmp/ro/dev: Read-only file system" -s 64M dev
-	umount "$tmp/ro"
+	unmount_fs "$tmp/ro"
 fi
 nothing_left
 

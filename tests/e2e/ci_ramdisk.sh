@@ -41,7 +41,7 @@ status=0
 expect_equal $status 7 'the status'
 nothing_left
 status=0
-"$job" -s 64M -- bash -c 'trap "exit 9" TERM; kill -TERM $PPID; sleep 30 & wait' \
+"$job" -s 64M -- bash -c 'trap "exit 9" TERM; kill -TERM $PPID; sleep 300 & wait' \
 	2>"$tmp/err" || status=$?
 expect_equal $status 9 'the status of one that was told to end'
 nothing_left

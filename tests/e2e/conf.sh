@@ -18,8 +18,8 @@ refused()
 	local text=$1
 
 	shift
-	expect_fail_line 1 "$text" timeout 20 "$UZRAMD" "$@"
-	expect_fail_line 1 "$text" timeout 20 "$UZRAMCTL" add "$@"
+	expect_fail_line 1 "$text" timeout 60 "$UZRAMD" "$@"
+	expect_fail_line 1 "$text" timeout 60 "$UZRAMCTL" add "$@"
 }
 
 # checked STATUS WANTED [FILE]: what check-config prints is WANTED.
@@ -141,11 +141,11 @@ echo 'size = 1G' >"$conf.d/b.conf"
 rm "$conf.d/c.conf" "$conf.d/d.conf"
 refused "$conf.d/b.conf:1: 'size' stands before any section" -s 64M other
 mv "$tmp/link" "$conf.d/b.conf"
-expect_fail_line 3 "$conf.d/b.conf: No such file" timeout 20 "$UZRAMD" other
+expect_fail_line 3 "$conf.d/b.conf: No such file" timeout 60 "$UZRAMD" other
 rm "$conf.d/b.conf"
 if [ "$(id -u)" != 0 ]; then
 	chmod 0 "$conf.d/a.conf"
-	expect_fail_line 5 "$conf.d/a.conf: Permission denied" timeout 20 \
+	expect_fail_line 5 "$conf.d/a.conf: Permission denied" timeout 60 \
 		"$UZRAMD" other
 fi
 

@@ -127,13 +127,19 @@ sound()
 		"$crash_log" | sort | uniq -c | xargs)"
 }
 
+# What was populated ahead goes back a moment later.
+is_given_back()
+{
+	[ "$(mm_stat 3)" -le $((1 << 20)) ]
+}
+
 # empty: nothing of the pool is lost. The end of a device that is full may take
 # long: workers die while they go through it.
 empty()
 {
 	fallocate -p -o 0 -l 256M "$dev_block"
 	expect_equal "$(mm_stat 1)" 0 'bytes stored after all was discarded'
-	[ "$(mm_stat 3)" -le $((1 << 20)) ] ||
+	wait_until 60 is_given_back ||
 		fail "$(mm_stat 3) bytes of pool memory are lost"
 }
 
@@ -228,7 +234,7 @@ fi
 crashing poison all/0,poisoned/1 -s 64M -a lz4
 before=$(stat_of restarts)
 { printf uzpoison && make_text 4088 "$tmp/rest" && cat "$tmp/rest"; } >"$tmp/page"
-expect_errno EIO timeout 60 dd if="$tmp/page" of="$dev_block" bs=4k seek=7 \
+expect_errno EIO timeout 150 dd if="$tmp/page" of="$dev_block" bs=4k seek=7 \
 	conv=notrunc oflag=direct status=none
 expect_equal $(($(stat_of restarts) - before)) 5 'workers that died of it'
 grep -q 'a request (opcode 16, file 2) fails: 5 workers in a row died with it' \
@@ -241,7 +247,7 @@ stop_device poison
 
 # A death between the answer to FUSE_INIT and the note of what was agreed on: a
 # device that never was, not one that hangs.
-UZ_CRASH=$seed:all/0,greeted/1 timeout 60 "$UZRAMD" -s 64M greeted \
+UZ_CRASH=$seed:all/0,greeted/1 timeout 150 "$UZRAMD" -s 64M greeted \
 	>"$tmp/greeted.log" 2>&1 && fail 'it served'
 grep -q 'worker did not come up: killed by signal 11' "$tmp/greeted.log" ||
 	fail 'not said why it did not come up'

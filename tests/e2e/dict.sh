@@ -85,7 +85,7 @@ algorithm=$(cat "$dev_dir/comp_algorithm")
 for ((i = 0; i < 3; i++)); do
 	worker=$(worker_pid)
 	kill -KILL "$worker"
-	wait_until 10 pid_gone "$worker"
+	wait_until 60 pid_gone "$worker" || fail "death $i: it lives"
 	holds "$tmp/data1" 0 "death $i"
 	holds "$tmp/data2" $pages "death $i"
 	expect_equal "$(cat "$dev_dir/comp_algorithm")" "$algorithm" codec
@@ -166,7 +166,7 @@ rm "$conf"
 for program in "$UZRAMD" "$UZRAMCTL add"; do
 	# shellcheck disable=SC2086 # a program and its verb
 	expect_fail_line 1 "cannot read the dictionary $tmp/none: No such file" \
-		timeout 20 $program -s 16M -a "lz4:dict=$tmp/none" said
+		timeout 60 $program -s 16M -a "lz4:dict=$tmp/none" said
 done
 dev_dir=$UZRAM_RUNDIR/di
 dev_block=$dev_dir/block

@@ -9,12 +9,13 @@
 
 # choose_files BYTES: a list of files below /usr that hold at least so much,
 # in $tmp/files, and their checksums in $tmp/sums. Where /usr holds less, all of
-# it is copied more than once: $copies says how often.
+# it is copied more than once: $copies says how often. Nothing that is too large
+# for the device, and nothing that Python writes there meanwhile.
 choose_files()
 {
 	local held
 
-	find /usr -xdev -type f -size +0 ! -name '*[\\"]*' ! -path $'*\n*' \
+	find /usr -xdev -type f -size +0 -size -512M ! -name '*.pyc' ! -name '*[\\"]*' ! -path $'*\n*' \
 		-printf '%s %P\n' |
 		awk -v bytes="$1" -v held="$tmp/held" 'sum < bytes {
 			sum += $1

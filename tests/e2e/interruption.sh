@@ -37,7 +37,7 @@ for ((round = 0; round < 16; round++)); do
 	# fio allocates memory when it is interrupted, so one that was just
 	# starting may wait for itself.
 	wait_until 5 struck $signal $victim 2>/dev/null ||
-		wait_until 30 struck KILL $victim 2>/dev/null ||
+		wait_until 60 struck KILL $victim 2>/dev/null ||
 		fail "round $round: it goes on"
 	wait $victim 2>/dev/null || true
 	dd if="$tmp/text" of="$dev_block" bs=1M count=8 conv=notrunc \
@@ -79,7 +79,7 @@ signal.setitimer(signal.ITIMER_REAL, 0)
 if not taken:
     sys.exit('no signal arrived')
 END
-timeout 60 python3 "$tmp/pestered.py" "$dev_block" ||
+timeout 150 python3 "$tmp/pestered.py" "$dev_block" ||
 	fail 'a client that takes signals'
 cmp -n 8388608 "$tmp/text" "$dev_block" >&2 || fail 'after the signals'
 
@@ -89,6 +89,6 @@ reset()
 {
 	echo 1 2>/dev/null >"$dev_dir/reset"
 }
-wait_until 10 reset ||
+wait_until 60 reset ||
 	fail "reset: $(cat "$dev_dir/last_error")"
 expect_equal "$(cat "$dev_dir/disksize")" 0 'disksize after reset'
