@@ -27,7 +27,7 @@ for ((i = 0; i < devices; i++)); do
 	esac
 	# The files' sizes are known from here on: no write is alone.
 	stat "$dev_block" >/dev/null
-	timeout 100 python3 "$here/copying.py" "$dev_dir" $((seed++)) \
+	timeout 250 python3 "$here/copying.py" "$dev_dir" $((seed++)) \
 		$((1 << 20)) 8192 65536 262144 $((1 << 20)) || failed=1
 	expect_equal "$(sed -n 's/^restarts //p' "$dev_dir/stat")" 5 restarts
 	stop_device "copying$i"

@@ -17,7 +17,7 @@ daemon_ends()
 	local pid status=0
 
 	pid=$(cat "$tmp/$1.pid")
-	wait_until 10 pid_gone "$pid" || fail "the daemon of $1 still runs"
+	wait_until 60 pid_gone "$pid" || fail "the daemon of $1 still runs"
 	wait "$pid" || status=$?
 	rm "$tmp/$1.pid"
 	expect_equal $status 0 "end of the daemon of $1"
@@ -32,11 +32,11 @@ loop_of()
 	"$UZRAMCTL" stat "$1" | sed -n 's|^It is in use: /dev/\(loop[0-9]*\).*|/dev/\1|p'
 }
 
-# Called by name when the test ends.
-# shellcheck disable=SC2317
-swap_off()
+# is_detached LOOP: from anything. Whoever has it open at that moment, as udev
+# may, keeps it for a while.
+is_detached()
 {
-	! grep -q "^$1 " /proc/swaps || swapoff "$1"
+	! losetup "$1" >/dev/null 2>&1
 }
 
 # ---- a file system on a loop device ----
@@ -64,7 +64,7 @@ cmp "$UZRAMD" "$tmp/fs/file"
 
 # umount by name and by directory takes the loop device with it.
 "$UZRAMCTL" umount used
-losetup "$loop" 2>/dev/null && fail "$loop is still attached"
+wait_until 60 is_detached "$loop" || fail "$loop is still attached"
 expect_fail_line 3 'no file system of a device is mounted' \
 	"$UZRAMCTL" umount used
 expect_fail_line 3 'no file system of a device is mounted' \
@@ -97,7 +97,8 @@ attach_loop "$dev_block"
 expect_fail_line 4 "looped is in use: $loop_dev;" "$UZRAMCTL" remove looped
 expect_fail_line 4 "looped is in use: $loop_dev;" "$UZRAMCTL" reset looped
 "$UZRAMCTL" reset --force looped
-losetup "$loop_dev" 2>/dev/null && fail 'reset --force left the loop device'
+wait_until 60 loop_is_free "$loop_dev" ||
+	fail 'reset --force left the loop device'
 echo 64M >"$dev_dir/disksize"
 attach_loop "$dev_block"
 # shellcheck disable=SC2317 # run by on_exit
@@ -134,11 +135,11 @@ exec 7>&-
 daemon_ends opened
 
 start_device inside -s 64M
-(cd "$dev_dir" && exec sleep 60) &
+(cd "$dev_dir" && exec sleep 600) &
 sleeper=$!
 # shellcheck disable=SC2016 # read anew each time
-wait_until 5 bash -c '[ "$(readlink "/proc/$1/cwd")" = "$2" ]' - $sleeper \
-	"$dev_dir"
+wait_until 60 bash -c '[ "$(readlink "/proc/$1/cwd")" = "$2" ]' - $sleeper \
+	"$dev_dir" || fail 'it does not get there'
 expect_fail_line 4 "process $sleeper (sleep)" "$UZRAMCTL" remove inside
 kill $sleeper
 wait $sleeper || true
@@ -151,9 +152,13 @@ start_device signalled -s 64M
 loop=$(loop_of signalled)
 cp "$UZRAMD" "$tmp/fs/before"
 kill -TERM "$dev_pid"
-wait_until 10 grep -q "still used by $loop (ext4 on $tmp/fs); detached" \
+wait_until 60 grep -q "still used by $loop (ext4 on $tmp/fs); detached" \
 	"$tmp/signalled.log" || fail 'the daemon did not name its user'
-! is_mounted "$dev_dir" || fail 'the mount was not detached'
+is_hidden()
+{
+	! is_mounted "$dev_dir"
+}
+wait_until 60 is_hidden || fail 'the mount was not detached'
 
 # The file system goes on as if nothing had been.
 cp "$UZRAMCTL" "$tmp/fs/after"
@@ -166,7 +171,6 @@ expect_fail_line 4 'still serves its last users' "$UZRAMD" -s 64M signalled
 kill -INT "$dev_pid"
 sleep 0.2
 cmp "$UZRAMD" "$tmp/fs/before"
-umount "$tmp/fs"
+unmount_fs "$tmp/fs"
 daemon_ends signalled
-losetup "$loop" 2>/dev/null && fail "$loop is stale"
-exit 0
+wait_until 60 is_detached "$loop" || fail "$loop is stale"

@@ -8,7 +8,6 @@
 # pair_begin ARGUMENTS...: of our daemon. Sets pair_theirs, the kernel's
 # directory of attributes, pair_block, its node, and pair_state, its block_state
 # or nothing; ours is the device "ours".
-# shellcheck disable=SC2120 # some give it none
 pair_begin()
 {
 	requires_fuse
