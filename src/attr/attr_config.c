@@ -23,7 +23,7 @@
 #define ALGORITHM_TEXT_MAX 127
 
 /* How long a reset waits for a close that is still under way. */
-#define RESET_WAIT_MS 100
+#define RESET_WAIT_MS 1000
 #define RESET_STEP_MS 2
 
 static bool text_is(const char *text, const char *word)
