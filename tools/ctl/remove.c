@@ -17,7 +17,7 @@
 #include <uzram/util/mountpoint.h>
 #include <uzram/util/users.h>
 
-#define WAIT_MS 10000
+#define WAIT_MS 60000
 #define STEP_MS 10
 
 /* The daemon holds a lock on the directory below its mount while it lives. */
