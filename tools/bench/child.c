@@ -66,12 +66,18 @@ bool child_alive(pid_t pid)
 	       info.si_pid == 0;
 }
 
+/* For a minute at least; on a busy machine that is not much. */
+static void await_end(pid_t pid)
+{
+	for (int i = 0; i < 6000 && child_alive(pid); i++)
+		usleep(10000);
+}
+
 int child_status(pid_t pid)
 {
 	siginfo_t info = { 0 };
 
-	for (int i = 0; i < 300 && child_alive(pid); i++)
-		usleep(10000);
+	await_end(pid);
 	if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
 	    info.si_pid == 0 || info.si_code != CLD_EXITED)
 		return -1;
@@ -81,8 +87,7 @@ int child_status(pid_t pid)
 void child_stop(pid_t pid)
 {
 	kill(pid, SIGTERM);
-	for (int i = 0; i < 1000 && child_alive(pid); i++)
-		usleep(10000);
+	await_end(pid);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 }

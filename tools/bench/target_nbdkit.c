@@ -49,7 +49,7 @@ static uint64_t memory(const struct target *t)
 /* It is there when the empty file has become as large as the export. */
 static int wait_ready(const struct target *t, struct uz_err *err)
 {
-	for (int i = 0; i < 1000; i++) {
+	for (int i = 0; i < 6000; i++) {
 		struct stat st;
 
 		if (stat(t->path, &st) == 0 && (uint64_t)st.st_size == t->size)
@@ -63,7 +63,7 @@ static int wait_ready(const struct target *t, struct uz_err *err)
 			return uz_err_set(err, -EINTR, "interrupted");
 		usleep(10000);
 	}
-	return uz_err_set(err, -ETIMEDOUT, "target nbdkit: not ready in 10 s");
+	return uz_err_set(err, -ETIMEDOUT, "target nbdkit: not ready in 60 s");
 }
 
 static int open_nbdkit(struct target *t, const char *options,

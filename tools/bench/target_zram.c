@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "device.h"
 
@@ -25,9 +26,19 @@ static int set(const struct target *t, const char *name, const char *value)
 	return scratch_write(path, value);
 }
 
+/* Whoever looks at every disk that comes, as udev does, may have it open. */
+static void write_patiently(const char *path, const char *text)
+{
+	for (int i = 0; i < 1000 && scratch_write(path, text) == -EBUSY; i++)
+		usleep(10000);
+}
+
 static void reset(void *arg)
 {
-	set(arg, "reset", "1");
+	char path[64];
+
+	attribute(arg, "reset", path);
+	write_patiently(path, "1");
 }
 
 static void hot_remove(void *arg)
@@ -36,7 +47,7 @@ static void hot_remove(void *arg)
 	char number[16];
 
 	snprintf(number, sizeof(number), "%d", t->number);
-	scratch_write(CONTROL "hot_remove", number);
+	write_patiently(CONTROL "hot_remove", number);
 }
 
 static uint64_t memory(const struct target *t)
