@@ -17,12 +17,18 @@ export TMPDIR=$tmp/work
 mkdir "$TMPDIR"
 offered=$(cat "$uring_parameter" 2>/dev/null || true)
 
+# Whoever has one open at that moment, as udev may, keeps it for a while.
+no_loop()
+{
+	losetup --noheadings --output BACK-FILE >"$tmp/loops"
+	! grep -F "$TMPDIR" "$tmp/loops"
+}
+
 nothing_left()
 {
 	! grep -F "$TMPDIR" /proc/self/mountinfo ||
 		fail "$1: something is still mounted"
-	! losetup --noheadings --output BACK-FILE | grep -F "$TMPDIR" ||
-		fail "$1: a loop device is still there"
+	wait_until 60 no_loop || fail "$1: a loop device is still there"
 	[ -z "$(ls -A "$TMPDIR")" ] || fail "$1: $(ls -A "$TMPDIR") is left"
 	[ "$(cat "$uring_parameter" 2>/dev/null)" = "$offered" ] ||
 		fail "$1: $uring_parameter is not $offered any more"
@@ -143,9 +149,12 @@ nothing_left "a codec that is not there"
 "$bench" device --compare -t uzram -t loop:uzram -s 64M --seconds 60 \
 	>"$tmp/out" 2>"$tmp/bench.log" &
 pid=$!
-on_exit kill "$pid"
-sleep 1
-wait_until 20 grep -qF "$TMPDIR" /proc/self/mountinfo || fail "did not start"
+kill_bench()
+{
+	kill "$pid" 2>/dev/null
+}
+on_exit kill_bench
+wait_until 60 grep -qF "$TMPDIR" /proc/self/mountinfo || fail "did not start"
 case $offered in
 ?) uring_is_on || fail "io_uring is not offered while it runs" ;;
 esac

@@ -7,13 +7,36 @@
 
 . "${0%/*}/functions.sh"
 . "$here/bench_run.sh"
+requires_fuse
 
-"$bench" pool --part client -s 16M -r 2 --seconds 0.2 -c /usr/bin \
-	-t uzram -t uzram:transport=fuse --json="$tmp/results.json" \
-	>"$tmp/out" 2>"$tmp/bench.log" ||
-	fail "ended with $?: $(cat "$tmp/bench.log")"
-nothing_left 'a whole run'
-! grep 'left out' "$tmp/out" || missing commands 'built without zstd'
+whole_run()
+{
+	"$bench" pool --part client -s 16M -r 2 --seconds 0.2 -c /usr/bin \
+		-t uzram -t uzram:transport=fuse --json="$tmp/results.json" \
+		>"$tmp/out" 2>"$tmp/bench.log" ||
+		fail "ended with $?: $(cat "$tmp/bench.log")"
+	nothing_left 'a whole run'
+	! grep 'left out' "$tmp/out" || missing commands 'built without zstd'
+}
+
+# Of a recompression that ends before the client comes to read, as on a busy
+# machine, there is nothing to tell.
+was_measured()
+{
+	python3 - "$tmp/results.json" <<-'PYTHON'
+		import json, sys
+		part, = json.load(open(sys.argv[1]))["parts"]
+		rows = [r for r in part["rows"] if r["what"].endswith("meanwhile")]
+		sys.exit(not all(
+		    r.get("pages_per_second", {}).get("median", 0) > 0
+		    and len(r["load_p50_ns"]["rounds"]) == 2 for r in rows))
+	PYTHON
+}
+
+for ((i = 0; i < 5; i++)); do
+	whole_run
+	! was_measured || break
+done
 python3 - "$tmp/results.json" <<-'PYTHON'
 	import json, sys
 	part, = json.load(open(sys.argv[1]))["parts"]
@@ -41,6 +64,5 @@ under_way()
 	grep -qs '^recompress_running 1' "$TMPDIR"/uzram-bench-*/bench/stat
 }
 
-"$bench" pool --part client -s 64M -r 1 --seconds 3 -c /usr/bin \
-	>"$tmp/out" 2>"$tmp/bench.log" &
-ended_by_signal under_way
+ended_by_signal under_way pool --part client -s 64M -r 20 --seconds 3 \
+	-c /usr/bin

@@ -6,6 +6,7 @@
 
 . "${0%/*}/functions.sh"
 . "$here/bench_run.sh"
+requires_fuse
 
 # Without that a request that a worker had begun fails, which ends the bench.
 start_device probe -s 64M
@@ -43,6 +44,8 @@ status=0
 "$bench" pause -t "$tmp/out" >/dev/null 2>&1 || status=$?
 [ "$status" = 2 ] || fail "a file as target: ended with $status, not 2"
 
-: >"$tmp/bench.log"
-"$bench" pause -s 16M -k 64 >"$tmp/out" 2>"$tmp/bench.log" &
-ended_by_signal grep -q '16M stored' "$tmp/bench.log"
+under_way()
+{
+	grep -q '16M stored' "$tmp/bench.log"
+}
+ended_by_signal under_way pause -s 16M,17M,18M -k 64

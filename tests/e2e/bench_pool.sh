@@ -5,11 +5,8 @@
 # no device of zram is left, at the end and after a signal.
 
 . "${0%/*}/functions.sh"
-
-bench=$build_root/tools/uzram-bench
+. "$here/bench_run.sh"
 requires_zram
-requires python3
-[ -x "$bench" ] || missing commands "$bench was not built"
 
 devices()
 {
@@ -39,16 +36,12 @@ python3 - "$tmp/results.json" <<-'PYTHON'
 	    assert abs(ours["all_to_zram"] - ratio) < 1e-4, ratio
 PYTHON
 
-# What the run before wrote is not to be taken for what this one writes.
-: >"$tmp/bench.log"
-"$bench" pool -s 256M --churn 2 --part churn >"$tmp/out" \
-	2>"$tmp/bench.log" &
-pid=$!
-on_exit kill "$pid"
-wait_until 120 grep -q 'kernel zram, round' "$tmp/bench.log" ||
-	fail "did not come to zram"
-kill -TERM "$pid"
-status=0
-wait "$pid" || status=$?
-[ "$status" = 130 ] || fail "after a signal it ended with $status, not 130"
-[ "$(devices)" = "$before" ] || fail "a signal left $(devices)"
+nothing_left()
+{
+	[ "$(devices)" = "$before" ] || fail "$1 left $(devices)"
+}
+at_zram()
+{
+	grep -q 'kernel zram, round' "$tmp/bench.log"
+}
+ended_by_signal at_zram pool -s 256M --churn 2 --part churn
