@@ -530,7 +530,7 @@ void uz__upgrade_begins(struct uz__upgrade *u, uint64_t now);
 void uz__upgrade_failed(struct uz__upgrade *u, const struct uz__daemon *d,
 			const char *why);
 
-/* A worker of that version serves; upgrade or not. */
+/* A worker of that version serves; upgrade or not. Has kept what is to be. */
 void uz__upgrade_serves(struct uz__upgrade *u, struct uz__daemon *d,
 			const char *version, uint64_t now);
 

@@ -115,7 +115,6 @@ static void worker_serves(struct supervisor *s, const char *version)
 	s->served = now_ms();
 	uz__upgrade_serves(&s->up, d, version, s->served);
 	d->served = true;
-	uz__store_keep(d);
 	if (s->ready) {
 		uz__notify_manager("STATUS=Serving %s, restarted %u times",
 				   d->place.path, d->restart.total);

@@ -181,41 +181,43 @@ void uz__upgrade_failed(struct uz__upgrade *u, const struct uz__daemon *d,
 	u->deadline = 0;
 }
 
-/* The new program serves. */
-static void upgraded(struct uz__upgrade *u, struct uz__daemon *d,
-		     const char *version, unsigned long long pause)
+/* The new program serves; true: that is to be told. */
+static bool upgraded(struct uz__upgrade *u, struct uz__daemon *d,
+		     const char *version)
 {
-	char text[512];
+	/* A supervisor that was restarted is nothing to be counted. */
+	const bool told = !u->restart || strcmp(d->serving, version) != 0;
 
 	if (d->program >= 0)
 		close(d->program);
 	d->program = uz_steal_fd(&u->program);
-	snprintf(text, sizeof(text),
-		 "upgraded from %.40s to %.40s, pause %llu ms", d->serving,
-		 version, pause);
-	if (!u->restart || strcmp(d->serving, version) != 0) {
-		ended(u, d, true, text);
-	} else {
-		/* A supervisor that was restarted is nothing to be counted. */
-		u->stage = UZ__UPGRADE_NONE;
-		u->deadline = 0;
-	}
 	u->restart = false;
+	u->stage = UZ__UPGRADE_NONE;
+	u->deadline = 0;
+	return told;
 }
 
 void uz__upgrade_serves(struct uz__upgrade *u, struct uz__daemon *d,
 			const char *version, uint64_t now)
 {
 	const unsigned long long pause = now - u->begun;
+	const bool comes = u->stage == UZ__UPGRADE_COMING;
+	bool told = u->stage == UZ__UPGRADE_BACK;
 	char text[512];
 
-	if (u->stage == UZ__UPGRADE_COMING) {
-		upgraded(u, d, version, pause);
-	} else if (u->stage == UZ__UPGRADE_BACK) {
+	if (comes) {
+		snprintf(text, sizeof(text),
+			 "upgraded from %.40s to %.40s, pause %llu ms",
+			 d->serving, version, pause);
+		told = upgraded(u, d, version);
+	} else if (told) {
 		snprintf(text, sizeof(text),
 			 "rolled back to %.40s, pause %llu ms: %.400s", version,
 			 pause, u->why);
-		ended(u, d, false, text);
 	}
 	snprintf(d->serving, sizeof(d->serving), "%s", version);
+	/* Before anybody is told: who is may have this supervisor killed. */
+	uz__store_keep(d);
+	if (told)
+		ended(u, d, comes, text);
 }

@@ -25,6 +25,21 @@ struct world {
 	int line[2];
 };
 
+/* What the service manager was told last, and what everybody was by then. */
+static struct {
+	uint32_t board;
+	int program;
+	char serving[64];
+} kept;
+
+void __wrap_uz__store_keep(struct uz__daemon *d);
+void __wrap_uz__store_keep(struct uz__daemon *d)
+{
+	kept.board = atomic_load(&d->board->state);
+	kept.program = d->program;
+	strcpy(kept.serving, d->serving);
+}
+
 static int set_up(void **state)
 {
 	struct world *w = calloc(1, sizeof(*w));
@@ -115,6 +130,10 @@ static void test_upgraded(void **state)
 	assert_int_equal(w->d.program, program);
 	assert_int_equal(w->u.program, -1);
 	expect_last(w, 1, 0, "\nlast upgraded from 1 to 2, pause 500 ms\n");
+	/* Whoever is told may kill this supervisor: the next one has it all. */
+	assert_int_equal(kept.board, UZ__BOARD_RUNNING);
+	assert_int_equal(kept.program, program);
+	assert_string_equal(kept.serving, "2");
 	/* One that takes the place of one that died. */
 	uz__upgrade_begins(&w->u, 1600);
 	assert_int_equal(w->u.deadline, 0);
