@@ -69,9 +69,8 @@ static void *work(void *arg)
 {
 	struct worker *w = arg;
 
-	/* relaxed: seen soon enough, and nothing else is told by it */
-	while (!w->wrong &&
-	       !atomic_load_explicit(&stop, memory_order_relaxed)) {
+	/* Once at least, however long it had no CPU. */
+	do {
 		struct uz_codec_ctx *ctx;
 		struct uz_codec codec;
 
@@ -83,7 +82,9 @@ static void *work(void *arg)
 		for (int i = 0; i < PER_CODEC && !w->wrong; i++, w->pages++)
 			w->wrong = one_page(w, ctx);
 		uz_codec_ctx_destroy(ctx);
-	}
+		/* relaxed: seen soon enough, and nothing else is told by it */
+	} while (!w->wrong &&
+		 !atomic_load_explicit(&stop, memory_order_relaxed));
 	return NULL;
 }
 

@@ -329,6 +329,15 @@ static void back(struct uz_shrinker **shrinker)
 	uz_device_set_backing_setting(dev, UZ_BACKING_PROMOTE, seed % 2);
 }
 
+/* Where the CPUs are busy, it may take the thread for that longer. */
+static bool has_shrunk(void)
+{
+	struct uz_backing_stat backing;
+
+	uz_device_backing_stat(dev, &backing);
+	return backing.shrunk_pages;
+}
+
 static void run(unsigned int seconds)
 {
 	struct worker *w = calloc(THREADS, sizeof(*w));
@@ -345,7 +354,9 @@ static void run(unsigned int seconds)
 		die("pthread_create failed", 0);
 	if (backed && pthread_create(&snapper, NULL, snapshots, NULL))
 		die("pthread_create failed", 0);
-	for (i = 0; i < seconds * 20; i++) {
+	for (i = 0; i < seconds * 20 ||
+		    (backed && !has_shrunk() && i < (seconds + 60) * 20);
+	     i++) {
 		struct uz_device_stat stat;
 		uint64_t at;
 
