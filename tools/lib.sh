@@ -71,6 +71,17 @@ package_names()
 	} END { print line }'
 }
 
+install_packages()
+{
+	apt-get -qq -o Acquire::Retries=3 update ||
+		say "apt-get update failed; trying all the same"
+	# Word splitting turns the line into a list of packages.
+	# shellcheck disable=SC2086
+	DEBIAN_FRONTEND=noninteractive apt-get -qq \
+		-o Acquire::Retries=3 -o DPkg::Lock::Timeout=120 \
+		install -y --no-install-recommends $1
+}
+
 need_packages()
 {
 	_lack=$(missing "$@")
@@ -79,14 +90,11 @@ need_packages()
 	if [ "$(id -u)" = 0 ] && have apt-get; then
 		say "installing: $_apt"
 		_log=$(mktemp)
-		# Word splitting turns the line into a list of packages.
-		# shellcheck disable=SC2086
-		{
-			apt-get -qq update ||
-				say "apt-get update failed; trying all the same"
-			DEBIAN_FRONTEND=noninteractive apt-get -qq install -y \
-				--no-install-recommends $_apt
-		} >"$_log" 2>&1 || :
+		# A mirror may not answer, or just be brought up to date.
+		for _pause in 5 20 0; do
+			! install_packages "$_apt" >"$_log" 2>&1 || break
+			sleep "$_pause"
+		done
 		_lack=$(missing "$@")
 		[ -z "$_lack" ] || tail -n 15 "$_log" >&2
 		rm -f "$_log"

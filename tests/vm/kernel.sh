@@ -112,6 +112,19 @@ vm_fetch()
 	echo "$package" >"$into/package"
 }
 
+# vm_fetch_patiently NAME: a mirror that is just being brought up to date has
+# lists that do not fit together, or packages no more that they name.
+vm_fetch_patiently()
+{
+	local pause
+
+	for pause in 5 20; do
+		! vm_fetch "$1" || return 0
+		sleep $pause
+	done
+	vm_fetch "$1"
+}
+
 # vm_kernel NAME: sets vm_linux, the image to boot, and vm_modules, the
 # directory of its modules.
 vm_kernel()
@@ -123,7 +136,7 @@ vm_kernel()
 	flock 8
 	if [ -z "$(find "$into/package" -mtime -$vm_keep_days 2>/dev/null)" ]; then
 		requires apt-get apt-cache dpkg-deb
-		vm_fetch "$1" >"$tmp/fetch.log" 2>&1 || status=$?
+		vm_fetch_patiently "$1" >"$tmp/fetch.log" 2>&1 || status=$?
 	fi
 	exec 8>&-
 	if [ $status -ne 0 ]; then
