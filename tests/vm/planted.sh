@@ -27,7 +27,7 @@ export UZ_MUST_WORK=${UZ_MUST_WORK-}
 ends 77 200 vm/planted/skip
 UZ_MUST_WORK=${UZ_MUST_WORK:+$UZ_MUST_WORK,}planted
 # Long enough for a slow machine to come to the one that hangs.
-ends 1 30 vm/planted/skip vm/planted/program vm/planted/hang
+ends 1 75 vm/planted/skip vm/planted/program vm/planted/hang
 grep -q '^not ok vm/planted/skip (status 1,' "$tmp/run.log" ||
 	fail 'the skip was no failure'
 grep -q '^not ok vm/planted/program (no program no-such-program)' \

@@ -19,7 +19,7 @@ another_than()
 {
 	local now
 
-	now=$(timeout 5 sed -n 's/^worker_pid //p' "$dev_dir/stat") || return 1
+	now=$(timeout 60 sed -n 's/^worker_pid //p' "$dev_dir/stat") || return 1
 	[ -n "$now" ] && [ "$now" != "$1" ]
 }
 
@@ -127,6 +127,16 @@ guards()
 	grep -lx uzramd-guard /proc/[0-9]*/comm 2>/dev/null | cut -d/ -f3 || true
 }
 
+has_guard()
+{
+	[ -n "$(guards)" ]
+}
+
+no_guard()
+{
+	[ -z "$(guards)" ]
+}
+
 # clear_up: of the daemon, its dead mount is left.
 clear_up()
 {
@@ -157,8 +167,8 @@ clear_up
 
 serve_disk one --size 64M
 pid=$(cat "$dev_dir/pid")
+wait_until 60 has_guard || fail 'no guard'
 guard=$(guards)
-[ -n "$guard" ] || fail 'no guard'
 use
 kill -KILL "$guard"
 kill_worker
@@ -170,6 +180,7 @@ ended
 # Not even its mount is there.
 serve_disk one --size 64M
 pid=$(cat "$dev_dir/pid")
+wait_until 60 has_guard || fail 'no guard'
 kill -KILL "$(guards)"
 kill -KILL "$pid"
 wait_until 60 pid_gone "$pid" || fail 'the daemon is still there'
@@ -178,7 +189,7 @@ rmdir "$dev_dir"
 timeout 100 "$UZRAMCTL" doctor | grep -q '^ok *ublk .*; 1 left by daemons' ||
 	fail 'doctor does not see the disk that is left'
 timeout 100 "$UZRAMCTL" remove --force one
-no_disk || fail "left behind: $(ls /dev/ublk*)"
+wait_until 60 no_disk || fail "left behind: $(ls /dev/ublk*)"
 expect_fail_line 3 'no device one' "$UZRAMCTL" remove --force one
 
 # ---- what the daemon itself deletes ----
@@ -187,4 +198,4 @@ serve_disk one --size 64M
 kill_worker
 remove_disk one
 expect_equal "$(ls /dev/ublk*)" /dev/ublk-control 'nodes'
-expect_equal "$(guards)" '' 'guards left'
+wait_until 60 no_guard || fail "guards left: $(guards)"

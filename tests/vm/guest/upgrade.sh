@@ -35,8 +35,14 @@ upgrade_value()
 # upgrade_to PROGRAM FROM TO
 upgrade_to()
 {
-	timeout 60 "$UZRAMCTL" upgrade --binary "$1" one >"$tmp/out" 2>&1 ||
-		fail "upgrade to $1: $(cat "$tmp/out")"
+	until timeout 60 "$UZRAMCTL" upgrade --binary "$1" one >"$tmp/out" 2>&1
+	do
+		# It has so long, also where it gets no CPU.
+		grep -q 'does not serve after 5 s' "$tmp/out" ||
+			fail "upgrade to $1: $(cat "$tmp/out")"
+		slow=$((slow + 1))
+	done
+	asked=$((asked + 1))
 	grep -qx "one: upgraded from $2 to $3, pause [0-9]* ms" "$tmp/out" ||
 		fail "upgrade to $1 says: $(cat "$tmp/out")"
 	expect_equal "$(upgrade_value version)" "$3" version
@@ -76,6 +82,8 @@ dmesg -c >/dev/null
 # ---- under load ----
 
 pauses=
+asked=0
+slow=0
 serve_disk one --size 64M --algorithm lz4
 case $(stat_of survives) in
 yes) ;;
@@ -97,7 +105,7 @@ touch "$tmp/enough"
 ends_within 200 $loader 'the load'
 no_errors 0
 expect_equal "$(upgrade_value upgrades) $(upgrade_value rollbacks)" \
-	"$upgrades 3" 'upgrades and roll-backs'
+	"$upgrades $((slow + 3))" 'upgrades and roll-backs'
 
 # ---- a file system ----
 
@@ -115,6 +123,19 @@ kill -KILL "$worker"
 wait_until 100 another_than "$worker" || fail "nobody took over from $worker"
 expect_equal "$(upgrade_value version)" "$next" 'version after a death'
 no_errors 1
+
+# On a machine that is busy some may need too long to leave, but not all. They
+# had to for each upgrade, and for the two programs that were begun in vain.
+one_has_left()
+{
+	[ "$(grep -c 'worker did not leave: ' "$tmp/one.log")" -lt \
+		$((asked + slow + 2)) ]
+}
+for ((i = 0; i < 10; i++)); do
+	! one_has_left || break
+	upgrade_to "$programs/uzramd-next" "$next" "$next"
+done
+one_has_left || fail 'no worker ever left by itself'
 unmount_fs "$fs_dir"
 fsck.ext4 -fn "$disk" >"$tmp/fsck.log" 2>&1 ||
 	fail "fsck: $(cat "$tmp/fsck.log")"
@@ -143,11 +164,6 @@ expect_equal "$(timeout -k 1 100 dd bs=4k count=1 iflag=direct status=none \
 exec 7<&-
 wait_until 100 gone || fail "left behind: $(ls -d "$dev_dir" /dev/ublk*)"
 wait_until 100 pid_gone "$dev_pid" || fail 'the daemon is still there'
-
-# On a machine that is busy some may need too long to leave, but not all. They
-# had to for each upgrade, and for the two programs that were begun in vain.
-[ "$(grep -c 'worker did not leave: ' "$tmp/one.log")" -lt \
-	$((upgrades + 3)) ] || fail 'no worker ever left by itself'
 
 # ---- swap ----
 
