@@ -148,7 +148,12 @@ if [ "$(id -u)" = 0 ] && [ -c /dev/loop-control ]; then
 	part=$loop_dev
 	attach_loop "$dev_block"
 	start_load
-	sleep 2 # until it runs, and takes signals
+	load_has_begun()
+	{
+		load_runs
+		[ "$(sed -n 's/^num_writes //p' "$dev_dir/stat")" -gt 100 ]
+	}
+	wait_until 60 load_has_begun || fail 'fio writes nothing'
 	for size in 260 270 280 290 310 320; do
 		"$UZRAMCTL" resize busy "${size}M" >/dev/null
 		expect_equal "$(blockdev --getsize64 "$loop_dev")" \

@@ -59,6 +59,19 @@ text_is_packed()
 	[ "$1" -le $((text * 60 / 100)) ]
 }
 
+# all_leave KIND COUNT-COMMAND: until no page of that kind is left. Those that
+# compaction is just moving stay, and leave the next time.
+all_leave()
+{
+	echo "type=$1" >"$dev_dir/writeback"
+	[ "$("${@:2}")" -eq 0 ]
+}
+
+pages_here()
+{
+	echo $((pages - $(stat_of backed_pages)))
+}
+
 memory_is_given_back()
 {
 	[ "$(mm_stat 3)" -lt 4194304 ]
@@ -88,8 +101,7 @@ the_way()
 	written=$(bd_stat 3)
 	text_is_packed "$written" ||
 		fail "$written blocks for $((pages * 3 / 4)) pages of text"
-	echo huge >"$dev_dir/writeback"
-	expect_equal "$(mm_stat 8)" 0 'huge pages left'
+	wait_until 60 all_leave huge mm_stat 8 || fail "$(mm_stat 8) huge pages left"
 	expect_equal "$(mm_stat 1)" $((mib * 1048576)) orig_data_size
 	wait_until 60 memory_is_given_back ||
 		fail "memory $before before, $(mm_stat 3) after"
@@ -103,8 +115,8 @@ the_way()
 	expect_data
 	# Idle ones, and back by being read.
 	echo all >"$dev_dir/idle"
-	echo type=idle >"$dev_dir/writeback"
-	expect_equal "$(stat_of backed_pages)" $pages 'backed pages'
+	wait_until 60 all_leave idle pages_here ||
+		fail "$(pages_here) pages did not leave"
 	echo 1 >"$dev_dir/writeback_promote"
 	expect_data
 	expect_equal "$(stat_of backed_pages)" 0 'backed pages after reading'
@@ -175,7 +187,8 @@ done
 expect_equal "$(stat_of restarts)" 4 restarts
 expect_equal "$(stat_of backing_lost)" 0 'stores that were lost'
 echo all >"$dev_dir/idle"
-echo idle >"$dev_dir/writeback"
+wait_until 60 all_leave idle pages_here ||
+	fail "$(pages_here) pages did not leave"
 expect_data
 expect_equal "$(stat_of backed_pages)" $pages 'backed pages'
 expect_equal "$(stat_of checksum_errors)" 0 'checksum errors'
