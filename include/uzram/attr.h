@@ -124,6 +124,7 @@ struct uz_attr_upgrade {
  * @supervisor:  the process that signals are for
  * @restarts:    workers that have served the device before us
  * @protection:  what protects this process while memory is short, one word
+ * @awake:       CPUs are kept from halting while the device is in use
  * @watchdog:    seconds after which one that hangs is replaced; 0: never
  * @hangs:       how often that has happened
  * @confinement: what it has given up, one word
@@ -136,6 +137,7 @@ struct uz_attr_process {
 	pid_t supervisor;
 	unsigned int restarts;
 	const char *protection;
+	bool awake;
 	unsigned int watchdog;
 	unsigned int hangs;
 	const char *confinement;

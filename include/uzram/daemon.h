@@ -38,6 +38,18 @@ enum uz_seccomp {
 };
 
 /**
+ * enum uz_awake_when - CPUs that do not halt while the device is in use
+ * @UZ_AWAKE_AUTO: if the system swaps to it and they would (uz_awake_halts())
+ * @UZ_AWAKE_ON:   always
+ * @UZ_AWAKE_OFF:  never
+ */
+enum uz_awake_when {
+	UZ_AWAKE_AUTO,
+	UZ_AWAKE_ON,
+	UZ_AWAKE_OFF,
+};
+
+/**
  * struct uz_daemon_codec - a codec that a device is to have
  * @text: as uz_codec_parse() takes it, without a dictionary; "": none
  * @dict: path of a file with its dictionary; "": without one
@@ -61,6 +73,7 @@ struct uz_daemon_codec {
  * @frontend:      "fuse", "ublk" or "auto"
  * @compaction:    have a thread compact the pool whenever it is worth while
  * @swap:          protect the processes: the system swaps to the device
+ * @awake:         whether CPUs are kept from halting while it is in use
  * @reserve:       bytes ready for stores; UZ_RESERVE_AUTO: with @swap, see
  *                 struct uz_device_mem; none without
  * @seccomp:       whether the worker's system calls are filtered
@@ -92,6 +105,7 @@ struct uz_daemon_config {
 	char frontend[16];
 	bool compaction;
 	bool swap;
+	enum uz_awake_when awake;
 	uint64_t reserve;
 	enum uz_seccomp seccomp;
 	bool track_age;
@@ -123,7 +137,7 @@ void uz_daemon_config_init(struct uz_daemon_config *config);
  * @key:    "size" (also "zram-size"), "codec" (also "algorithm",
  *          "compression-algorithm"), "mem_limit" (also
  *          "zram-resident-limit"), "zpool", "threads", "workers", "frontend",
- *          "compaction", "swap", "reserve", "seccomp", "track_age",
+ *          "compaction", "swap", "awake", "reserve", "seccomp", "track_age",
  *          "watchdog", "transport", "buffer_budget", "backing_dev" (also
  *          "backing", "writeback-device"), "policy", "cgroup", "dir",
  *          "restore"

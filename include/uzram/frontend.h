@@ -86,6 +86,7 @@ struct uz_frontend_disk {
  * @restarts:      workers that have served the session before this one
  * @protection:    what protects this process while memory is short, in words;
  *                 stays valid
+ * @awake:         CPUs are kept from halting while the device is in use
  * @upgrade:       for the attribute of that name; stays valid, or NULL
  * @confinement:   what this process has given up, in words; stays valid
  * @cgroup:        where this process's memory is charged, "" for nowhere; stays
@@ -105,6 +106,7 @@ struct uz_frontend_config {
 	pid_t supervisor;
 	unsigned int restarts;
 	const char *protection;
+	bool awake;
 	const struct uz_attr_upgrade *upgrade;
 	const char *confinement;
 	const char *cgroup;

@@ -194,7 +194,8 @@ int uz__attr_stat_show(struct uz_attr_ctx *ctx, struct uz_strbuf *out)
 	uz_strbuf_add(out, "restarts %u\nworker_pid %d\n",
 		      ctx->process.restarts, (int)getpid());
 	show_text(out, "protection", ctx->process.protection);
-	uz_strbuf_add(out, "watchdog %u\nhangs %u\n", ctx->process.watchdog,
+	uz_strbuf_add(out, "awake %s\nwatchdog %u\nhangs %u\n",
+		      ctx->process.awake ? "on" : "off", ctx->process.watchdog,
 		      ctx->process.hangs);
 	show_text(out, "confinement", ctx->process.confinement);
 	show_text(out, "cgroup", ctx->process.cgroup);

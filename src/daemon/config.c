@@ -185,6 +185,22 @@ static int set_swap(struct uz_daemon_config *config, const char *key,
 	return 0;
 }
 
+static int set_awake(struct uz_daemon_config *config, const char *key,
+		     const char *value, struct uz_err *err)
+{
+	if (!strcmp(value, "auto"))
+		config->awake = UZ_AWAKE_AUTO;
+	else if (!strcmp(value, "on"))
+		config->awake = UZ_AWAKE_ON;
+	else if (!strcmp(value, "off"))
+		config->awake = UZ_AWAKE_OFF;
+	else
+		return uz_err_set(err, -EINVAL,
+				  "%s '%.40s': must be auto, on or off", key,
+				  value);
+	return 0;
+}
+
 static int set_reserve(struct uz_daemon_config *config, const char *key,
 		       const char *value, struct uz_err *err)
 {
@@ -334,6 +350,7 @@ static const struct config_key {
 	{ "frontend", set_frontend },
 	{ "compaction", set_compaction },
 	{ "swap", set_swap },
+	{ "awake", set_awake },
 	{ "reserve", set_reserve },
 	{ "seccomp", set_seccomp },
 	{ "track_age", set_track_age },
@@ -360,8 +377,8 @@ int uz_daemon_config_set(struct uz_daemon_config *config, const char *key,
 	return uz_err_set(err, -EINVAL,
 			  "unknown key '%.40s'; known are size, codec, "
 			  "mem_limit, zpool, threads, workers, frontend, "
-			  "compaction, swap, reserve, seccomp, track_age, "
-			  "watchdog, transport, buffer_budget, backing_dev, "
-			  "policy, cgroup, dir and restore",
+			  "compaction, swap, awake, reserve, seccomp, "
+			  "track_age, watchdog, transport, buffer_budget, "
+			  "backing_dev, policy, cgroup, dir and restore",
 			  key);
 }

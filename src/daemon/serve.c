@@ -21,6 +21,7 @@
 
 #include <uzram/device.h>
 #include <uzram/util/ahead.h>
+#include <uzram/util/awake.h>
 #include <uzram/util/cgroup.h>
 #include <uzram/util/cpus.h>
 #include <uzram/util/delay.h>
@@ -47,6 +48,8 @@
  * @shrinker:  likewise
  * @fe:        the service
  * @signals:   the thread that ends the service
+ * @awake:     keeps CPUs from halting, or NULL
+ * @awake_fd:  what it needs; -errno: it cannot, or need not, be had
  * @alive:   shows that the process runs
  * @protection: what it has of swap=on, in words
  * @upgrade:   for the attribute
@@ -60,6 +63,8 @@ struct service {
 	struct uz_shrinker *shrinker;
 	struct uz_frontend *fe;
 	struct uz__signals signals;
+	struct uz_awake *awake;
+	int awake_fd;
 	struct uz__alive alive;
 	char protection[64];
 	char confinement[48];
@@ -184,6 +189,23 @@ static int service_restore(struct service *s, struct uz_err *err)
 	return !rc && *codec->dict ? service_codec(s, 0, err) : rc;
 }
 
+/* The thread comes after the confinement, which is each thread's own. */
+static void service_awake(struct service *s)
+{
+	int rc = s->awake_fd;
+
+	if (s->awake_fd >= 0) {
+		rc = uz_awake_start(&s->awake, s->awake_fd);
+		if (rc)
+			close(s->awake_fd);
+	}
+	if (rc && s->d->config->awake == UZ_AWAKE_ON && !s->d->served)
+		uz_log(UZ_LOG_WARN,
+		       "awake=on: not possible (%s): idle CPUs halt as ever; needs root and /dev/cpu_dma_latency",
+		       strerror(-rc));
+	uz_device_set_awake(s->dev, s->awake);
+}
+
 static int service_open(struct service *s, struct uz_err *err)
 {
 	const struct uz_daemon_config *config = s->d->config;
@@ -200,6 +222,7 @@ static int service_open(struct service *s, struct uz_err *err)
 	/* What belongs to a process. */
 	if (s->d->board->watchdog)
 		uz_device_set_pulses(s->dev, s->d->board->pulses);
+	service_awake(s);
 	uz_device_set_ceiling(s->dev, uz__ceiling());
 	uz_device_set_workers(s->dev, service_workers(config));
 	if (config->compaction)
@@ -249,6 +272,7 @@ static int service_start(struct service *s, struct uz_err *err)
 		.supervisor = d->pid,
 		.restarts = d->restart.total,
 		.protection = s->protection,
+		.awake = s->awake,
 		.upgrade = &s->upgrade,
 		.confinement = s->confinement,
 		.cgroup = s->cgroup,
@@ -309,6 +333,7 @@ static int service_wait(struct service *s, struct uz_err *err)
 	if (!rc)
 		rc = service_check(s, err);
 	uz_device_close(s->dev);
+	uz_awake_stop(s->awake);
 	return rc;
 }
 
@@ -379,6 +404,17 @@ static int service_confine(struct service *s, struct uz_err *err)
 			   sizeof(s->confinement), err);
 }
 
+/* The file is root's, and opened before anything is given up. */
+static void service_awake_open(struct service *s)
+{
+	const struct uz_daemon_config *config = s->d->config;
+
+	s->awake_fd = -ECANCELED;
+	if (config->awake == UZ_AWAKE_ON || (config->awake == UZ_AWAKE_AUTO &&
+					     config->swap && uz_awake_halts()))
+		s->awake_fd = uz_awake_open();
+}
+
 /* From here on the process is seen to run. */
 static int service_alive(struct service *s, struct uz_err *err)
 {
@@ -396,6 +432,7 @@ void uz__serve(const struct uz__daemon *d)
 	int rc;
 
 	service_protect(&s);
+	service_awake_open(&s);
 	uz_cgroup_own("", s.cgroup, sizeof(s.cgroup));
 	become_worker(d);
 	rc = service_own(d, &err);

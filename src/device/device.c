@@ -360,6 +360,11 @@ void uz_device_set_pulses(struct uz_device *dev, struct uz_pulse *pulses)
 	dev->pulses = pulses;
 }
 
+void uz_device_set_awake(struct uz_device *dev, struct uz_awake *awake)
+{
+	dev->awake = awake;
+}
+
 uint64_t uz__device_limit(const struct uz_device *dev)
 {
 	uint64_t limit = dev->ctl->super.mem_limit;

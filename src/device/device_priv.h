@@ -234,10 +234,10 @@ struct uz__ctl {
  * @latency:   of requests, what threads have counted that are gone
  * @holders:   opens of the block file
  * @pulses:    of the threads in @ios, or NULL
+ * @awake:     for requests, or NULL
  * @crew:      page workers
  * @room:      for stores at the limit
- * @snapshot:  told before a page changes, or NULL; set under the configuration
- *             lock while no request is under way
+ * @snapshot:  told before a page changes, or NULL; set while the gate is closed
  */
 struct uz_device {
 	char name[UZ_NAME_MAX + 1];
@@ -273,6 +273,7 @@ struct uz_device {
 	struct uz_latency latency[UZ_LATENCY_KINDS];
 	_Atomic unsigned int holders;
 	struct uz_pulse *pulses;
+	struct uz_awake *awake;
 	struct uz__crew *crew;
 	struct uz__room room;
 	struct uz_snapshot *snapshot;

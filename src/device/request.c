@@ -171,6 +171,7 @@ int uz_device_submit(struct uz_io *io, const struct uz_request *rq)
 	uint64_t size = uz__io_enter(io) * UZ_PAGE_SIZE;
 	int err;
 
+	uz_awake_use(io->dev->awake);
 	uz_pulse_begin(io->pulse);
 	if (uz_unlikely(!size || rq->offset > size ||
 			rq->length > size - rq->offset)) {

@@ -97,6 +97,7 @@ static void test_stat_names_every_number(void **state)
 		.supervisor = 4711,
 		.restarts = 7,
 		.protection = "locked",
+		.awake = true,
 		.watchdog = 30,
 		.hangs = 2,
 		.confinement = "seccomp",
@@ -119,7 +120,7 @@ static void test_stat_names_every_number(void **state)
 	snprintf(rest, sizeof(rest),
 		 "\nbuffer_bytes 123\ntransport fuse\nsurvives yes\n"
 		 "restarts 7\nworker_pid %d\nprotection locked\n"
-		 "watchdog 30\nhangs 2\nconfinement seccomp\n"
+		 "awake on\nwatchdog 30\nhangs 2\nconfinement seccomp\n"
 		 "cgroup /one\n",
 		 (int)getpid());
 	assert_string_equal(line, rest);

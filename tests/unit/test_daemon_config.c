@@ -213,6 +213,20 @@ static void test_watchdog(void **state)
 	assert_int_equal(config.watchdog, 0);
 }
 
+static void test_awake(void **state)
+{
+	(void)state;
+	assert_int_equal(config.awake, UZ_AWAKE_AUTO);
+	assert_int_equal(set("awake", "on"), 0);
+	assert_int_equal(config.awake, UZ_AWAKE_ON);
+	assert_int_equal(set("awake", "off"), 0);
+	assert_int_equal(config.awake, UZ_AWAKE_OFF);
+	refuses("awake", "yes", -EINVAL);
+	assert_int_equal(config.awake, UZ_AWAKE_OFF);
+	assert_int_equal(set("awake", "auto"), 0);
+	assert_int_equal(config.awake, UZ_AWAKE_AUTO);
+}
+
 static void test_others(void **state)
 {
 	char path[sizeof(config.dir) + 2];
@@ -356,6 +370,7 @@ int main(void)
 #endif
 		cmocka_unit_test_setup(test_zpool, setup),
 		cmocka_unit_test_setup(test_watchdog, setup),
+		cmocka_unit_test_setup(test_awake, setup),
 		cmocka_unit_test_setup(test_others, setup),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_rundir),

@@ -2,6 +2,7 @@
 #ifndef UZRAM_DEVICE_PULSES_H
 #define UZRAM_DEVICE_PULSES_H
 
+#include <uzram/util/awake.h>
 #include <uzram/util/pulse.h>
 
 struct uz_device;
@@ -19,5 +20,14 @@ struct uz_device;
  * Context: before uz_io_create(); no other thread.
  */
 void uz_device_set_pulses(struct uz_device *dev, struct uz_pulse *pulses);
+
+/**
+ * uz_device_set_awake() - have CPUs not halt while the device is in use
+ * @dev:   the device; no thread has a struct uz_io of it yet
+ * @awake: used by each uz_device_submit(), outlives the device; or NULL
+ *
+ * Context: before uz_io_create(); no other thread.
+ */
+void uz_device_set_awake(struct uz_device *dev, struct uz_awake *awake);
 
 #endif
