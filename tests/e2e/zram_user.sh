@@ -88,7 +88,7 @@ put_free()
 # not_busy ATTRIBUTE TEXT: sets went.
 not_busy()
 {
-	went=done
+	went='done'
 	! echo_to "$1" "$2" 2>"$tmp/user.err" || return 0
 	why "$tmp/user.err"
 	went=$reason
