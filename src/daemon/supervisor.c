@@ -270,7 +270,10 @@ static void take_signals(struct supervisor *s)
 	}
 }
 
-/* Whoever does not leave or come in time is killed. */
+/*
+ * Whoever does not leave or come in time is killed. What it has reported was
+ * taken before: it is in time, if we are not.
+ */
 static void keep_deadline(struct supervisor *s)
 {
 	if (!s->up.deadline || !s->worker || now_ms() < s->up.deadline ||
@@ -340,10 +343,10 @@ static int supervise(struct supervisor *s, struct uz_err *err)
 		fds[2].fd = wants_program(s) ? s->up.opener.line : -1;
 		poll(fds, 3, sleep_for(s, now));
 		take_program(s);
-		keep_deadline(s);
 		keep_watch(s);
 		take_signals(s);
 		take_reports(s);
+		keep_deadline(s);
 		uz__quit_reap(&s->quit, s->worker ? s->d : NULL);
 		uz__heirs_reap(&s->heirs);
 		if (s->worker && waitpid(s->worker, &status, WNOHANG) > 0) {

@@ -191,6 +191,10 @@ static int fake_leave(struct uz_frontend *fe, struct uz_err *err)
 		while (!fake->go)
 			usleep(1000);
 	}
+	if (fake->unheard) {
+		kill(getppid(), SIGSTOP);
+		usleep(1500000);
+	}
 	if (fake->refuses)
 		return uz_err_set(err, -EBUSY, "it does not want to");
 	while (fake->stays)
@@ -221,6 +225,25 @@ static void fake_stop(struct uz_frontend *fe)
 	fake->stopped++;
 	if (fake->late_refusal)
 		raise(SIGKILL);
+}
+
+void __real_uz__report(int fd, unsigned int kind, int rc, const char *fmt, ...)
+	uz_printf(4, 5);
+void __wrap_uz__report(int fd, unsigned int kind, int rc, const char *fmt, ...)
+	uz_printf(4, 5);
+
+/* It is in the pipe before the supervisor goes on. */
+void __wrap_uz__report(int fd, unsigned int kind, int rc, const char *fmt, ...)
+{
+	char text[512];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	__real_uz__report(fd, kind, rc, "%s", text);
+	if (fake->unheard)
+		kill(getppid(), SIGCONT);
 }
 
 void __real_uz__quit_reap(struct uz__quit *quit, const struct uz__daemon *d);

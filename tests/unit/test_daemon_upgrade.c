@@ -126,6 +126,24 @@ static void test_refuses(void **state)
 	assert_int_equal(fake->restarts, 0);
 }
 
+/* What it has said in time counts, however late the supervisor hears it. */
+static void test_refuses_unheard(void **state)
+{
+	char heard[256];
+
+	(void)state;
+	fake->ends_itself = true;
+	fake->upgrades = 1;
+	fake->refuses = true;
+	fake->unheard = true;
+	assert_int_equal(fake_run("dev", 0, heard, sizeof(heard)), 0);
+	assert_string_equal(fake->calls,
+			    "mount start wait leave free unmount ");
+	assert_non_null(strstr(fake->shown, "not upgraded, 1 serves on: it "
+					    "does not want to\n"));
+	assert_int_equal(fake->restarts, 0);
+}
+
 /* It dies as soon as it has refused: one end of an upgrade, not two. */
 static void test_refuses_and_dies(void **state)
 {
@@ -175,6 +193,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup(test_upgrade_stuck, fake_setup),
 		cmocka_unit_test_setup(test_rollback, fake_setup),
 		cmocka_unit_test_setup(test_refuses, fake_setup),
+		cmocka_unit_test_setup(test_refuses_unheard, fake_setup),
 		cmocka_unit_test_setup(test_refuses_and_dies, fake_setup),
 		cmocka_unit_test_setup(test_no_handover, fake_setup),
 	};
