@@ -130,10 +130,9 @@ static void test_by_many(void **state)
 	for (i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
 	wait_for(1);
-	while (atomic_load(&nr) % 2)
+	while ((i = atomic_load(&nr)) % 2)
 		sleep_ms(1);
 	/* Once more: nobody was left believing that it has been asked. */
-	i = atomic_load(&nr);
 	uz_awake_use(awake);
 	wait_for(i + 2);
 	expect_turns();
