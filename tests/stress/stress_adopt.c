@@ -513,10 +513,7 @@ static bool skips_look(uint64_t round)
 	return inside && mix(seed ^ round << 28) % 2;
 }
 
-/*
- * At some steps nobody may have died yet: few were chosen for them by chance, or
- * got the CPU in time.
- */
+/* Where nobody has died: few were chosen by chance, or got the CPU in time. */
 static void try_the_rest(uint64_t round)
 {
 	struct step *step;

@@ -342,7 +342,7 @@ static void *sleeper(void *arg)
 	return NULL;
 }
 
-/* Every step of what the threads do was slow at some time; or one that was not. */
+/* Every step of what the threads do was slow at some time; or @point not. */
 static bool all_slow(enum uz_delay_point *point)
 {
 #ifdef UZ_DEBUG_CHECKS
