@@ -13,6 +13,9 @@ requires git mkfs.ext4
 # The tree may belong to somebody else.
 export HOME=$tmp GIT_CONFIG_NOSYSTEM=1
 git config --global safe.directory '*'
+# Nothing of it goes on in the background, and keeps the file system in use.
+git config --global gc.auto 0
+git config --global maintenance.auto false
 
 start_device git -s 1G -a zstd
 attach_loop "$dev_block"
