@@ -1,13 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-#	tests/vm/run.sh [-u] [-l SECONDS] [-m MIB] KERNEL SCRIPT...
+#	tests/vm/run.sh [-iu] [-l SECONDS] [-m MIB] KERNEL SCRIPT...
 #
 # Boots KERNEL (a name of kernel.sh) in a virtual machine and runs SCRIPTs
 # there, named as below tests/, without ".sh". -u lets the guest's FUSE have
-# io_uring; -m is its memory (1024). The machine is emulated, so this needs
-# neither root nor hardware that can do more. Both of the guest's serial lines are
-# shown when it fails, and last the one that says how far the scripts came.
+# io_uring; -m is its memory (1024); -i has its clock count instructions, 4 ns
+# for each of either CPU, so that a busy host changes nothing in what is
+# measured. The machine is emulated, so this needs neither root nor hardware that
+# can do more. Both of the guest's serial lines are shown when it fails, and last
+# the one that says how far the scripts came.
 #
 # UZ_KILLS, UZ_CYCLES, UZ_UPGRADES, UZ_SEED, UZ_SECONDS, UZ_PAUSE, UZ_KINDS,
 # UZ_MIB, UZ_PERCENT, UZ_ROUNDS and UZ_DEPTHS, where they are set, are the
@@ -23,8 +25,10 @@
 limit=240
 memory=1024
 uring=
-while getopts ul:m: option; do
+clock=()
+while getopts iul:m: option; do
 	case $option in
+	i) clock=(-icount 'shift=2,sleep=off') ;;
 	u) uring=uz_uring=Y ;;
 	l) limit=$OPTARG ;;
 	m) memory=$OPTARG ;;
@@ -62,8 +66,8 @@ done
 # kernel that does not.
 status=0
 timeout -k 5 $((limit + 180)) qemu-system-x86_64 \
-	-accel tcg,thread=single -cpu max,cx16=off,erms=off,fsrm=off -smp 2 \
-	-m "$memory" \
+	-accel tcg,thread=single "${clock[@]}" \
+	-cpu max,cx16=off,erms=off,fsrm=off -smp 2 -m "$memory" \
 	-nodefaults -no-user-config -display none -no-reboot \
 	-serial "file:$tmp/console.log" -serial "file:$tmp/results" \
 	-kernel "$vm_linux" -initrd "$tmp/image" \

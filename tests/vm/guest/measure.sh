@@ -5,9 +5,10 @@
 # on the second serial line. Emulated CPUs make every figure slower by far, and
 # not all by as much, so only the ratios may be told, and only with that said:
 #
-#	tests/vm/run.sh -u -l 3000 sid vm/guest/measure
+#	tests/vm/run.sh -i -u -l 3000 sid vm/guest/measure
 #
-# with UZ_BUILD, UZRAMD and UZRAMCTL of a release build. UZ_ROUNDS (5) and
+# with UZ_BUILD, UZRAMD and UZRAMCTL of a release build. Without -i the host's
+# own time counts, with all that the host does beside. UZ_ROUNDS (5) and
 # UZ_DEPTHS (1,32) make it shorter than a quarter of an hour.
 #
 # shellcheck disable=SC2154 # functions.sh sets UZRAMD
