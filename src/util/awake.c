@@ -62,7 +62,7 @@ bool uz_awake_halts(void)
 
 int uz_awake_open(void)
 {
-	int fd = open(FILE_NAME, O_RDWR | O_CLOEXEC);
+	int fd = open(FILE_NAME, O_WRONLY | O_CLOEXEC);
 
 	return fd < 0 ? -errno : fd;
 }

@@ -122,6 +122,10 @@ tty 5 0
 console 1 3
 fuse 10 229
 END
+numbers=sys/class/misc/cpu_dma_latency/dev
+# shellcheck disable=SC2046 # two words
+[ ! -e $numbers ] ||
+	mknod -m 600 dev/cpu_dma_latency c $(tr : ' ' <$numbers)
 ln -s /proc/self/fd dev/fd
 if [ -z "$controllers" ]; then
 	mount -t cgroup2 cgroup2 sys/fs/cgroup
@@ -247,12 +251,13 @@ END
 # ---- serve ----
 
 printf '[%s]\nsize = 32M\nalgorithm = lz4\n' disk >"$root/etc/uzram.conf"
-printf '[spare]\nsize = 16M\nswap = on\n' >>"$root/etc/uzram.conf"
+printf '[spare]\nsize = 16M\nswap = on\nawake = on\n' >>"$root/etc/uzram.conf"
 inside systemctl --quiet enable --now uzramd@disk ||
 	fail 'systemctl enable --now'
 inside systemctl start uzramd@spare || fail 'swap=on does not start'
 [[ $(value protection spare) == *locked* ]] ||
 	fail "protection: $(value protection spare)"
+[ ! -e /dev/cpu_dma_latency ] || expect_equal "$(value awake spare)" on 'awake'
 [[ $(value confinement disk) == *capabilities*seccomp* ]] ||
 	fail "confinement: $(value confinement disk)"
 [[ $(value cgroup disk) == */uzramd@disk.service ]] ||
