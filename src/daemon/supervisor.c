@@ -271,8 +271,8 @@ static void take_signals(struct supervisor *s)
 }
 
 /*
- * Whoever does not leave or come in time is killed. What it has reported was
- * taken before: it is in time, if we are not.
+ * Whoever does not leave or come in time is killed. What it has reported, or
+ * died of, was taken before: it is in time, if we are not.
  */
 static void keep_deadline(struct supervisor *s)
 {
@@ -280,7 +280,7 @@ static void keep_deadline(struct supervisor *s)
 	    s->up.stage == UZ__UPGRADE_OPENING)
 		return;
 	s->up.deadline = 0;
-	if (s->up.stage == UZ__UPGRADE_COMING) {
+	if (s->up.stage == UZ__UPGRADE_COMING && !s->death.failure.rc) {
 		s->death.failure.rc = -ETIMEDOUT;
 		snprintf(s->death.failure.text, sizeof(s->death.failure.text),
 			 "does not serve after %u s", s->up.limit / 1000);
@@ -346,7 +346,6 @@ static int supervise(struct supervisor *s, struct uz_err *err)
 		keep_watch(s);
 		take_signals(s);
 		take_reports(s);
-		keep_deadline(s);
 		uz__quit_reap(&s->quit, s->worker ? s->d : NULL);
 		uz__heirs_reap(&s->heirs);
 		if (s->worker && waitpid(s->worker, &status, WNOHANG) > 0) {
@@ -354,6 +353,7 @@ static int supervise(struct supervisor *s, struct uz_err *err)
 			if (rc)
 				return rc;
 		}
+		keep_deadline(s);
 	}
 	return 1;
 }

@@ -48,6 +48,7 @@ struct fake_frontend {
 	bool refuses; /* to leave, and serves on */
 	bool late_refusal; /* dies of a signal after that, both heard at once */
 	bool unheard; /* what it says is heard after its time is over */
+	_Atomic bool overdue; /* it is */
 	_Atomic pid_t leaving; /* the worker that does, waiting for */
 	_Atomic bool go;
 	int program_rc; /* of the start of an executed worker */

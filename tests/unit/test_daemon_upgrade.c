@@ -25,7 +25,14 @@
  */
 #define SLOWER 50
 
+/* Or only a little, where something is to be late. */
+#define A_LITTLE 10
+
+/* By how much it jumps then. */
+#define JUMP_S 3600
+
 static pid_t slow;
+static unsigned int slower;
 
 int __real_clock_gettime(clockid_t id, struct timespec *t);
 int __wrap_clock_gettime(clockid_t id, struct timespec *t);
@@ -37,8 +44,10 @@ int __wrap_clock_gettime(clockid_t id, struct timespec *t)
 
 	if (ret || slow != getpid())
 		return ret;
-	ns = ((uint64_t)t->tv_sec * NS_PER_S + (uint64_t)t->tv_nsec) / SLOWER;
+	ns = ((uint64_t)t->tv_sec * NS_PER_S + (uint64_t)t->tv_nsec) / slower;
 	t->tv_sec = (time_t)(ns / NS_PER_S);
+	if (fake->overdue)
+		t->tv_sec += JUMP_S;
 	t->tv_nsec = (long)(ns % NS_PER_S);
 	return ret;
 }
@@ -46,12 +55,14 @@ int __wrap_clock_gettime(clockid_t id, struct timespec *t)
 static int slow_setup(void **state)
 {
 	slow = getpid();
+	slower = SLOWER;
 	return fake_setup(state);
 }
 
-static int real_setup(void **state)
+static int little_setup(void **state)
 {
-	slow = 0;
+	slow = getpid();
+	slower = A_LITTLE;
 	return fake_setup(state);
 }
 
@@ -231,10 +242,10 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup(test_upgrade, slow_setup),
 		cmocka_unit_test_setup(test_upgrade_by_attribute, slow_setup),
 		cmocka_unit_test_setup(test_upgrade_then_death, slow_setup),
-		cmocka_unit_test_setup(test_upgrade_stuck, real_setup),
+		cmocka_unit_test_setup(test_upgrade_stuck, little_setup),
 		cmocka_unit_test_setup(test_rollback, slow_setup),
 		cmocka_unit_test_setup(test_refuses, slow_setup),
-		cmocka_unit_test_setup(test_refuses_unheard, real_setup),
+		cmocka_unit_test_setup(test_refuses_unheard, slow_setup),
 		cmocka_unit_test_setup(test_refuses_and_dies, slow_setup),
 		cmocka_unit_test_setup(test_no_handover, slow_setup),
 	};
