@@ -2,10 +2,10 @@
 /*
  * CPUs that do not halt while they are needed: one thread asks the kernel.
  *
- * It sleeps until somebody calls uz_awake_use(), asks, and then looks every few
- * milliseconds whether that was done again. If it was not, it asks no more and
- * sleeps. The word that it looks at is read by all and hardly ever written, by
- * requests once for each look.
+ * It sleeps until somebody calls uz_awake_use(), asks, and then looks every
+ * 20 ms whether that was done again. If it was not, it asks no more and sleeps.
+ * The word that it looks at is read by all and hardly ever written, by requests
+ * once for each look.
  *
  * No locks. The word goes ASLEEP, USED, and then back and forth between USED
  * and QUIET; from QUIET to ASLEEP if it was still that at the next look.
@@ -31,6 +31,7 @@
 #include <uzram/util/cleanup.h>
 
 #define DRIVER	  "/sys/devices/system/cpu/cpuidle/current_driver"
+#define POLL_NS	  "/sys/module/haltpoll/parameters/guest_halt_poll_ns"
 #define FILE_NAME "/dev/cpu_dma_latency"
 
 /* us that an idle CPU may take to get to work: none; as long as it likes. */
@@ -51,13 +52,18 @@ struct uz_awake {
 	_Atomic bool ending;
 };
 
+/* Whether that is all that the file has. */
+static bool file_says(const char *path, const char *text)
+{
+	uz_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char is[16] = "";
+
+	return fd >= 0 && read(fd, is, sizeof(is) - 1) > 0 && !strcmp(is, text);
+}
+
 bool uz_awake_halts(void)
 {
-	uz_autoclose int fd = open(DRIVER, O_RDONLY | O_CLOEXEC);
-	char name[16] = "";
-
-	return fd >= 0 && read(fd, name, sizeof(name) - 1) > 0 &&
-	       !strcmp(name, "haltpoll\n");
+	return file_says(DRIVER, "haltpoll\n") && file_says(POLL_NS, "0\n");
 }
 
 int uz_awake_open(void)

@@ -78,7 +78,7 @@ uz_must_check int uz_awake_start(struct uz_awake **awake, int fd);
  * uz_awake_stop() - ask no more
  * @awake: from uz_awake_start(), or NULL; nobody uses it any more
  *
- * Context: sleeps until the thread has ended, some 10 ms.
+ * Context: sleeps until the thread has ended, up to 40 ms.
  */
 void uz_awake_stop(struct uz_awake *awake);
 
