@@ -88,11 +88,11 @@ static int scrub_device(const char *name, const char *rate, struct scrub *s,
 	char text[64];
 	int rc;
 
+	snprintf(text, sizeof(text), rate ? "rate=%.40s" : "1", rate);
+	rc = ctl_device_open(&dev, name, err);
 	/* From before it begins: whoever sees it begun may end it. */
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
-	snprintf(text, sizeof(text), rate ? "rate=%.40s" : "1", rate);
-	rc = ctl_device_open(&dev, name, err);
 	if (!rc)
 		rc = ctl_device_write(&dev, "scrub", text, err);
 	if (!rc)
