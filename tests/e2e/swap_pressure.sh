@@ -137,7 +137,7 @@ grep -q '^protection .*noswap' "$dev_dir/stat" ||
 	missing fuse 'no tmpfs without swap in this kernel'
 grep -q '^survives yes' "$dev_dir/stat" ||
 	missing fuse 'this kernel does not give requests out again'
-start_guard $((seconds + 180 + (working_set >> 20)))
+start_guard $((seconds + 60 + (working_set >> 20)))
 client=
 stress=
 : >"$tmp/client.log"
