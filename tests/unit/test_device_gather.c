@@ -142,12 +142,16 @@ static void test_room_in_a_store_that_is_nearly_full(void **state)
 
 static void gather(uint64_t most)
 {
-	uint64_t next = 0;
+	uint64_t next = 0, last;
 
-	/* It goes around once, in goes of some hundred objects. */
+	/*
+	 * It goes around once, in goes of some hundred objects, or until enough
+	 * blocks are free and a go does nothing any more.
+	 */
 	do {
+		last = next;
 		uz__gather(f.io, &next, PAGES, most);
-	} while (next && most == UINT64_MAX);
+	} while (next && next != last && most == UINT64_MAX);
 }
 
 static void test_as_much_as_is_wanted(void **state)
