@@ -31,7 +31,9 @@ hide='mount -t tmpfs none '$tmp/overlay'
 	chmod 755 '$tmp'/overlay/upper
 	mount -t overlay -o lowerdir=/usr/bin,upperdir='$tmp'/overlay/upper,workdir='$tmp'/overlay/work none /usr/bin
 	rm /usr/bin/fusermount3'
-if machine "$hide" 2>/dev/null; then
+hidden=
+if machine "$hide" 2>"$tmp/hide.log"; then
+	hidden=1
 	# libfuse3 adds a line of its own before ours.
 	expect_fail_line 5 'fusermount3' machine "$hide
 		user uzramd -s 64M dev 2>&1 | grep ^uzramd >&2
@@ -84,3 +86,5 @@ uzramctl: mount needs root; without it use mkfs.ext4 and fuse2fs on $tmp/user/ru
 status 5
 END
 diff "$tmp/wanted" "$tmp/said" >&2 || fail 'an ordinary user sees otherwise'
+
+[ -n "$hidden" ] || missing root 'cannot lay a file system over /usr/bin'
