@@ -527,3 +527,27 @@ stop_load()
 	! grep -qi 'verify.*failed\|error' "$tmp/fio.log" ||
 		fail "fio: $(cat "$tmp/fio.log")"
 }
+
+# ---- upgrades ----
+
+# Why a program is not taken that got no CPU for so long.
+late='does not serve after 5 s'
+
+# fails_for REASON PROGRAM NAME: an upgrade of that device fails, and not for
+# want of a CPU, unless that is REASON. Sets late_ones: tries that did before.
+fails_for()
+{
+	local status
+
+	late_ones=0
+	while :; do
+		status=0
+		timeout 60 "$UZRAMCTL" upgrade --binary "$2" "$3" \
+			2>"$tmp/why" || status=$?
+		[ "$1" != "$late" ] || break
+		grep -q "$late" "$tmp/why" || break
+		late_ones=$((late_ones + 1))
+	done
+	cat "$tmp/why" >&2
+	return $status
+}

@@ -75,7 +75,7 @@ upgrade_kept()
 {
 	until "$UZRAMCTL" upgrade --binary "$programs/uzramd-next" kept \
 		>"$tmp/upgrade.out" 2>&1; do
-		grep -q 'does not serve after 5 s' "$tmp/upgrade.out" ||
+		grep -q "$late" "$tmp/upgrade.out" ||
 			fail "upgrade: $(cat "$tmp/upgrade.out")"
 	done
 }

@@ -30,9 +30,6 @@ version_of()
 now=$(version_of "$UZRAMD")
 next=$(version_of "$tmp/next")
 
-# Why a program is not taken that got no CPU for so long.
-late='does not serve after 5 s'
-
 # upgrade_value NAME: out of the attribute.
 upgrade_value()
 {
@@ -55,30 +52,14 @@ upgrade_to()
 	pauses+=" $(sed 's/.*pause \([0-9]*\) ms/\1/' "$tmp/out")"
 }
 
-# fails_for REASON PROGRAM: not for having had no CPU, unless it is that.
-fails_for()
-{
-	local status
-
-	while :; do
-		status=0
-		timeout 60 "$UZRAMCTL" upgrade --binary "$2" file \
-			2>"$tmp/why" || status=$?
-		[ "$1" != "$late" ] || break
-		grep -q "$late" "$tmp/why" || break
-		rollbacks=$((rollbacks + 1))
-	done
-	cat "$tmp/why" >&2
-	return $status
-}
-
 # refused PROGRAM REASON: the version before it serves on.
 refused()
 {
 	local serving
 
 	serving=$(upgrade_value version)
-	expect_fail_line 1 "$2" fails_for "$2" "$1"
+	expect_fail_line 1 "$2" fails_for "$2" "$1" file
+	rollbacks=$((rollbacks + late_ones))
 	grep -q "\(rolled back to $serving, pause\|$serving serves on\)" \
 		"$tmp/err" || fail "upgrade to $1 says: $(cat "$tmp/err")"
 	expect_equal "$(upgrade_value version)" "$serving" version

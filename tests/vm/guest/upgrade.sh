@@ -26,9 +26,6 @@ version_of()
 now=$(version_of "$UZRAMD")
 next=$(version_of "$programs/uzramd-next")
 
-# Why a program is not taken that got no CPU for so long.
-late='does not serve after 5 s'
-
 # upgrade_value NAME: out of the attribute.
 upgrade_value()
 {
@@ -62,27 +59,11 @@ back_and_forth()
 	done
 }
 
-# fails_for REASON PROGRAM: not for having had no CPU, unless it is that.
-fails_for()
-{
-	local status
-
-	while :; do
-		status=0
-		timeout 60 "$UZRAMCTL" upgrade --binary "$2" one \
-			2>"$tmp/why" || status=$?
-		[ "$1" != "$late" ] || break
-		grep -q "$late" "$tmp/why" || break
-		slow=$((slow + 1))
-	done
-	cat "$tmp/why" >&2
-	return $status
-}
-
 # refused PROGRAM REASON: the version before it serves on.
 refused()
 {
-	expect_fail_line 1 "$2" fails_for "$2" "$1"
+	expect_fail_line 1 "$2" fails_for "$2" "$1" one
+	slow=$((slow + late_ones))
 	grep -q "\(rolled back to $now, pause\|$now serves on\)" "$tmp/err" ||
 		fail "upgrade to $1 says: $(cat "$tmp/err")"
 	expect_equal "$(upgrade_value version)" "$now" version
