@@ -29,6 +29,12 @@
 #define UZ__LATE_NS 300000
 #define UZ__QUIET   16
 
+/*
+ * A submitter looks out for his last helper before he sleeps: for some parts'
+ * time, since a page may take longer than a part should.
+ */
+#define UZ__LOOK_NS 100000
+
 /**
  * struct uz__job - a request that is being shared: job.c
  * @state:   UZ__JOB_TAKEN, UZ__JOB_OPEN and the number of helpers in it

@@ -183,6 +183,21 @@ static struct uz__job *job_get(struct uz__crew *crew, const struct uz_io *io)
 	return NULL;
 }
 
+/*
+ * Look out for the last helper, and sleep only if he does not come soon. Each
+ * has one part left at most, and a CPU that has nothing else to do for so long
+ * is halted: the way there and back takes as long in a virtual machine.
+ */
+static void await_helpers(struct uz__job *job, uint64_t start)
+{
+	do {
+		if (!sem_trywait(&job->done))
+			return;
+	} while (uz__crew_clock() < start + UZ__LOOK_NS);
+	while (sem_wait(&job->done))
+		; /* EINTR: the program's own signals */
+}
+
 static void job_finish(struct uz__crew *crew, struct uz__job *job,
 		       struct uz_io *io, uint64_t page_ns)
 {
@@ -194,8 +209,7 @@ static void job_finish(struct uz__crew *crew, struct uz__job *job,
 		return;
 	start = uz__crew_clock();
 	uz_pulse_wait(io->pulse); /* a helper that hangs has its own */
-	while (sem_wait(&job->done))
-		; /* EINTR: the program's own signals */
+	await_helpers(job, start);
 	uz_pulse_go_on(io->pulse);
 	uz__crew_late(crew, start, 2 * page_ns * job->part);
 }
