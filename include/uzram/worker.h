@@ -271,7 +271,8 @@ struct uz_shrinker;
  *
  * One thread, which sleeps without any wake-up until there is need for room
  * (uzram/device/room.h) and then writes cold pages back. While there is one,
- * stores at the limit wait for it instead of being refused.
+ * stores at the limit wait for it instead of being refused. While the store is
+ * missing it wakes up every 5 s to look for it (uz_device_retry_backing()).
  *
  * Context: any thread; the new thread takes no signals.
  * Return:  0 or -errno; after a failure the device is as good without it, but

@@ -27,6 +27,7 @@
 #include <uzram/util/log.h>
 
 #include "device_priv.h"
+#include "reopen.h"
 
 static void adopt_counters(struct uz_device *dev)
 {

@@ -11,7 +11,7 @@
  * The pointer to the store is set under the configuration lock while the
  * device may be in use, before any slot can name a piece of it, and cleared
  * only when there are no slots. So who has found such a slot has the store, or
- * it could not be opened when the memory was adopted.
+ * it could not be opened when the memory was adopted, nor since (reopen.c).
  *
  * A successor finds path and identity in the superblock's second page: the
  * path's first letter is written last, and cleared first.
@@ -19,19 +19,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <uzram/util/cleanup.h>
 #include <uzram/util/delay.h>
-#include <uzram/util/log.h>
 
 #include "device_priv.h"
+#include "reopen.h"
 
 #define BATCH_DEFAULT 32
-
-/* How long a successor waits for the store. */
-#define REOPEN_MS      10000
-#define REOPEN_STEP_MS 10
 
 static uint64_t piece_offset(uz_slot_t slot)
 {
@@ -233,7 +228,14 @@ bool uz__backed_alone(struct uz_device *dev, uz_slot_t slot)
 
 /* ---- the store ---- */
 
-static void backing_install(struct uz_device *dev, struct uz_backing *store)
+/**
+ * uz__backing_install() - the device has this store
+ * @dev:   configuration lock held, or no other thread; has none
+ * @store: what slots name of it is held already, or will be before any request
+ *
+ * Context: as said.
+ */
+void uz__backing_install(struct uz_device *dev, struct uz_backing *store)
 {
 	struct uz_backing_info info;
 
@@ -294,7 +296,7 @@ static int set_backing(struct uz_device *dev, const char *path,
 	if (ret)
 		return ret;
 	backing_remove(dev);
-	backing_install(dev, store);
+	uz__backing_install(dev, store);
 	backing_record(dev, path);
 	uz__room_update(dev, false);
 	return 0;
@@ -348,64 +350,6 @@ void uz__backing_reset(struct uz_device *dev)
 	uz_device_set_backing_setting(dev, UZ_BACKING_PROMOTE, 0);
 	uz_device_set_backing_setting(dev, UZ_BACKING_LOW, UZ_ROOM_LOW);
 	uz_device_set_backing_setting(dev, UZ_BACKING_HIGH, UZ_ROOM_HIGH);
-}
-
-/*
- * The predecessor is dead, but what it had begun to write may still be under
- * way. Until that has ended the file is its own, and must be: what is free now
- * will soon be written anew.
- */
-static int backing_await(const char *path, struct uz_backing **store,
-			 struct uz_err *err)
-{
-	const struct timespec step = { .tv_nsec = REOPEN_STEP_MS * 1000000 };
-	unsigned int tries = REOPEN_MS / REOPEN_STEP_MS;
-	int ret;
-
-	while ((ret = uz_backing_open(store, path, err)) == -EBUSY && tries--)
-		nanosleep(&step, NULL);
-	return ret;
-}
-
-static int backing_reopen(const struct uz__super_backing *sb,
-			  struct uz_backing **store, struct uz_err *err)
-{
-	struct uz_backing_info info;
-	int ret = backing_await(sb->path, store, err);
-
-	if (ret)
-		return ret;
-	uz_backing_info(*store, &info);
-	if (info.dev == sb->dev && info.ino == sb->ino)
-		return 0;
-	uz_backing_close(*store);
-	return uz_err_set(err, -ESTALE, "%s is another file than it was",
-			  sb->path);
-}
-
-/**
- * uz__backing_adopt() - open the store that the superblock names, if any
- * @dev: being adopted; the table is not looked at yet
- *
- * A failure is told in the log.
- *
- * Context: uz_device_open(); no other thread.
- */
-void uz__backing_adopt(struct uz_device *dev)
-{
-	struct uz__super_backing *sb = &dev->ctl->backing;
-	struct uz_backing *store;
-	struct uz_err err = { 0 };
-
-	sb->path[UZ_BACKING_PATH_MAX] = '\0';
-	if (!sb->path[0])
-		return;
-	if (!backing_reopen(sb, &store, &err))
-		backing_install(dev, store);
-	else
-		uz_log(UZ_LOG_ERR,
-		       "%s: its backing store is not there: %s; pages that lie in it cannot be read",
-		       dev->name, err.text);
 }
 
 /* ---- check ---- */

@@ -234,7 +234,7 @@ int uz_device_open(struct uz_device **dev, const char *name,
 	snprintf(d->name, sizeof(d->name), "%s", name);
 	d->mem = *mem;
 	uz_lock_init(&d->lock, UZ_LOCK_DEVICE);
-	uz_lock_init(&d->gate, UZ_LOCK_LEAF);
+	uz_lock_init(&d->gate, UZ_LOCK_GATE);
 	uz__room_init(d);
 	ret = uz__crew_create(d);
 	if (ret)

@@ -505,7 +505,6 @@ int uz__backed_decode(struct uz_io *io, const struct uz__pinned *p,
 void uz__backed_promote(struct uz_io *io, uint64_t index,
 			const struct uz__pinned *p);
 void uz__backing_reset(struct uz_device *dev);
-void uz__backing_adopt(struct uz_device *dev);
 int uz__backing_check(struct uz_device *dev, struct uz_err *err);
 /* ---- page.c ---- */
 

@@ -14,6 +14,9 @@
  * still be read by somebody, and its memory be freed only then. What is wrong
  * is said once, until it is right again.
  *
+ * A store that was not there when the device's memory was adopted is looked
+ * for now and then, as this is the thread that has to do with it.
+ *
  * There are no other rests: what keeps stores waiting is to be over soon, and
  * between the marks it is the store that takes the time.
  *
@@ -31,6 +34,12 @@
 
 /* A store that fails so often in a row is left alone. */
 #define FAILURES 4
+
+/*
+ * How often a store that is missing is looked for: nobody notices what that
+ * costs, and a person who has brought it back need not wait long.
+ */
+#define LOOK_NS UINT64_C(5000000000)
 
 /* How often memory that is still being read is waited for, and how long. */
 #define WAITS	20
@@ -153,9 +162,12 @@ static void work(struct uz_shrinker *s)
 static void *shrinker_main(void *arg)
 {
 	struct uz_shrinker *s = arg;
+	bool missing = uz_device_retry_backing(s->dev);
 
-	while (uz__notice_await(&s->notice, 0)) {
+	while (uz__notice_await(&s->notice, missing ? LOOK_NS : 0)) {
 		uz__notice_take(&s->notice);
+		if (missing)
+			missing = uz_device_retry_backing(s->dev);
 		work(s);
 	}
 	forget(s);

@@ -4,7 +4,8 @@
 # A backing store that fails: a file whose file system is full, a disk whose
 # blocks cannot be written, a file that was cut off. Pages that could not leave
 # stay in memory and read as before, one line says what has happened, the device
-# goes on, and when the store is well again they leave.
+# goes on, and when the store is well again they leave. One that is missing is
+# found when it is back.
 
 . "$(dirname "$0")/functions.sh" || exit 1
 
@@ -101,6 +102,34 @@ grep -q ': page [0-9]*: the backing store cannot be read there; ' \
 	"$tmp/file.log" || fail 'the log does not tell of it'
 expect_equal "$(grep -vc 'the backing store cannot be read there' \
 	"$tmp/file.log" || true)" 0 'other lines of the daemon'
+unmount_store
+
+# ---- it is not there when a worker follows, and then it is ----
+
+mount_store
+mount -o remount,size=64M "$tmp/small"
+start_device away -s 64M -a lz4 -o "backing_dev=$tmp/small/store"
+fill
+echo huge >"$dev_dir/writeback"
+mv "$tmp/small/store" "$tmp/small/elsewhere"
+worker=$(worker_pid)
+kill -KILL "$worker"
+wait_until 60 pid_gone "$worker"
+expect_errno EIO dd if="$dev_block" of="$tmp/read" bs=1M count=$mib \
+	iflag=direct status=none
+expect_equal "$(stat_of backing_lost)" 1 'stores that were lost'
+mv "$tmp/small/elsewhere" "$tmp/small/store"
+is_back()
+{
+	[ "$(stat_of backing_lost)" = 0 ]
+}
+wait_until 120 is_back || fail 'the store was not found again'
+expect_data
+stop_device away
+expect_equal "$(grep -c ': its backing store is' "$tmp/away.log")" 2 \
+	'lines of the store'
+grep -q ": its backing store is there again: $tmp/small/store\$" \
+	"$tmp/away.log" || fail 'the log does not tell that it was found'
 unmount_store
 
 # ---- a disk that cannot be written ----

@@ -412,6 +412,14 @@ void uz_room_set_marks(struct uz_device *dev, unsigned int low,
 	dev->settings[UZ_BACKING_HIGH] = high;
 }
 
+int uz_device_retry_backing(struct uz_device *dev)
+{
+	if (!dev->missing)
+		return 0;
+	dev->missing--;
+	return -ENOENT;
+}
+
 void uz_room_on_need(struct uz_device *dev, void (*fn)(void *arg), void *arg)
 {
 	dev->need = fn;

@@ -74,6 +74,8 @@ struct uz_device {
 	/* Whom to tell of damaged pages. */
 	void (*damaged)(void *arg, uint64_t index, const char *why);
 	void *damaged_arg;
+	/* So often the store cannot be found yet; each look takes one off. */
+	_Atomic unsigned int missing;
 	/* The store's path, numbers and settings. */
 	char backing[UZ_BACKING_PATH_MAX + 1];
 	struct uz_backing_stat backing_stat;

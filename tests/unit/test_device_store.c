@@ -164,6 +164,56 @@ static void test_adopted_without_store(void **state)
 	expect_all();
 }
 
+/* It comes back while the device is in use, where much has changed meanwhile */
+static void test_found_later(void **state)
+{
+	struct uz_writeback_done done;
+	struct uz_snapshot_info info;
+	struct uz_snapshot *snap;
+	char aside[80];
+
+	(void)state;
+	assert_int_equal(write_back(&f, 0, &done), 0);
+	assert_int_equal(uz_device_retry_backing(f.dev), 0);
+	fixture_forget(&f);
+	snprintf(aside, sizeof(aside), "%s.aside", store_path);
+	assert_int_equal(rename(store_path, aside), 0);
+	fixture_adopt(&f);
+	assert_int_equal(uz_device_retry_backing(f.dev), -ENOENT);
+	assert_int_equal(backing_stat(&f).backing_lost, 1);
+	uz_page_drop(f.io, 16);
+	store(24, 3);
+	assert_int_equal(rename(aside, store_path), 0);
+	assert_int_equal(uz_snapshot_begin(f.dev, &snap, &info, NULL), 0);
+	assert_int_equal(uz_device_retry_backing(f.dev), -EBUSY);
+	uz_snapshot_end(snap);
+	assert_int_equal(uz_device_retry_backing(f.dev), 0);
+	assert_int_equal(backing_stat(&f).backing_lost, 0);
+	fixture_check(&f);
+	expect(24, 3);
+	store(16, 0);
+	store(24, 0);
+	expect_all();
+	assert_int_equal(write_back(&f, 0, &done), 0);
+	store_all();
+	assert_int_equal(backing_stat(&f).used_blocks, 0);
+}
+
+/* A reset: nothing is missed any more. */
+static void test_missing_no_more(void **state)
+{
+	struct uz_writeback_done done;
+
+	(void)state;
+	assert_int_equal(write_back(&f, 0, &done), 0);
+	fixture_forget(&f);
+	assert_int_equal(unlink(store_path), 0);
+	fixture_adopt(&f);
+	assert_int_equal(uz_device_retry_backing(f.dev), -ENOENT);
+	assert_int_equal(uz_device_reset(f.dev, false, NULL), 0);
+	assert_int_equal(uz_device_retry_backing(f.dev), 0);
+}
+
 static void test_adopted_short_store(void **state)
 {
 	unsigned char page[UZ_PAGE_SIZE];
@@ -220,6 +270,8 @@ int main(void)
 		TEST(test_without_size),
 		TEST(test_adopted),
 		TEST(test_adopted_without_store),
+		TEST(test_found_later),
+		TEST(test_missing_no_more),
 		TEST(test_adopted_short_store),
 		TEST(test_in_snapshot),
 	};

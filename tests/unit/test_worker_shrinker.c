@@ -236,6 +236,22 @@ static void test_reset(void **state)
 	assert_int_equal(lines, 0);
 }
 
+/* Looked for without any notice, and when it is there, no more. */
+static void test_missing(void **state)
+{
+	struct uz_shrinker *s;
+	struct uz_device dev;
+
+	(void)state;
+	fake_device_init(&dev);
+	dev.missing = 2;
+	assert_int_equal(uz_shrinker_start(&s, &dev), 0);
+	if (!SOON(!dev.missing))
+		fail_msg("the store is looked for no more");
+	uz_shrinker_stop(s);
+	fake_device_end(&dev);
+}
+
 static void test_no_thread(void **state)
 {
 	struct uz_shrinker *s = NULL;
@@ -265,6 +281,7 @@ int main(void)
 		shrinker_test(test_fails),
 		shrinker_test(test_nothing_left),
 		shrinker_test(test_reset),
+		cmocka_unit_test(test_missing),
 		cmocka_unit_test(test_no_thread),
 	};
 

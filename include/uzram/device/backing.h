@@ -16,7 +16,7 @@
  *
  * Whoever adopts the device's memory opens the same store again. If he cannot,
  * pages that lie there are errors of reading until they are overwritten or
- * dropped; nothing is forgotten.
+ * dropped, or it can be opened later; nothing is forgotten.
  */
 
 struct uz_device;
@@ -40,6 +40,22 @@ struct uz_device;
  */
 uz_must_check int uz_device_set_backing(struct uz_device *dev, const char *path,
 					struct uz_err *err);
+
+/**
+ * uz_device_retry_backing() - look again for a store that was not there
+ * @dev: the device; one without a store, or which has its own, stays as it is
+ *
+ * That of a device whose memory was adopted: by its path, and known again as
+ * then. When it is found that is told in the log, and pages that lie there can
+ * be read again.
+ *
+ * Context: any thread; opens the file, then takes the configuration lock and
+ *          has requests wait while it looks through the table.
+ * Return:  0: no store is missing; -EBUSY the device is being saved, or
+ *          somebody has the file; -ESTALE it is another file; what
+ *          uz_backing_open() returns. After a failure nothing has changed.
+ */
+uz_must_check int uz_device_retry_backing(struct uz_device *dev);
 
 /**
  * uz_device_backing() - the path of the store

@@ -18,6 +18,7 @@
  * enum uz_lock_rank - every lock of the program, outermost first
  * @UZ_LOCK_ATTR:         one store to an attribute at a time
  * @UZ_LOCK_DEVICE:       a device's configuration and state
+ * @UZ_LOCK_GATE:         no request of a device is under way
  * @UZ_LOCK_POOL_COMPACT: moving objects of a pool
  * @UZ_LOCK_POOL_KEEPER:  populating memory of a pool ahead of its use
  * @UZ_LOCK_POOL_CLASS:   one size class of a pool
@@ -28,6 +29,7 @@
 enum uz_lock_rank {
 	UZ_LOCK_ATTR,
 	UZ_LOCK_DEVICE,
+	UZ_LOCK_GATE,
 	UZ_LOCK_POOL_COMPACT,
 	UZ_LOCK_POOL_KEEPER,
 	UZ_LOCK_POOL_CLASS,
