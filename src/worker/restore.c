@@ -140,6 +140,19 @@ static int restore_size(struct restore *r, uint64_t size, struct uz_err *err)
 	return uz_device_set_disksize(r->dev, size, err);
 }
 
+/* Nor in the store, if there is one: the log tells what is wrong with that. */
+static int no_room(const struct restore *r, uint32_t page, int ret,
+		   struct uz_err *err)
+{
+	char store[UZ_BACKING_PATH_MAX + 1];
+
+	uz_device_backing(r->dev, store);
+	return uz_err_set(
+		err, ret,
+		"%s does not fit: no room below mem_limit%s%.100s for page %u",
+		r->path, store[0] ? " or in " : "", store, page);
+}
+
 static int restore_page(struct restore *r, const struct uz_image_page *record,
 			struct uz_err *err)
 {
@@ -166,12 +179,7 @@ static int restore_page(struct restore *r, const struct uz_image_page *record,
 			err, ret,
 			"%s is damaged: page %u does not match its checksum, or is there twice",
 			r->path, record->index);
-	if (ret)
-		return uz_err_set(
-			err, ret,
-			"%s does not fit: no memory below mem_limit for page %u",
-			r->path, record->index);
-	return 0;
+	return ret ? no_room(r, record->index, ret, err) : 0;
 }
 
 static int restore_pages(struct restore *r, struct uz_err *err)

@@ -85,6 +85,19 @@ truncate -s 64M "$tmp/store"
 restored backed "$tmp/image" -o mem_limit=8M -o "backing_dev=$tmp/store"
 expect_same "$block" "$dev_block"
 stop_device backed
+# Unless that is full as well.
+truncate -s 0 "$tmp/store"
+truncate -s 4M "$tmp/store"
+! "$UZRAMCTL" add no --restore "$tmp/image" -o mem_limit=8M \
+	-o "backing_dev=$tmp/store" 2>"$tmp/err" ||
+	fail 'restored to where there is no room'
+grep -q "$tmp/image does not fit: no room below mem_limit or in $tmp/store for \
+page [0-9]*\$" "$tmp/err" || fail "$(cat "$tmp/err")"
+nothing_mounted no
+# And the store is not anybody's any more.
+restored backed "$tmp/image" -o "backing_dev=$tmp/store"
+expect_same "$block" "$dev_block"
+stop_device backed
 expect_fail_line 3 "$tmp/none" "$UZRAMCTL" add no --restore "$tmp/none"
 nothing_mounted no
 
