@@ -437,25 +437,6 @@ static void test_fits_with_a_store(void **state)
 	backed_close(&to);
 }
 
-/* Nor is there room in the store: refused, with both named, and undone. */
-static void test_does_not_fit_the_store(void **state)
-{
-	struct scene *s = *state;
-	struct uz_err err = { 0 };
-	struct fixture to;
-
-	save(s);
-	assert_int_equal(restore_backed(&to, 1 << 20, &err), -ENOSPC);
-	assert_non_null(strstr(err.text, path));
-	assert_non_null(strstr(err.text, "mem_limit"));
-	assert_non_null(strstr(err.text, store_path));
-	assert_int_equal(uz_device_disksize(to.dev), 0);
-	assert_int_equal(backing_stat(&to).blocks, 0);
-	uz_device_close(to.dev);
-	uz_device_mem_close(&to.mem);
-	unlink(store_path);
-}
-
 /* A file that may not grow: an error, and nothing is left. */
 static void test_has_no_room_for_the_file(void **state)
 {
@@ -609,7 +590,6 @@ int main(void)
 		save_test(test_refuses_dictionaries),
 		save_test(test_does_not_fit_the_limit),
 		save_test(test_fits_with_a_store),
-		save_test(test_does_not_fit_the_store),
 		save_test(test_has_no_room_for_the_file),
 		save_test(test_is_given_up),
 		save_test(test_is_reset_meanwhile),
