@@ -103,6 +103,7 @@ static ssize_t receive(struct thread *t)
 		case EAGAIN: /* whoever gave us the descriptor set this mode */
 			poll(&readable, 1, -1);
 			break;
+		case ENOMEM: /* nor to have it back that was swapped out */
 		case EFAULT: /* no memory for the buffer: the client got EIO */
 			uz_log(UZ_LOG_WARN, "a request was lost: no memory");
 			break;
@@ -111,6 +112,18 @@ static ssize_t receive(struct thread *t)
 		}
 	}
 	return -EINTR;
+}
+
+/*
+ * Without memory the kernel may not even have seen whose answer it is; then
+ * the client still waits, and nobody else would answer. Else it knows none.
+ */
+static bool give(const struct thread *t, const struct iovec *iov, int nr)
+{
+	for (; writev(t->dev->fd, iov, nr) < 0; uz__fuse_nap())
+		if (errno != ENOMEM)
+			return false;
+	return true;
 }
 
 static void answer(struct thread *t, int error)
@@ -122,7 +135,7 @@ static void answer(struct thread *t, int error)
 	uz__fuse_encode(&out, &t->call, error);
 	iov[0] = (struct iovec){ &out, sizeof(out) };
 	iov[1] = (struct iovec){ (void *)reply->data, reply->len };
-	if (writev(t->dev->fd, iov, reply->len ? 2 : 1) >= 0)
+	if (give(t, iov, reply->len ? 2 : 1))
 		return;
 	/* Nobody waits for it any more. */
 	if (errno == ENOENT || errno == ENODEV)
