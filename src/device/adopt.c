@@ -11,7 +11,9 @@
  *
  * The store that pages were written back to is opened first, and each piece of
  * it that a slot names is held again. One that cannot be opened, or is shorter
- * than it was, makes errors of reading, and is no reason to lose the rest.
+ * than it was, makes errors of reading, and is no reason to lose the rest. But
+ * where the system is only short of memory or descriptors for it just now, the
+ * adoption fails and can be tried again: errors would be for a worker's life.
  *
  * Nothing here is trusted. A word that is no slot costs its page: it is
  * replaced by one that names nothing and is no slot either, so that the page
@@ -136,7 +138,9 @@ int uz__adopt(struct uz_device *dev, struct uz_err *err)
 	int ret;
 
 	adopt_counters(dev);
-	uz__backing_adopt(dev);
+	ret = uz__backing_adopt(dev, err);
+	if (ret)
+		return ret;
 	if (!size)
 		return 0;
 	uz_pool_config_default(&config, size);

@@ -58,29 +58,48 @@ static int backing_reopen(const struct uz__super_backing *sb, unsigned int ms,
 			  sb->path);
 }
 
+/*
+ * The system is short of something, which says nothing of the store: a process
+ * that tries again may have it, and until then nobody gets errors.
+ */
+static bool is_shortage(int ret)
+{
+	return ret == -ENOMEM || ret == -EAGAIN || ret == -EMFILE ||
+	       ret == -ENFILE;
+}
+
 /**
  * uz__backing_adopt() - open the store that the superblock names, if any
  * @dev: being adopted; the table is not looked at yet
+ * @err: the reason of a failure
  *
- * A failure is told in the log.
+ * A store that is not there is told of in the log, and no failure.
  *
  * Context: uz_device_open(); no other thread.
+ * Return:  0; -errno: the system is short of what it takes to open it.
  */
-void uz__backing_adopt(struct uz_device *dev)
+int uz__backing_adopt(struct uz_device *dev, struct uz_err *err)
 {
 	struct uz__super_backing *sb = &dev->ctl->backing;
 	struct uz_backing *store;
-	struct uz_err err = { 0 };
+	struct uz_err why = { 0 };
+	int ret;
 
 	sb->path[UZ_BACKING_PATH_MAX] = '\0';
 	if (!sb->path[0])
-		return;
-	if (!backing_reopen(sb, REOPEN_MS, &store, &err))
+		return 0;
+	ret = backing_reopen(sb, REOPEN_MS, &store, &why);
+	if (is_shortage(ret))
+		return uz_err_set(err, ret,
+				  "cannot open the backing store of %s: %s",
+				  dev->name, why.text);
+	if (!ret)
 		uz__backing_install(dev, store);
 	else
 		uz_log(UZ_LOG_ERR,
 		       "%s: its backing store is not there: %s; pages that lie in it cannot be read until it is, which is looked for every few seconds",
-		       dev->name, err.text);
+		       dev->name, why.text);
+	return 0;
 }
 
 /* Configuration lock held. */

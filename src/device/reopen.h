@@ -11,6 +11,6 @@
 /* backed.c */
 void uz__backing_install(struct uz_device *dev, struct uz_backing *store);
 
-void uz__backing_adopt(struct uz_device *dev);
+uz_must_check int uz__backing_adopt(struct uz_device *dev, struct uz_err *err);
 
 #endif

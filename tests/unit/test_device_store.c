@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -214,6 +215,40 @@ static void test_missing_no_more(void **state)
 	assert_int_equal(uz_device_retry_backing(f.dev), 0);
 }
 
+/* So many descriptors as there are now may be open. */
+static void limit_descriptors(struct rlimit *before)
+{
+	struct rlimit now;
+	int next = dup(STDOUT_FILENO);
+
+	assert_true(next >= 0);
+	close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, before), 0);
+	now = *before;
+	now.rlim_cur = (rlim_t)next;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &now), 0);
+}
+
+/* The store is there, so nothing of it may be given up. */
+static void test_adopted_in_want(void **state)
+{
+	struct uz_writeback_done done;
+	struct uz_err err = { 0 };
+	struct rlimit before;
+	int ret;
+
+	(void)state;
+	assert_int_equal(write_back(&f, 0, &done), 0);
+	fixture_forget(&f);
+	limit_descriptors(&before);
+	ret = uz_device_open(&f.dev, "test", &f.mem, &err);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(ret, -EMFILE);
+	assert_non_null(strstr(err.text, store_path));
+	fixture_adopt(&f);
+	expect_all();
+}
+
 static void test_adopted_short_store(void **state)
 {
 	unsigned char page[UZ_PAGE_SIZE];
@@ -272,6 +307,7 @@ int main(void)
 		TEST(test_adopted_without_store),
 		TEST(test_found_later),
 		TEST(test_missing_no_more),
+		TEST(test_adopted_in_want),
 		TEST(test_adopted_short_store),
 		TEST(test_in_snapshot),
 	};
