@@ -169,8 +169,10 @@ static int shm_populate_by_touch(const struct uz_shm *shm, size_t off,
 {
 	size_t at;
 
-	if (fallocate(shm->fd, FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)len))
-		return errno == ENOSPC ? -ENOMEM : -errno;
+	/* A signal that a thread is to leave by ends the call, unfinished. */
+	while (fallocate(shm->fd, FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)len))
+		if (errno != EINTR)
+			return errno == ENOSPC ? -ENOMEM : -errno;
 	for (at = off; at < off + len; at += UZ_PAGE_SIZE) {
 		_Atomic unsigned char *byte =
 			(_Atomic unsigned char *)shm->base + at;

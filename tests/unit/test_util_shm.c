@@ -46,6 +46,20 @@ int __wrap_madvise(void *addr, size_t len, int advice)
 	return __real_madvise(addr, len, advice);
 }
 
+/* And here (--wrap=fallocate64): a signal comes, so many times. */
+static unsigned int signals;
+int __real_fallocate64(int fd, int mode, off_t off, off_t len);
+int __wrap_fallocate64(int fd, int mode, off_t off, off_t len);
+
+int __wrap_fallocate64(int fd, int mode, off_t off, off_t len)
+{
+	if (!signals)
+		return __real_fallocate64(fd, mode, off, len);
+	signals--;
+	errno = EINTR;
+	return -1;
+}
+
 static unsigned char *bytes(const struct uz_shm *shm)
 {
 	return shm->base;
@@ -146,7 +160,17 @@ static void test_populate(void **state)
 	assert_int_equal(uz_shm_resident(shm), PAGES(5));
 }
 
-#ifndef UZ_TEST_TOUCH
+#ifdef UZ_TEST_TOUCH
+static void test_populate_interrupted(void **state)
+{
+	struct uz_shm *shm = *state;
+
+	signals = 3;
+	assert_int_equal(uz_shm_populate(shm, PAGES(8), PAGES(4)), 0);
+	assert_int_equal(signals, 0);
+	assert_int_equal(uz_shm_resident(shm), PAGES(4));
+}
+#else
 static void test_populate_refused(void **state)
 {
 	static const int refusals[] = { ENOMEM, EFAULT };
@@ -314,7 +338,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ALL,
-#ifndef UZ_TEST_TOUCH
+#ifdef UZ_TEST_TOUCH
+		EACH(test_populate_interrupted),
+#else
 		EACH(test_populate_refused),
 #endif
 		cmocka_unit_test(test_noswap_refused),
