@@ -34,7 +34,9 @@ static int pause_after(unsigned int vain)
 
 static bool is_want(int rc)
 {
-	return rc == -EAGAIN || rc == -ENOMEM || rc == -EMFILE || rc == -ENFILE;
+	return rc == -EAGAIN || rc == -ENOMEM || rc == -EMFILE ||
+	       rc == -ENFILE ||
+	       rc == -ECANCELED; /* by io_uring, for want of a thread */
 }
 
 int uz__restart_pause(struct uz__restart *r, uint64_t served_ms, int rc)

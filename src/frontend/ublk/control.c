@@ -165,11 +165,24 @@ int uz__ublk_control_settle(struct uz__ublk_control *c)
 	return 0;
 }
 
+/*
+ * Of memory, threads or descriptors, which says nothing of the driver. Who is
+ * to take over a disk must not take it for one that has no features.
+ */
+static bool is_short(int code)
+{
+	return code == -ENOMEM || code == -EAGAIN || code == -EINTR ||
+	       code == -ECANCELED || code == -EMFILE || code == -ENFILE;
+}
+
 static int open_device(int *fd, struct uz_err *err)
 {
 	*fd = open(UZ__UBLK_CONTROL, O_RDWR | O_CLOEXEC);
 	if (*fd >= 0)
 		return 0;
+	if (is_short(-errno))
+		return uz_err_set(err, -errno, UZ__UBLK_CONTROL ": %s",
+				  strerror(errno));
 	if (errno == EACCES || errno == EPERM)
 		return uz_err_set(err, -EPERM,
 				  UZ__UBLK_CONTROL ": %s; be root, or use "
@@ -208,6 +221,13 @@ int uz__ublk_control_open(struct uz__ublk_control *c, struct uz_err *err)
 		return uz_err_set(err, ret,
 				  "the ublk driver does not answer; use "
 				  "--frontend fuse, and look into dmesg");
+	}
+	if (is_short(ret)) {
+		uz__ublk_control_close(c);
+		return uz_err_set(err, -EAGAIN,
+				  "the ublk driver cannot be asked just now: "
+				  "%s",
+				  strerror(-ret));
 	}
 	c->features = ret < 0 ? 0 : features;
 	return 0;
