@@ -3,7 +3,8 @@
 #
 # Dictionaries made of what a device holds: what is stored next takes less,
 # nobody notices that pages were read, a worker that is killed in the middle
-# costs nothing, and where there is nothing to be gained that is said.
+# costs nothing, nor does a client, and where there is nothing to be gained that
+# is said.
 
 . "$(dirname "$0")/functions.sh" || exit 1
 
@@ -129,12 +130,27 @@ for ((i = 1; i <= 5; i++)); do
 done
 "$UZRAMCTL" scrub tr >&2
 
-# ---- interrupted ----
+# ---- a client that is ended in the middle ----
 
+is_training()
+{
+	grep -q '^state running' "$dev_dir/train"
+}
+
+rests()
+{
+	! is_training
+}
+
+# Its training may be ready before the device hears of that; whether or not, it
+# ends, and another one may begin.
 "$UZRAMCTL" train tr >"$tmp/out" 2>&1 &
 pid=$!
-sleep 0.02
-kill -INT "$pid" 2>/dev/null || true
+until is_training || pid_gone "$pid"; do :; done
+# Not SIGINT: what a script starts in the background ignores it.
+kill -TERM "$pid" 2>/dev/null || true
 wait "$pid" || true
+wait_until 60 rests || fail 'training goes on without its client'
 "$UZRAMCTL" train tr >&2
+holds "$tmp/data" 'after a client was ended'
 stop_device tr
