@@ -10,7 +10,7 @@ requires_root
 requires_fuse
 . "${0%/*}/machine.sh"
 requires python3
-(: >/dev/cpu_dma_latency) 2>/dev/null ||
+cpu_latency_opens ||
 	missing commands 'cannot open /dev/cpu_dma_latency'
 
 awake()

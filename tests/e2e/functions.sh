@@ -83,8 +83,9 @@ fail()
 
 # ---- what a test needs ----
 
-# missing KIND REASON...: skip, or fail where KIND must work.
-missing()
+# left_out KIND REASON...: a part of the test, which goes on; or fail where KIND
+# must work.
+left_out()
 {
 	local kind=$1
 
@@ -93,6 +94,12 @@ missing()
 	*,"$kind",*) fail "$* (UZ_MUST_WORK=$UZ_MUST_WORK)" ;;
 	esac
 	echo "skipped: $*" >&2
+}
+
+# missing KIND REASON...: skip, or fail where KIND must work.
+missing()
+{
+	left_out "$@"
 	exit 77
 }
 
@@ -140,6 +147,12 @@ requires_zram()
 {
 	requires_root
 	[ -d /sys/class/zram-control ] || missing zram "no zram in this kernel"
+}
+
+# Where it is missing, a redirection would make a file of that name.
+cpu_latency_opens()
+{
+	[ -c /dev/cpu_dma_latency ] && (: >/dev/cpu_dma_latency) 2>/dev/null
 }
 
 requires_ctl()

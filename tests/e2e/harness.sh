@@ -38,6 +38,8 @@ inner 1 '---- a.log' 'echo why >"$tmp/a.log"; false'
 inner 77 'not installed' 'requires no-such-command'
 UZ_MUST_WORK=loop inner 77 'not installed' 'requires no-such-command'
 UZ_MUST_WORK=loop,commands inner 1 'not installed' 'requires no-such-command'
+inner 3 'skipped: a part' 'left_out commands a part; exit 3'
+UZ_MUST_WORK=commands inner 1 'a part' 'left_out commands a part; exit 3'
 UZRAMD=/no/such inner 77 'not built' 'requires_fuse'
 UZRAMD=/no/such UZ_MUST_WORK=fuse inner 1 'not built' 'requires_fuse'
 
