@@ -43,6 +43,26 @@ UZ_MUST_WORK=commands inner 1 'a part' 'left_out commands a part; exit 3'
 UZRAMD=/no/such inner 77 'not built' 'requires_fuse'
 UZRAMD=/no/such UZ_MUST_WORK=fuse inner 1 'not built' 'requires_fuse'
 
+# A kernel that cannot be had is looked for once in each run of tools/test.
+kernel=". '$here/../vm/kernel.sh'; vm_cache='$tmp/kernels'
+requires() { :; }
+vm_fetch_patiently() { echo tried >>'$tmp/tries'; echo 'no net'; return 1; }
+vm_kernel sid"
+tries()
+{
+	wc -l <"$tmp/tries"
+}
+unset UZ_RUN
+inner 77 'skipped: kernel sid cannot be had: no net' "$kernel"
+inner 77 'skipped: kernel sid cannot be had: no net' "$kernel"
+expect_equal "$(tries)" 2 'tries of two tests by themselves'
+UZ_RUN=one inner 77 'skipped: kernel sid cannot be had: no net' "$kernel"
+UZ_RUN=one inner 77 'skipped: kernel sid cannot be had: no net' "$kernel"
+UZ_RUN=one UZ_MUST_WORK=vm inner 1 'kernel sid cannot be had: no net' "$kernel"
+expect_equal "$(tries)" 3 'tries of two tests and a run'
+UZ_RUN=two inner 77 'skipped: kernel sid cannot be had: no net' "$kernel"
+expect_equal "$(tries)" 4 'tries of two tests and two runs'
+
 inner 0 '' 'expect_equal a a same'
 inner 1 "same: got 'a', wanted 'b'" 'expect_equal a b same'
 inner 0 '' 'expect_errno ENOENT cat /no/such/file'

@@ -7,7 +7,9 @@
 #
 # They lie in $UZRAM_VM_CACHE (default: ~/.cache/uzram-vm), a directory for
 # each name below. After a week newer ones are looked for; what is there is
-# used when none can be had.
+# used when none can be had. One that could not be had is not looked for again by
+# others of the same tools/test, which says so by UZ_RUN, a word of its own: each
+# would wait as long for the same.
 #
 # shellcheck disable=SC2154 # functions.sh sets tmp
 
@@ -125,6 +127,30 @@ vm_fetch_patiently()
 	vm_fetch "$1"
 }
 
+# vm_has_failed: has one of this run tried in vain?
+vm_has_failed()
+{
+	[ -n "${UZ_RUN-}" ] && [ "$(head -n 1 "$into/failed" 2>/dev/null)" = \
+		"$UZ_RUN" ]
+}
+
+# vm_try NAME: to have a newer one; what was said is in $tmp/fetch.log. A failure
+# of before is one of now.
+vm_try()
+{
+	if vm_has_failed; then
+		tail -n +2 "$into/failed" >"$tmp/fetch.log"
+		return 1
+	fi
+	rm -f "$into/failed"
+	vm_fetch_patiently "$1" >"$tmp/fetch.log" 2>&1 && return 0
+	[ -z "${UZ_RUN-}" ] || {
+		echo "$UZ_RUN"
+		tail -n 1 "$tmp/fetch.log"
+	} >"$into/failed"
+	return 1
+}
+
 # vm_kernel NAME: sets vm_linux, the image to boot, and vm_modules, the
 # directory of its modules.
 vm_kernel()
@@ -136,7 +162,7 @@ vm_kernel()
 	flock 8
 	if [ -z "$(find "$into/package" -mtime -$vm_keep_days 2>/dev/null)" ]; then
 		requires apt-get apt-cache dpkg-deb
-		vm_fetch_patiently "$1" >"$tmp/fetch.log" 2>&1 || status=$?
+		vm_try "$1" || status=$?
 	fi
 	exec 8>&-
 	if [ $status -ne 0 ]; then
