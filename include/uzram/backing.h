@@ -182,6 +182,8 @@ uint32_t uz_backing_users(struct uz_backing *backing, uint64_t block);
  * @buf:     @length bytes
  * @length:  bytes
  *
+ * Where the system has no memory for it, that is waited for, some seconds.
+ *
  * Context: any thread that holds the bytes; sleeps.
  * Return:  0; -EIO the end came too soon; -errno of pread(2).
  */

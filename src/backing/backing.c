@@ -22,11 +22,16 @@
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <uzram/util/cleanup.h>
 
 #include "backing_priv.h"
+
+/* How long a read waits for memory. */
+#define WANT_MS	     5000
+#define WANT_STEP_MS 5
 
 static int file_size(int fd, const struct stat *st, uint64_t *size)
 {
@@ -179,16 +184,32 @@ bool uz_backing_direct(const struct uz_backing *b)
 	return b->direct;
 }
 
+/*
+ * The page cache has no memory, be it that of a cgroup: what lies there can be
+ * read a moment later. An error would be that of a disk that is broken.
+ */
+static bool is_worth_waiting(unsigned int *tries)
+{
+	const struct timespec step = { .tv_nsec = WANT_STEP_MS * 1000000L };
+
+	if (errno != ENOMEM || !*tries)
+		return false;
+	--*tries;
+	nanosleep(&step, NULL);
+	return true;
+}
+
 int uz_backing_read(struct uz_backing *b, uint64_t offset, void *buf,
 		    size_t length)
 {
+	unsigned int tries = WANT_MS / WANT_STEP_MS;
 	size_t done = 0;
 	ssize_t n;
 
 	while (done < length) {
 		n = pread(b->fd, (char *)buf + done, length - done,
 			  (off_t)(offset + done));
-		if (n < 0 && errno == EINTR)
+		if (n < 0 && (errno == EINTR || is_worth_waiting(&tries)))
 			continue;
 		if (n < 0)
 			return -errno;

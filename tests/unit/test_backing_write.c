@@ -4,6 +4,7 @@
  * io_uring and without it, in part, refused, and not kept.
  */
 #include <errno.h>
+#include <limits.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -331,6 +332,21 @@ static void test_direct(void **state)
 	test_queue(NULL);
 }
 
+/* What is there is read, as soon as there is memory for it. */
+static void test_want(void **state)
+{
+	char buf[16];
+
+	(void)state;
+	no_memory = 5;
+	assert_int_equal(uz_backing_read(b, 16, buf, sizeof(buf)), 0);
+	assert_int_equal(no_memory, 0);
+	/* But nobody is kept waiting for ever. */
+	no_memory = UINT_MAX;
+	assert_int_equal(uz_backing_read(b, 16, buf, sizeof(buf)), -ENOMEM);
+	no_memory = 0;
+}
+
 static void test_end(void **state)
 {
 	char buf[16];
@@ -347,6 +363,7 @@ int main(void)
 		cmocka_unit_test(test_short_queue),
 		cmocka_unit_test(test_failures),
 		cmocka_unit_test(test_direct),
+		cmocka_unit_test(test_want),
 		cmocka_unit_test(test_end),
 	};
 
