@@ -6,9 +6,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include <stddef.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,60 +14,41 @@
 
 #include <uzram/util/cgroup.h>
 
-static char root[] = "/tmp/uzram-test.XXXXXX";
+#include "root_fixture.h"
 
-static void put_file(const char *name, const char *text)
-{
-	char path[512];
-	FILE *f;
-	char *p;
-
-	snprintf(path, sizeof(path), "%s/%s", root, name);
-	for (p = path + strlen(root) + 1; (p = strchr(p, '/')); p++) {
-		*p = '\0';
-		if (mkdir(path, 0700) && errno != EEXIST)
-			fail_msg("%s: %s", path, strerror(errno));
-		*p = '/';
-	}
-	f = fopen(path, "w");
-	assert_non_null(f);
-	assert_true(fputs(text, f) >= 0);
-	assert_int_equal(fclose(f), 0);
-}
-
-static void own_is(const char *groups, const char *wanted)
+static void own_is(const char *root, const char *groups, const char *wanted)
 {
 	char path[64];
 
-	put_file("proc/self/cgroup", groups);
+	put_file(root, "proc/self/cgroup", groups);
 	uz_cgroup_own(root, path, sizeof(path));
 	assert_string_equal(path, wanted);
 }
 
 static void test_own(void **state)
 {
+	const char *root = *state;
 	char path[8];
 
-	(void)state;
-	own_is("", "");
-	own_is("0::/\n", "/");
-	own_is("0::/user.slice/a b\n", "/user.slice/a b");
-	own_is("4:memory:/one/two\n0::/\n", "/one/two");
-	own_is("0::/\n4:cpu,memory:/one\n", "/one");
-	own_is("3:cpu:/one\n", "");
+	own_is(root, "", "");
+	own_is(root, "0::/\n", "/");
+	own_is(root, "0::/user.slice/a b\n", "/user.slice/a b");
+	own_is(root, "4:memory:/one/two\n0::/\n", "/one/two");
+	own_is(root, "0::/\n4:cpu,memory:/one\n", "/one");
+	own_is(root, "3:cpu:/one\n", "");
 	/* Cut, not written past. */
-	put_file("proc/self/cgroup", "0::/a/very/long/path\n");
+	put_file(root, "proc/self/cgroup", "0::/a/very/long/path\n");
 	uz_cgroup_own(root, path, sizeof(path));
 	assert_string_equal(path, "/a/very");
 }
 
-static void joins(const char *path, const char *file)
+static void joins(const char *root, const char *path, const char *file)
 {
 	char text[8] = "", full[512];
 	struct uz_err err = { 0 };
 	FILE *f;
 
-	put_file(file, "");
+	put_file(root, file, "");
 	assert_int_equal(uz_cgroup_join(root, path, &err), 0);
 	snprintf(full, sizeof(full), "%s/%s", root, file);
 	f = fopen(full, "r");
@@ -82,31 +61,32 @@ static void joins(const char *path, const char *file)
 
 static void test_join(void **state)
 {
+	const char *root = *state;
 	struct uz_err err = { 0 };
 
-	(void)state;
-	joins("/sys/fs/cgroup/v2/dir", "sys/fs/cgroup/v2/dir/cgroup.procs");
-	joins("/group", "sys/fs/cgroup/group/cgroup.procs");
-	joins("group", "sys/fs/cgroup/memory/group/cgroup.procs");
-	joins("/g/h", "sys/fs/cgroup/unified/g/h/cgroup.procs");
+	joins(root, "/sys/fs/cgroup/v2/dir",
+	      "sys/fs/cgroup/v2/dir/cgroup.procs");
+	joins(root, "/group", "sys/fs/cgroup/group/cgroup.procs");
+	joins(root, "group", "sys/fs/cgroup/memory/group/cgroup.procs");
+	joins(root, "/g/h", "sys/fs/cgroup/unified/g/h/cgroup.procs");
 	assert_int_equal(uz_cgroup_join(root, "/none", &err), -ENOENT);
 	assert_non_null(strstr(err.text, "'/none'"));
 	assert_non_null(strstr(err.text, "mkdir"));
 	/* A directory cannot be written to. */
-	put_file("sys/fs/cgroup/odd/cgroup.procs/x", "");
+	put_file(root, "sys/fs/cgroup/odd/cgroup.procs/x", "");
 	assert_int_equal(uz_cgroup_join(root, "odd", &err), -EISDIR);
 	assert_non_null(strstr(err.text, "cannot join"));
 }
 
 static void test_refused(void **state)
 {
+	const char *root = *state;
 	struct uz_err err = { 0 };
 	char path[512];
 
-	(void)state;
 	if (!geteuid())
 		return; /* root is refused nothing here */
-	put_file("sys/fs/cgroup/shut/cgroup.procs", "");
+	put_file(root, "sys/fs/cgroup/shut/cgroup.procs", "");
 	snprintf(path, sizeof(path), "%s/sys/fs/cgroup/shut/cgroup.procs",
 		 root);
 	assert_int_equal(chmod(path, 0400), 0);
@@ -117,16 +97,10 @@ static void test_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_own),
-		cmocka_unit_test(test_join),
-		cmocka_unit_test(test_refused),
+		root_test(test_own),
+		root_test(test_join),
+		root_test(test_refused),
 	};
-	char command[64];
-	int failed;
 
-	if (!mkdtemp(root))
-		return 1;
-	failed = cmocka_run_group_tests(tests, NULL, NULL);
-	snprintf(command, sizeof(command), "rm -rf '%s'", root);
-	return system(command) ? 1 : failed;
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }

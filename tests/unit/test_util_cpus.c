@@ -3,37 +3,17 @@
  * How many CPUs there are for this process: by affinity, and by the time that
  * cgroups of both kinds allow.
  */
-#include <errno.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 
 #include <cmocka.h>
 
 #include <uzram/util/cpus.h>
 
-static void put_file(const char *root, const char *name, const char *text)
-{
-	char path[512];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/%s", root, name);
-	for (char *p = path + strlen(root) + 1; (p = strchr(p, '/')); p++) {
-		*p = '\0';
-		if (mkdir(path, 0700) && errno != EEXIST)
-			fail_msg("%s: %s", path, strerror(errno));
-		*p = '/';
-	}
-	f = fopen(path, "w");
-	assert_non_null(f);
-	assert_true(fputs(text, f) >= 0);
-	assert_int_equal(fclose(f), 0);
-}
+#include "root_fixture.h"
 
 /* @allowed by the cgroups, but never more than there are. */
 static void cpus_are(const char *root, unsigned int allowed)
@@ -117,32 +97,12 @@ static void test_v1(void **state)
 	cpus_are(root, UINT32_MAX);
 }
 
-static int make_root(void **state)
-{
-	static char root[64];
-
-	snprintf(root, sizeof(root), "/tmp/test_util_cpus.XXXXXX");
-	*state = mkdtemp(root);
-	return *state ? 0 : -1;
-}
-
-static int remove_root(void **state)
-{
-	char command[128];
-
-	snprintf(command, sizeof(command), "rm -r '%s'", (char *)*state);
-	return system(command);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_affinity, make_root,
-						remove_root),
-		cmocka_unit_test_setup_teardown(test_v2, make_root,
-						remove_root),
-		cmocka_unit_test_setup_teardown(test_v1, make_root,
-						remove_root),
+		root_test(test_affinity),
+		root_test(test_v2),
+		root_test(test_v1),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,15 +6,13 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <stddef.h>
 
 #include <cmocka.h>
 
 #include <uzram/util/size.h>
+
+#include "root_fixture.h"
 
 #define KIB UINT64_C(1024)
 #define MIB (KIB * 1024)
@@ -228,25 +226,6 @@ static void test_format(void **state)
 
 /* ---- memory and cgroups ---- */
 
-/* Makes the file @name with all directories above it, below @root. */
-static void put_file(const char *root, const char *name, const char *text)
-{
-	char path[512];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/%s", root, name);
-	for (char *p = path + strlen(root) + 1; (p = strchr(p, '/')); p++) {
-		*p = '\0';
-		if (mkdir(path, 0700) && errno != EEXIST)
-			fail_msg("%s: %s", path, strerror(errno));
-		*p = '/';
-	}
-	f = fopen(path, "w");
-	assert_non_null(f);
-	assert_true(fputs(text, f) >= 0);
-	assert_int_equal(fclose(f), 0);
-}
-
 static void ram_is(const char *root, uint64_t expected)
 {
 	assert_true(uz_size_ram_at(root) == expected);
@@ -315,23 +294,6 @@ static void test_ram_v1(void **state)
 	ram_is(root, machine);
 }
 
-static int make_root(void **state)
-{
-	static char root[64];
-
-	snprintf(root, sizeof(root), "/tmp/test_util_size.XXXXXX");
-	*state = mkdtemp(root);
-	return *state ? 0 : -1;
-}
-
-static int remove_root(void **state)
-{
-	char command[128];
-
-	snprintf(command, sizeof(command), "rm -r '%s'", (char *)*state);
-	return system(command);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -340,12 +302,9 @@ int main(void)
 		cmocka_unit_test(test_parse_refuses),
 		cmocka_unit_test(test_memparse),
 		cmocka_unit_test(test_format),
-		cmocka_unit_test_setup_teardown(test_ram, make_root,
-						remove_root),
-		cmocka_unit_test_setup_teardown(test_ram_v2, make_root,
-						remove_root),
-		cmocka_unit_test_setup_teardown(test_ram_v1, make_root,
-						remove_root),
+		root_test(test_ram),
+		root_test(test_ram_v2),
+		root_test(test_ram_v1),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
