@@ -7,6 +7,7 @@
  * bytes tell whose they are. Include after <cmocka.h>. UZ_ZPOOL in
  * the environment names the backend.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +51,20 @@ static inline void fixture_restart(struct fixture *f)
 	uz_pool_destroy(f->pool);
 	f->pool = NULL;
 	assert_int_equal(uz_pool_create(&f->pool, f->fd, &f->config), 0);
+}
+
+/* While it has nothing: so many pages are kept of what empties. */
+static inline void fixture_keep(struct fixture *f, unsigned int pages)
+{
+	f->config.keep_empty = PAGES(pages);
+	fixture_restart(f);
+}
+
+/* While it has nothing: by this backend, whatever the environment says. */
+static inline void fixture_become(struct fixture *f, const char *backend)
+{
+	snprintf(f->config.backend, sizeof(f->config.backend), "%s", backend);
+	fixture_restart(f);
 }
 
 static inline uint64_t fixture_resident(const struct fixture *f)
@@ -99,6 +114,22 @@ static inline struct uz_pool_stat fixture_stat(struct fixture *f)
 	return stat;
 }
 
+/* A store of that size is refused, and nothing has changed. */
+static inline void fixture_refused(struct fixture *f, uint32_t size)
+{
+	struct uz_pool_stat before = fixture_stat(f), after;
+	uz_ref_t ref = 12345;
+
+	assert_int_equal(uz_pool_alloc(f->pool, size, 0, 0, &ref), -ENOSPC);
+	assert_int_equal(ref, 12345);
+	after = fixture_stat(f);
+	assert_int_equal(after.used_bytes, before.used_bytes);
+	assert_int_equal(after.max_used_bytes, before.max_used_bytes);
+	assert_int_equal(after.objects, before.objects);
+	assert_int_equal(after.zspages, before.zspages);
+	fixture_check(f);
+}
+
 static inline uint8_t fixture_byte(uint32_t owner, uint32_t at)
 {
 	return (uint8_t)(owner * 131 + at * 7);
@@ -122,6 +153,25 @@ static inline uz_ref_t fixture_alloc(struct fixture *f, uint32_t size,
 	return ref;
 }
 
+/* So many objects of a size; each has its number for an owner. */
+static inline void fixture_fill(struct fixture *f, uz_ref_t *refs,
+				unsigned int nr, uint32_t size)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		refs[i] = fixture_alloc(f, size, i);
+}
+
+static inline void fixture_free(struct fixture *f, const uz_ref_t *refs,
+				unsigned int nr)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		uz_pool_free(f->pool, refs[i]);
+}
+
 /* The bytes of a mapped object are as they were written. */
 static inline void fixture_same_mapped(struct fixture *f,
 				       const struct uz_map *map, uint32_t size,
@@ -143,6 +193,16 @@ static inline void fixture_same(struct fixture *f, uz_ref_t ref, uint32_t size,
 	uz_pool_map(f->pool, ref, &map);
 	fixture_same_mapped(f, &map, size, owner);
 	uz_pool_unmap(f->pool, &map);
+}
+
+/* What fixture_fill() has stored is as it was. */
+static inline void fixture_same_all(struct fixture *f, const uz_ref_t *refs,
+				    unsigned int nr, uint32_t size)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr; i++)
+		fixture_same(f, refs[i], size, i);
 }
 
 static inline bool fixture_can(const struct fixture *f, unsigned int caps)

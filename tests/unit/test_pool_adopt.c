@@ -99,24 +99,20 @@ static void test_unused_memory_is_given_back(void **state)
 {
 	uz_ref_t refs[100];
 	struct fixture f;
-	unsigned int i;
 
 	(void)state;
 	fixture_open(&f, 64);
-	for (i = 0; i < 100; i++)
-		refs[i] = fixture_alloc(&f, fixture_page(&f), i);
+	fixture_fill(&f, refs, 100, fixture_page(&f));
 	fixture_restart(&f);
 	adopt(&f, refs[77], fixture_page(&f), 77);
 	assert_int_equal(uz_pool_adopt_end(f.pool), 0);
 	fixture_check(&f);
 	assert_true(uz_pool_used_bytes(f.pool) < PAGES(100));
 	fixture_same(&f, refs[77], fixture_page(&f), 77);
-	for (i = 0; i < 50; i++)
-		refs[i] = fixture_alloc(&f, fixture_page(&f), i);
+	fixture_fill(&f, refs, 50, fixture_page(&f));
 	fixture_check(&f);
 	fixture_same(&f, refs[77], fixture_page(&f), 77);
-	for (i = 0; i < 50; i++)
-		uz_pool_free(f.pool, refs[i]);
+	fixture_free(&f, refs, 50);
 	uz_pool_free(f.pool, refs[77]);
 	fixture_close(&f);
 }
@@ -163,8 +159,7 @@ static void test_missing_pages_are_populated(void **state)
 
 	(void)state;
 	fixture_open(&f, 4);
-	for (i = 0; i < 5; i++)
-		refs[i] = fixture_alloc(&f, 4096, i);
+	fixture_fill(&f, refs, 5, 4096);
 	assert_int_equal(uz_shm_map(&shm, f.fd, f.config.arena_size), 0);
 	assert_int_equal(uz_shm_punch(&shm, PAGES(1), PAGES(1)), 0);
 	assert_int_equal(uz_shm_punch(&shm, PAGES(3), PAGES(1)), 0);
@@ -187,8 +182,7 @@ static void test_missing_pages_are_populated(void **state)
 	/* The hole that stayed a hole is populated when it is used. */
 	refs[3] = fixture_alloc(&f, 4096, 3);
 	fixture_check(&f);
-	for (i = 0; i < 5; i++)
-		uz_pool_free(f.pool, refs[i]);
+	fixture_free(&f, refs, 5);
 	fixture_close(&f);
 }
 

@@ -36,8 +36,7 @@ static void test_objects_keep_their_bytes(void **state)
 	assert_true(stat.meta_bytes > 0);
 	for (i = 0; i < NR; i++)
 		fixture_same(&f, refs[i], 1 + i * 3 % UZ_POOL_MAX_OBJECT, i);
-	for (i = 0; i < NR; i++)
-		uz_pool_free(f.pool, refs[i]);
+	fixture_free(&f, refs, NR);
 	fixture_close(&f);
 }
 
@@ -48,21 +47,17 @@ static void test_memory_is_given_back(void **state)
 	};
 	static uz_ref_t refs[NR];
 	struct fixture f;
-	unsigned int i;
 
 	(void)state;
 	fixture_open(&f, 64);
-	for (i = 0; i < NR; i++)
-		refs[i] = fixture_alloc(&f, fixture_page(&f), i);
+	fixture_fill(&f, refs, NR, fixture_page(&f));
 	assert_int_equal(fixture_resident(&f), PAGES(NR));
-	for (i = 0; i < NR / 2; i++)
-		uz_pool_free(f.pool, refs[i]);
+	fixture_free(&f, refs, NR / 2);
 	assert_int_equal(fixture_resident(&f), PAGES(NR / 2));
 	assert_int_equal(fixture_stat(&f).max_used_bytes, PAGES(NR));
 	uz_pool_reset_max(f.pool);
 	assert_int_equal(fixture_stat(&f).max_used_bytes, PAGES(NR / 2));
-	for (; i < NR; i++)
-		uz_pool_free(f.pool, refs[i]);
+	fixture_free(&f, refs + NR / 2, NR / 2);
 	assert_int_equal(fixture_resident(&f), 0);
 	fixture_close(&f);
 }
@@ -73,28 +68,21 @@ static void test_empty_memory_is_kept(void **state)
 	uz_ref_t refs[32 * 4];
 	uint64_t kept;
 	struct fixture f;
-	unsigned int i;
 
 	(void)state;
 	fixture_open(&f, 64);
-	uz_pool_destroy(f.pool);
-	f.config.keep_empty = PAGES(2 * WINDOW_PAGES);
-	assert_int_equal(uz_pool_create(&f.pool, f.fd, &f.config), 0);
-	for (i = 0; i < 32 * 4; i++)
-		refs[i] = fixture_alloc(&f, fixture_page(&f), i);
-	for (i = 0; i < 32 * 4; i++)
-		uz_pool_free(f.pool, refs[i]);
+	fixture_keep(&f, 2 * WINDOW_PAGES);
+	fixture_fill(&f, refs, 32 * 4, fixture_page(&f));
+	fixture_free(&f, refs, 32 * 4);
 	kept = fixture_stat(&f).empty_bytes;
 	assert_int_equal(kept, PAGES(2 * WINDOW_PAGES));
 	assert_int_equal(fixture_resident(&f), kept);
 	fixture_check(&f);
-	for (i = 0; i < 32; i++)
-		refs[i] = fixture_alloc(&f, fixture_page(&f), i);
+	fixture_fill(&f, refs, 32, fixture_page(&f));
 	assert_true(fixture_stat(&f).empty_bytes < kept);
 	assert_int_equal(fixture_resident(&f), kept);
 	fixture_check(&f);
-	for (i = 0; i < 32; i++)
-		uz_pool_free(f.pool, refs[i]);
+	fixture_free(&f, refs, 32);
 	uz_pool_trim(f.pool);
 	assert_int_equal(fixture_stat(&f).empty_bytes, 0);
 	assert_int_equal(fixture_resident(&f), 0);

@@ -3,17 +3,15 @@
  * uz_pool_check() finds damage. This is the one test that looks inside: each
  * kind of damage is planted, must be found and named, and is repaired again.
  */
-#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <cmocka.h>
 
 #include <zsmalloc_priv.h>
 
-#include "pool_fixture.h"
+#include "pool_damage.h"
 
 struct scene {
 	struct fixture f;
@@ -26,14 +24,9 @@ struct scene {
 
 static void set_up(struct scene *s)
 {
-	unsigned int i;
-
 	fixture_open(&s->f, 16);
-	uz_pool_destroy(s->f.pool);
-	s->f.config.keep_empty = PAGES(WINDOW_PAGES);
-	assert_int_equal(uz_pool_create(&s->f.pool, s->f.fd, &s->f.config), 0);
-	for (i = 0; i < 6; i++)
-		s->refs[i] = fixture_alloc(&s->f, 1000, i);
+	fixture_keep(&s->f, WINDOW_PAGES);
+	fixture_fill(&s->f, s->refs, 6, 1000);
 	s->z = &uz__zs(s->f.pool)->zspages[0];
 	s->c = &uz__zs(s->f.pool)->classes[s->z->class];
 	s->kept = &uz__zs(s->f.pool)->zspages[1];
@@ -54,38 +47,17 @@ static void tear_down(struct scene *s)
 	fixture_close(&s->f);
 }
 
-static void found(struct scene *s, const char *what)
-{
-	struct uz_err err = { 0 };
-
-	assert_int_equal(uz_pool_check(s->f.pool, &err), -EUCLEAN);
-	assert_int_equal(err.code, -EUCLEAN);
-	if (!strstr(err.text, what))
-		fail_msg("\"%s\" where \"%s\" was expected", err.text, what);
-	assert_int_equal(uz_pool_check(s->f.pool, NULL), -EUCLEAN);
-}
-
-/* Change a field, have it found, put it back. */
-#define PLANT(s, field, value, what)                   \
-	do {                                           \
-		__typeof__(field) right_value = field; \
-		field = (value);                       \
-		found(s, what);                        \
-		field = right_value;                   \
-		fixture_check(&(s)->f);                \
-	} while (0)
-
 static void test_bitmap(void **state)
 {
 	struct scene s;
 
 	(void)state;
 	set_up(&s);
-	PLANT(&s, s.z->block->used[0], s.z->block->used[0] ^ 1,
+	PLANT(&s.f, s.z->block->used[0], s.z->block->used[0] ^ 1,
 	      "count of objects");
-	PLANT(&s, s.z->block->used[7], 1, "past its end");
-	PLANT(&s, s.z->nr_used, 4, "count of objects");
-	PLANT(&s, s.z->first_free, 6, "first free place");
+	PLANT(&s.f, s.z->block->used[7], 1, "past its end");
+	PLANT(&s.f, s.z->nr_used, 4, "count of objects");
+	PLANT(&s.f, s.z->first_free, 6, "first free place");
 	tear_down(&s);
 }
 
@@ -95,13 +67,14 @@ static void test_deferred(void **state)
 
 	(void)state;
 	set_up(&s);
-	PLANT(&s, s.z->nr_deferred, 1, "deferred frees is damaged");
-	PLANT(&s, s.z->waiting, UZ__NO_INDEX, "deferred frees is damaged");
-	PLANT(&s, s.z->waiting, 1, "deferred frees is damaged");
-	PLANT(&s, s.z->block->owner[3], 3, "deferred frees is damaged");
-	PLANT(&s, s.z->pins, s.z->pins & ~UZ__PIN_DEFERRED, "flag of deferred");
-	PLANT(&s, s.z->pins, s.z->pins & ~UZ__PIN_COUNTS, "wait for no pin");
-	PLANT(&s, s.kept->pins, UZ__PIN_DEFERRED, "in a spare window");
+	PLANT(&s.f, s.z->nr_deferred, 1, "deferred frees is damaged");
+	PLANT(&s.f, s.z->waiting, UZ__NO_INDEX, "deferred frees is damaged");
+	PLANT(&s.f, s.z->waiting, 1, "deferred frees is damaged");
+	PLANT(&s.f, s.z->block->owner[3], 3, "deferred frees is damaged");
+	PLANT(&s.f, s.z->pins, s.z->pins & ~UZ__PIN_DEFERRED,
+	      "flag of deferred");
+	PLANT(&s.f, s.z->pins, s.z->pins & ~UZ__PIN_COUNTS, "wait for no pin");
+	PLANT(&s.f, s.kept->pins, UZ__PIN_DEFERRED, "in a spare window");
 	tear_down(&s);
 }
 
@@ -111,10 +84,10 @@ static void test_pages(void **state)
 
 	(void)state;
 	set_up(&s);
-	PLANT(&s, s.z->ready, s.z->ready & ~UINT64_C(1), "not populated");
-	PLANT(&s, s.z->filling, 1, "populates");
-	PLANT(&s, s.z->held, s.z->held | 4, "charged, not populated");
-	PLANT(&s, s.f.pool->used_pages, s.f.pool->used_pages + 1, "counted");
+	PLANT(&s.f, s.z->ready, s.z->ready & ~UINT64_C(1), "not populated");
+	PLANT(&s.f, s.z->filling, 1, "populates");
+	PLANT(&s.f, s.z->held, s.z->held | 4, "charged, not populated");
+	PLANT(&s.f, s.f.pool->used_pages, s.f.pool->used_pages + 1, "counted");
 	tear_down(&s);
 }
 
@@ -124,20 +97,20 @@ static void test_lists(void **state)
 
 	(void)state;
 	set_up(&s);
-	PLANT(&s, s.z->list, UZ__LIST_FULL, "wrong list");
-	PLANT(&s, s.z->isolated, 1, "wrong list");
-	PLANT(&s, s.c->head[s.z->list], UZ__NONE, "is damaged");
-	PLANT(&s, s.c->occupied, 0, "is damaged");
-	PLANT(&s, s.z->next, 1, "is damaged");
-	PLANT(&s, s.z->prev, 1, "is damaged");
-	PLANT(&s, s.z->class, 0, "no such class");
-	PLANT(&s, s.z->class, 60000, "no such class");
-	PLANT(&s, s.c->nr_used, 99, "sums");
-	PLANT(&s, s.c->nr_deferred, 99, "sums");
-	PLANT(&s, s.c->nr_zspages, 99, "sums");
-	PLANT(&s, s.c->held, 99, "sums");
-	PLANT(&s, s.c->ahead, 99, "sums");
-	PLANT(&s, s.z->ahead, 0, "ahead of use");
+	PLANT(&s.f, s.z->list, UZ__LIST_FULL, "wrong list");
+	PLANT(&s.f, s.z->isolated, 1, "wrong list");
+	PLANT(&s.f, s.c->head[s.z->list], UZ__NONE, "is damaged");
+	PLANT(&s.f, s.c->occupied, 0, "is damaged");
+	PLANT(&s.f, s.z->next, 1, "is damaged");
+	PLANT(&s.f, s.z->prev, 1, "is damaged");
+	PLANT(&s.f, s.z->class, 0, "no such class");
+	PLANT(&s.f, s.z->class, 60000, "no such class");
+	PLANT(&s.f, s.c->nr_used, 99, "sums");
+	PLANT(&s.f, s.c->nr_deferred, 99, "sums");
+	PLANT(&s.f, s.c->nr_zspages, 99, "sums");
+	PLANT(&s.f, s.c->held, 99, "sums");
+	PLANT(&s.f, s.c->ahead, 99, "sums");
+	PLANT(&s.f, s.z->ahead, 0, "ahead of use");
 	tear_down(&s);
 }
 
@@ -148,12 +121,12 @@ static void test_store(void **state)
 	(void)state;
 	set_up(&s);
 	assert_int_equal(s.kept->list, UZ__LIST_KEPT);
-	PLANT(&s, s.kept->list, UZ__LIST_FREE, "wrong list");
-	PLANT(&s, s.kept->ready, 2, "populated, not charged");
-	PLANT(&s, s.kept->class, 1, "no bitmap");
-	PLANT(&s, uz__zs(s.f.pool)->store.kept, UZ__NONE, "spare windows");
-	PLANT(&s, uz__zs(s.f.pool)->store.nr_free, 1, "spare windows");
-	PLANT(&s, uz__zs(s.f.pool)->store.kept_pages, 0, "kept pages");
+	PLANT(&s.f, s.kept->list, UZ__LIST_FREE, "wrong list");
+	PLANT(&s.f, s.kept->ready, 2, "populated, not charged");
+	PLANT(&s.f, s.kept->class, 1, "no bitmap");
+	PLANT(&s.f, uz__zs(s.f.pool)->store.kept, UZ__NONE, "spare windows");
+	PLANT(&s.f, uz__zs(s.f.pool)->store.nr_free, 1, "spare windows");
+	PLANT(&s.f, uz__zs(s.f.pool)->store.kept_pages, 0, "kept pages");
 	tear_down(&s);
 }
 
@@ -165,12 +138,12 @@ static void test_memory(void **state)
 	(void)state;
 	set_up(&s);
 	*(char *)uz_pool_bytes(s.f.pool, PAGES(20) / UZ_REF_UNIT) = 1;
-	found(&s, "present");
+	found(&s.f, "present");
 	assert_int_equal(uz_shm_punch(&s.f.pool->arena, PAGES(20), PAGES(1)),
 			 0);
 	fixture_check(&s.f);
 	assert_int_equal(uz_shm_punch(&s.f.pool->arena, 0, PAGES(1)), 0);
-	found(&s, "present");
+	found(&s.f, "present");
 	*(char *)uz_pool_bytes(s.f.pool, 0) = 1;
 	tear_down(&s);
 }

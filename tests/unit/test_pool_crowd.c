@@ -145,8 +145,7 @@ static void test_a_thousand_maps(void **state)
 	pthread_barrier_wait(&c->meet);
 
 	/* All are freed, none of them may go. */
-	for (i = 0; i < c->nr; i++)
-		uz_pool_free(c->f.pool, c->refs[i]);
+	fixture_free(&c->f, c->refs, c->nr);
 	run_busy(c);
 	assert_int_equal(fixture_stat(&c->f).deferred, c->nr);
 	assert_int_equal(fixture_stat(&c->f).objects, 0);

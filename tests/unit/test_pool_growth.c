@@ -90,8 +90,7 @@ static void test_room_after(void **state)
 	assert_int_equal(uz_pool_adopt_end(f.pool), 0);
 	expect_objects(&f, refs, after);
 	fixture_check(&f);
-	for (i = 0; i < after; i++)
-		uz_pool_free(f.pool, refs[i]);
+	fixture_free(&f, refs, after);
 	fixture_close(&f);
 }
 
@@ -100,7 +99,7 @@ static void test_refuses(void **state)
 	const uint64_t size = WINDOWS * PAGES(WINDOW_PAGES);
 	static uz_ref_t refs[OBJECTS];
 	struct fixture f;
-	uint32_t nr, i;
+	uint32_t nr;
 
 	(void)state;
 	open_with_room(&f);
@@ -114,8 +113,7 @@ static void test_refuses(void **state)
 	assert_false(uz_pool_spans(f.pool, size / UZ_REF_UNIT, SIZE));
 	assert_int_equal(fill(&f, refs, nr), nr);
 	expect_objects(&f, refs, nr);
-	for (i = 0; i < nr; i++)
-		uz_pool_free(f.pool, refs[i]);
+	fixture_free(&f, refs, nr);
 	fixture_close(&f);
 	/* Without room for it. */
 	fixture_open(&f, WINDOWS);

@@ -3,7 +3,6 @@
  * The memory limit, to the page: never passed unless asked to, and never in
  * the way of a store that needs no memory.
  */
-#include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,40 +13,21 @@
 
 #include "pool_fixture.h"
 
-/* The store is refused and nothing has changed. */
-static void refused(struct fixture *f, uint32_t size)
-{
-	struct uz_pool_stat before = fixture_stat(f), after;
-	uz_ref_t ref = 12345;
-
-	assert_int_equal(uz_pool_alloc(f->pool, size, 0, 0, &ref), -ENOSPC);
-	assert_int_equal(ref, 12345);
-	after = fixture_stat(f);
-	assert_int_equal(after.used_bytes, before.used_bytes);
-	assert_int_equal(after.max_used_bytes, before.max_used_bytes);
-	assert_int_equal(after.objects, before.objects);
-	assert_int_equal(after.zspages, before.zspages);
-	fixture_check(f);
-}
-
 static void test_limit_is_exact(void **state)
 {
 	uz_ref_t refs[10];
 	struct fixture f;
-	unsigned int i;
 
 	(void)state;
 	fixture_open(&f, 8);
 	uz_pool_set_limit(f.pool, PAGES(10));
-	for (i = 0; i < 10; i++)
-		refs[i] = fixture_alloc(&f, fixture_page(&f), i);
+	fixture_fill(&f, refs, 10, fixture_page(&f));
 	assert_int_equal(uz_pool_used_bytes(f.pool), PAGES(10));
-	refused(&f, fixture_page(&f));
-	refused(&f, 100);
+	fixture_refused(&f, fixture_page(&f));
+	fixture_refused(&f, 100);
 	uz_pool_set_limit(f.pool, 0);
 	uz_pool_free(f.pool, fixture_alloc(&f, fixture_page(&f), 10));
-	for (i = 0; i < 10; i++)
-		uz_pool_free(f.pool, refs[i]);
+	fixture_free(&f, refs, 10);
 	fixture_close(&f);
 }
 
@@ -61,7 +41,7 @@ static void test_limit_is_rounded_up(void **state)
 	uz_pool_set_limit(f.pool, 1);
 	assert_int_equal(fixture_stat(&f).limit_bytes, PAGES(1));
 	ref = fixture_alloc(&f, fixture_page(&f), 0);
-	refused(&f, fixture_page(&f));
+	fixture_refused(&f, fixture_page(&f));
 	uz_pool_set_limit(f.pool, PAGES(1) + 1);
 	assert_int_equal(fixture_stat(&f).limit_bytes, PAGES(2));
 	uz_pool_free(f.pool, ref);
@@ -80,17 +60,14 @@ static void test_free_places_at_the_limit(void **state)
 	(void)state;
 	fixture_open(&f, 8);
 	uz_pool_set_limit(f.pool, PAGES(3));
-	for (i = 0; i < 6; i++)
-		refs[i] = fixture_alloc(&f, fixture_page(&f) / 2, i);
-	refused(&f, fixture_page(&f) / 2);
+	fixture_fill(&f, refs, 6, fixture_page(&f) / 2);
+	fixture_refused(&f, fixture_page(&f) / 2);
 	for (i = 0; i < 6; i++) {
 		uz_pool_free(f.pool, refs[5 - i]);
 		refs[5 - i] = fixture_alloc(&f, fixture_page(&f) / 2, 5 - i);
 	}
-	for (i = 0; i < 6; i++)
-		fixture_same(&f, refs[i], fixture_page(&f) / 2, i);
-	for (i = 0; i < 6; i++)
-		uz_pool_free(f.pool, refs[i]);
+	fixture_same_all(&f, refs, 6, fixture_page(&f) / 2);
+	fixture_free(&f, refs, 6);
 	fixture_close(&f);
 }
 
@@ -98,16 +75,13 @@ static void test_arena_full(void **state)
 {
 	uz_ref_t refs[64];
 	struct fixture f;
-	unsigned int i;
 
 	(void)state;
 	fixture_open(&f, 2);
-	for (i = 0; i < 64; i++)
-		refs[i] = fixture_alloc(&f, fixture_page(&f), i);
-	refused(&f, fixture_page(&f));
-	refused(&f, 8);
-	for (i = 0; i < 64; i++)
-		uz_pool_free(f.pool, refs[i]);
+	fixture_fill(&f, refs, 64, fixture_page(&f));
+	fixture_refused(&f, fixture_page(&f));
+	fixture_refused(&f, 8);
+	fixture_free(&f, refs, 64);
 	fixture_close(&f);
 }
 
@@ -120,13 +94,13 @@ static void test_over_limit(void **state)
 	fixture_open(&f, 8);
 	uz_pool_set_limit(f.pool, PAGES(1));
 	a = fixture_alloc(&f, fixture_page(&f), 0);
-	refused(&f, fixture_page(&f));
+	fixture_refused(&f, fixture_page(&f));
 	assert_int_equal(uz_pool_alloc(f.pool, fixture_page(&f), 1,
 				       UZ_POOL_OVER_LIMIT, &b),
 			 0);
 	assert_int_equal(uz_pool_used_bytes(f.pool), PAGES(2));
 	assert_int_equal(fixture_stat(&f).max_used_bytes, PAGES(2));
-	refused(&f, fixture_page(&f));
+	fixture_refused(&f, fixture_page(&f));
 	uz_pool_free(f.pool, a);
 	uz_pool_free(f.pool, b);
 	fixture_close(&f);
@@ -137,18 +111,14 @@ static void test_limit_below_use(void **state)
 {
 	uz_ref_t refs[10];
 	struct fixture f;
-	unsigned int i;
 
 	(void)state;
 	fixture_open(&f, 8);
-	for (i = 0; i < 10; i++)
-		refs[i] = fixture_alloc(&f, fixture_page(&f), i);
+	fixture_fill(&f, refs, 10, fixture_page(&f));
 	uz_pool_set_limit(f.pool, PAGES(4));
-	refused(&f, fixture_page(&f));
-	for (i = 0; i < 10; i++)
-		fixture_same(&f, refs[i], fixture_page(&f), i);
-	for (i = 0; i < 10; i++)
-		uz_pool_free(f.pool, refs[i]);
+	fixture_refused(&f, fixture_page(&f));
+	fixture_same_all(&f, refs, 10, fixture_page(&f));
+	fixture_free(&f, refs, 10);
 	refs[0] = fixture_alloc(&f, fixture_page(&f), 0);
 	uz_pool_free(f.pool, refs[0]);
 	fixture_close(&f);
@@ -160,20 +130,16 @@ static void test_kept_memory_is_no_obstacle(void **state)
 	static const uint32_t sizes[] = { 100, 2000, 4000, 4104 };
 	uz_ref_t refs[32], ref;
 	struct fixture f;
-	unsigned int i, k;
+	unsigned int k;
 
 	(void)state;
 	fixture_open(&f, 8);
-	uz_pool_destroy(f.pool);
-	f.config.keep_empty = PAGES(4 * WINDOW_PAGES);
-	assert_int_equal(uz_pool_create(&f.pool, f.fd, &f.config), 0);
+	fixture_keep(&f, 4 * WINDOW_PAGES);
 	uz_pool_set_limit(f.pool, PAGES(32));
 	for (k = 0; k < sizeof(sizes) / sizeof(sizes[0]); k++) {
-		for (i = 0; i < 32; i++)
-			refs[i] = fixture_alloc(&f, fixture_page(&f), i);
-		refused(&f, sizes[k]);
-		for (i = 0; i < 32; i++)
-			uz_pool_free(f.pool, refs[i]);
+		fixture_fill(&f, refs, 32, fixture_page(&f));
+		fixture_refused(&f, sizes[k]);
+		fixture_free(&f, refs, 32);
 		assert_int_equal(fixture_stat(&f).empty_bytes, PAGES(32));
 		ref = fixture_alloc(&f, sizes[k], 101);
 		fixture_check(&f);
@@ -238,10 +204,7 @@ static void count_notice(void *arg)
 
 static void free_all(struct fixture *f, const uz_ref_t refs[10])
 {
-	unsigned int i;
-
-	for (i = 0; i < 10; i++)
-		uz_pool_free(f->pool, refs[i]);
+	fixture_free(f, refs, 10);
 	uz_pool_trim(f->pool);
 }
 
@@ -261,17 +224,15 @@ static void test_mark(void **state)
 		refs[i] = fixture_alloc(&f, fixture_page(&f), i);
 		assert_int_equal(told, i >= 7);
 	}
-	refused(&f, fixture_page(&f));
+	fixture_refused(&f, fixture_page(&f));
 	assert_int_equal(told, 1);
 	/* Down to below the mark, and up again; then without one. */
 	free_all(&f, refs);
-	for (i = 0; i < 10; i++)
-		refs[i] = fixture_alloc(&f, fixture_page(&f), i);
+	fixture_fill(&f, refs, 10, fixture_page(&f));
 	assert_int_equal(told, 2);
 	uz_pool_set_mark(f.pool, 0);
 	free_all(&f, refs);
-	for (i = 0; i < 10; i++)
-		refs[i] = fixture_alloc(&f, fixture_page(&f), i);
+	fixture_fill(&f, refs, 10, fixture_page(&f));
 	assert_int_equal(told, 2);
 	free_all(&f, refs);
 	fixture_close(&f);

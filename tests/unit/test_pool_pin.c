@@ -137,8 +137,7 @@ static void test_long_pin(void **state)
 
 	(void)state;
 	fixture_open(&f, 4);
-	for (i = 0; i < NR; i++)
-		refs[i] = fixture_alloc(&f, 400, i);
+	fixture_fill(&f, refs, NR, 400);
 	for (i = 0; i < NR; i += 10)
 		uz_pool_map(f.pool, refs[i], &sleepers[i]);
 	for (i = 0; i < NR; i++) {
@@ -172,8 +171,7 @@ static void test_any_order(void **state)
 	(void)state;
 	fixture_open(&f, 4);
 	for (o = 0; o < 6; o++) {
-		for (i = 0; i < 3; i++)
-			refs[i] = fixture_alloc(&f, 500, i);
+		fixture_fill(&f, refs, 3, 500);
 		for (i = 0; i < 3; i++) {
 			uz_pool_map(f.pool, refs[i], &maps[i]);
 			uz_pool_free(f.pool, refs[i]);

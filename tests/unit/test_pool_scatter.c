@@ -17,14 +17,12 @@
 
 #include <scatter_priv.h>
 
-#include "pool_fixture.h"
+#include "pool_damage.h"
 
 static void open_it(struct fixture *f)
 {
 	fixture_open(f, 4);
-	uz_pool_destroy(f->pool);
-	strcpy(f->config.backend, "scatter");
-	assert_int_equal(uz_pool_create(&f->pool, f->fd, &f->config), 0);
+	fixture_become(f, "scatter");
 }
 
 static void test_no_pointer(void **state)
@@ -200,8 +198,7 @@ static void test_links_are_not_trusted(void **state)
 
 	(void)state;
 	open_it(&f);
-	for (i = 0; i < NR; i++)
-		refs[i] = fixture_alloc(&f, 2000, i);
+	fixture_fill(&f, refs, NR, 2000);
 	at = (off_t)(refs[5] * UZ_REF_UNIT);
 	assert_int_equal(pread(f.fd, &good, 8, at), 8);
 	bad[0] = 0;
@@ -247,26 +244,6 @@ static void test_links_are_not_trusted(void **state)
 	}
 	fixture_close(&f);
 }
-
-static void found(struct fixture *f, const char *what)
-{
-	struct uz_err err = { 0 };
-
-	assert_int_equal(uz_pool_check(f->pool, &err), -EUCLEAN);
-	if (!strstr(err.text, what))
-		fail_msg("\"%s\" where \"%s\" was expected", err.text, what);
-	assert_int_equal(uz_pool_check(f->pool, NULL), -EUCLEAN);
-}
-
-/* Change a field, have it found, put it back. */
-#define PLANT(f, field, value, what)                   \
-	do {                                           \
-		__typeof__(field) right_value = field; \
-		field = (value);                       \
-		found(f, what);                        \
-		field = right_value;                   \
-		fixture_check(f);                      \
-	} while (0)
 
 static void test_damage_is_found(void **state)
 {

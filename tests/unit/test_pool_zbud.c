@@ -14,7 +14,7 @@
 
 #include <zbud_priv.h>
 
-#include "pool_fixture.h"
+#include "pool_damage.h"
 
 #define AT(page, byte) \
 	(((page) * (uint64_t)UZ_PAGE_SIZE + (byte)) / UZ_REF_UNIT)
@@ -22,10 +22,8 @@
 static void open_as(struct fixture *f, const char *backend, unsigned int keep)
 {
 	fixture_open(f, 1);
-	uz_pool_destroy(f->pool);
-	strcpy(f->config.backend, backend);
-	f->config.keep_empty = PAGES(keep);
-	assert_int_equal(uz_pool_create(&f->pool, f->fd, &f->config), 0);
+	fixture_become(f, backend);
+	fixture_keep(f, keep);
 }
 
 static void test_two_in_a_page(void **state)
@@ -59,8 +57,7 @@ static void test_three_in_a_page(void **state)
 
 	(void)state;
 	open_as(&f, "z3fold", 0);
-	for (i = 0; i < 4; i++)
-		refs[i] = fixture_alloc(&f, 1000, i);
+	fixture_fill(&f, refs, 4, 1000);
 	assert_int_equal(refs[0], AT(0, 0));
 	assert_int_equal(refs[1], AT(0, 4096 - 1024));
 	assert_int_equal(refs[2], AT(0, 1024));
@@ -167,12 +164,10 @@ static void test_arena_full(void **state)
 {
 	uz_ref_t refs[32], ref;
 	struct fixture f;
-	unsigned int i;
 
 	(void)state;
 	open_as(&f, "z3fold", 0);
-	for (i = 0; i < 31; i++)
-		refs[i] = fixture_alloc(&f, 4096, i);
+	fixture_fill(&f, refs, 31, 4096);
 	assert_int_equal(uz_pool_alloc(f.pool, 4104, 0, 0, &ref), -ENOSPC);
 	fixture_check(&f);
 	assert_int_equal(uz_pool_used_bytes(f.pool), PAGES(31));
@@ -183,14 +178,11 @@ static void test_arena_full(void **state)
 	refs[31] = fixture_alloc(&f, 4000, 31);
 	assert_int_equal(uz_pool_alloc(f.pool, 64, 0, 0, &ref), -ENOSPC);
 	fixture_check(&f);
-	for (i = 0; i < 32; i++)
-		uz_pool_free(f.pool, refs[i]);
-	for (i = 0; i < 16; i++)
-		refs[i] = fixture_alloc(&f, 4104, i);
+	fixture_free(&f, refs, 32);
+	fixture_fill(&f, refs, 16, 4104);
 	assert_int_equal(uz_pool_alloc(f.pool, 4104, 0, 0, &ref), -ENOSPC);
 	fixture_check(&f);
-	for (i = 0; i < 16; i++)
-		uz_pool_free(f.pool, refs[i]);
+	fixture_free(&f, refs, 16);
 	fixture_close(&f);
 }
 
@@ -235,26 +227,6 @@ static void test_what_cannot_be(void **state)
 	unclean("zbud", AT(2, 0), 4096, 0);
 	unclean("zbud", AT(5, 0), 4104, 0);
 }
-
-static void found(struct fixture *f, const char *what)
-{
-	struct uz_err err = { 0 };
-
-	assert_int_equal(uz_pool_check(f->pool, &err), -EUCLEAN);
-	if (!strstr(err.text, what))
-		fail_msg("\"%s\" where \"%s\" was expected", err.text, what);
-	assert_int_equal(uz_pool_check(f->pool, NULL), -EUCLEAN);
-}
-
-/* Change a field, have it found, put it back. */
-#define PLANT(f, field, value, what)                   \
-	do {                                           \
-		__typeof__(field) right_value = field; \
-		field = (value);                       \
-		found(f, what);                        \
-		field = right_value;                   \
-		fixture_check(f);                      \
-	} while (0)
 
 static void test_damage_is_found(void **state)
 {

@@ -23,12 +23,10 @@ static void test_unused_memory_is_given_back(void **state)
 {
 	uz_ref_t refs[32 * 4];
 	struct fixture f;
-	unsigned int i;
 
 	(void)state;
 	fixture_open(&f, 64);
-	for (i = 0; i < 32 * 4; i++)
-		refs[i] = fixture_alloc(&f, 4096, i);
+	fixture_fill(&f, refs, 32 * 4, 4096);
 	fixture_restart(&f);
 	adopt(&f, refs[32 + 7], 4096, 32 + 7);
 	adopt(&f, refs[32 + 2], 4096, 32 + 2);

@@ -20,15 +20,13 @@ static void test_straddling(void **state)
 
 	(void)state;
 	fixture_open(&f, 4);
-	for (i = 0; i < 20; i++)
-		refs[i] = fixture_alloc(&f, 3000, i);
+	fixture_fill(&f, refs, 20, 3000);
 	for (i = 0; i < 20; i++) {
 		assert_int_equal(refs[i] * UZ_REF_UNIT, i * 3000);
 		fixture_same(&f, refs[i], 3000, i);
 	}
 	assert_int_equal(uz_pool_used_bytes(f.pool), PAGES(15));
-	for (i = 0; i < 20; i++)
-		uz_pool_free(f.pool, refs[i]);
+	fixture_free(&f, refs, 20);
 	fixture_close(&f);
 }
 
@@ -58,12 +56,10 @@ static void test_lowest_place_first(void **state)
 {
 	uz_ref_t refs[100], again;
 	struct fixture f;
-	unsigned int i;
 
 	(void)state;
 	fixture_open(&f, 4);
-	for (i = 0; i < 100; i++)
-		refs[i] = fixture_alloc(&f, 104, i);
+	fixture_fill(&f, refs, 100, 104);
 	uz_pool_free(f.pool, refs[80]);
 	uz_pool_free(f.pool, refs[3]);
 	uz_pool_free(f.pool, refs[70]);
@@ -73,8 +69,7 @@ static void test_lowest_place_first(void **state)
 	assert_int_equal(again, refs[70]);
 	again = fixture_alloc(&f, 104, 80);
 	assert_int_equal(again, refs[80]);
-	for (i = 0; i < 100; i++)
-		uz_pool_free(f.pool, refs[i]);
+	fixture_free(&f, refs, 100);
 	fixture_close(&f);
 }
 
@@ -109,8 +104,7 @@ static void test_fullest_first(void **state)
 								   : 0);
 	}
 	assert_int_equal(fixture_stat(&f).zspages, 3);
-	for (i = 0; i < NR; i++)
-		uz_pool_free(f.pool, refs[i]);
+	fixture_free(&f, refs, NR);
 	fixture_close(&f);
 }
 
@@ -120,20 +114,15 @@ static void test_holes_before_growth(void **state)
 	uz_ref_t refs[40];
 	struct fixture f;
 	uint64_t used;
-	unsigned int i;
 
 	(void)state;
 	fixture_open(&f, 8);
-	for (i = 0; i < 40; i++) /* one full zspage and eight pages */
-		refs[i] = fixture_alloc(&f, 4096, i);
+	fixture_fill(&f, refs, 40, 4096); /* one full zspage and eight pages */
 	used = uz_pool_used_bytes(f.pool);
-	for (i = 0; i < 31; i++)
-		uz_pool_free(f.pool, refs[i]);
-	for (i = 0; i < 31; i++)
-		refs[i] = fixture_alloc(&f, 4096, i);
+	fixture_free(&f, refs, 31);
+	fixture_fill(&f, refs, 31, 4096);
 	assert_int_equal(uz_pool_used_bytes(f.pool), used);
-	for (i = 0; i < 40; i++)
-		uz_pool_free(f.pool, refs[i]);
+	fixture_free(&f, refs, 40);
 	fixture_close(&f);
 }
 
@@ -142,27 +131,20 @@ static void test_empty_windows_are_kept(void **state)
 {
 	uz_ref_t refs[32 * 4];
 	struct fixture f;
-	unsigned int i;
 
 	(void)state;
 	fixture_open(&f, 64);
-	uz_pool_destroy(f.pool);
-	f.config.keep_empty = PAGES(2 * WINDOW_PAGES);
-	assert_int_equal(uz_pool_create(&f.pool, f.fd, &f.config), 0);
-	for (i = 0; i < 32 * 4; i++)
-		refs[i] = fixture_alloc(&f, 4096, i);
-	for (i = 0; i < 32 * 4; i++)
-		uz_pool_free(f.pool, refs[i]);
+	fixture_keep(&f, 2 * WINDOW_PAGES);
+	fixture_fill(&f, refs, 32 * 4, 4096);
+	fixture_free(&f, refs, 32 * 4);
 	assert_int_equal(fixture_stat(&f).empty_bytes, PAGES(2 * WINDOW_PAGES));
 	assert_int_equal(fixture_resident(&f), PAGES(2 * WINDOW_PAGES));
 	fixture_check(&f);
-	for (i = 0; i < 40; i++)
-		refs[i] = fixture_alloc(&f, 2048, i);
+	fixture_fill(&f, refs, 40, 2048);
 	assert_int_equal(fixture_stat(&f).empty_bytes, PAGES(WINDOW_PAGES));
 	assert_int_equal(fixture_resident(&f), PAGES(2 * WINDOW_PAGES));
 	fixture_check(&f);
-	for (i = 0; i < 40; i++)
-		uz_pool_free(f.pool, refs[i]);
+	fixture_free(&f, refs, 40);
 	uz_pool_trim(f.pool);
 	assert_int_equal(fixture_stat(&f).empty_bytes, 0);
 	assert_int_equal(fixture_resident(&f), 0);
@@ -174,17 +156,12 @@ static void test_short_zspage_in_kept_window(void **state)
 {
 	uz_ref_t refs[32];
 	struct fixture f;
-	unsigned int i;
 
 	(void)state;
 	fixture_open(&f, 4);
-	uz_pool_destroy(f.pool);
-	f.config.keep_empty = PAGES(WINDOW_PAGES);
-	assert_int_equal(uz_pool_create(&f.pool, f.fd, &f.config), 0);
-	for (i = 0; i < 32; i++)
-		refs[i] = fixture_alloc(&f, 4096, i);
-	for (i = 0; i < 32; i++)
-		uz_pool_free(f.pool, refs[i]);
+	fixture_keep(&f, WINDOW_PAGES);
+	fixture_fill(&f, refs, 32, 4096);
+	fixture_free(&f, refs, 32);
 	assert_int_equal(fixture_resident(&f), PAGES(32));
 	refs[0] = fixture_alloc(&f, 8, 0);
 	assert_int_equal(fixture_resident(&f), PAGES(1));

@@ -74,12 +74,10 @@ static void test_hole_below_others(void **state)
 static void test_growth_ahead(void **state)
 {
 	uz_ref_t refs[32 * 8], hole;
-	unsigned int i;
 
 	(void)state;
 	open_fixture(0);
-	for (i = 0; i < 32 * 8; i++)
-		refs[i] = fixture_alloc(&fix, 4096, i);
+	fixture_fill(&fix, refs, 32 * 8, 4096);
 	populate_fails = 1;
 	refused(4096);
 	assert_int_equal(uz_pool_used_bytes(fix.pool), PAGES(32 * 8));
@@ -101,8 +99,7 @@ static void test_growth_ahead(void **state)
 	fixture_check(&fix);
 	uz_pool_free(fix.pool, hole);
 	uz_pool_free(fix.pool, inner);
-	for (i = 0; i < 32 * 8; i++)
-		uz_pool_free(fix.pool, refs[i]);
+	fixture_free(&fix, refs, 32 * 8);
 	fixture_close(&fix);
 }
 
@@ -130,8 +127,7 @@ static void test_growth_shared(void **state)
 
 	(void)state;
 	open_fixture(0);
-	for (i = 0; i < 32 * 8; i++)
-		refs[i] = fixture_alloc(&fix, 4096, i);
+	fixture_fill(&fix, refs, 32 * 8, 4096);
 	populate_fails = 2;
 	in_populate = refuse_inside;
 	refused(4096);
@@ -139,6 +135,7 @@ static void test_growth_shared(void **state)
 	assert_int_equal(uz_pool_used_bytes(fix.pool), PAGES(32 * 8));
 	fixture_check(&fix);
 	in_populate = refuse_only_inside;
+	i = 32 * 8;
 	refs[i] = fixture_alloc(&fix, 4096, i);
 	i++;
 	assert_int_equal(populate_fails, 0);
@@ -147,8 +144,7 @@ static void test_growth_shared(void **state)
 	for (; i < 32 * 8 + 3; i++)
 		refs[i] = fixture_alloc(&fix, 4096, i);
 	assert_int_equal(uz_pool_used_bytes(fix.pool), PAGES(32 * 8 + 3));
-	for (i = 0; i < 32 * 8 + 3; i++)
-		uz_pool_free(fix.pool, refs[i]);
+	fixture_free(&fix, refs, 32 * 8 + 3);
 	fixture_close(&fix);
 }
 

@@ -51,8 +51,7 @@ static void test_long_pin(void **state)
 
 	(void)state;
 	fixture_open(&f, 4);
-	for (i = 0; i < NR; i++)
-		refs[i] = fixture_alloc(&f, 400, i);
+	fixture_fill(&f, refs, NR, 400);
 	uz_pool_map(f.pool, refs[0], &sleeper);
 	for (i = 0; i < NR; i++) {
 		uz_pool_map(f.pool, refs[i], &passing);
