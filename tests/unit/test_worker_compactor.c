@@ -19,32 +19,13 @@
 #include <uzram/worker.h>
 
 #include "fake_device.h"
+#include "no_thread.h"
 #include "soon.h"
 
 struct fixture {
 	struct uz_device dev;
 	struct uz_compactor *compactor;
 };
-
-static _Atomic bool create_fails;
-static _Atomic bool signals_blocked;
-
-int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
-			  void *(*main)(void *), void *arg);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
-			  void *(*main)(void *), void *arg);
-
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
-			  void *(*main)(void *), void *arg)
-{
-	sigset_t now;
-
-	pthread_sigmask(SIG_SETMASK, NULL, &now);
-	signals_blocked = sigismember(&now, SIGTERM) &&
-			  sigismember(&now, SIGUSR1);
-	return create_fails ? EAGAIN
-			    : __real_pthread_create(thread, attr, main, arg);
-}
 
 static int setup(void **state)
 {

@@ -17,21 +17,8 @@
 #include <policy_priv.h>
 
 #include "fake_device.h"
+#include "no_thread.h"
 #include "soon.h"
-
-static _Atomic bool create_fails;
-
-int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
-			  void *(*main)(void *), void *arg);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
-			  void *(*main)(void *), void *arg);
-
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
-			  void *(*main)(void *), void *arg)
-{
-	return create_fails ? EAGAIN
-			    : __real_pthread_create(thread, attr, main, arg);
-}
 
 /* ---- the decision ---- */
 

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -18,6 +17,7 @@
 #include <uzram/worker.h>
 
 #include "fake_device.h"
+#include "no_thread.h"
 
 struct fixture {
 	struct uz_device dev;
@@ -27,20 +27,6 @@ struct fixture {
 	int ret;
 	struct uz_err err;
 };
-
-static _Atomic bool create_fails;
-
-int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
-			  void *(*main)(void *), void *arg);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
-			  void *(*main)(void *), void *arg);
-
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
-			  void *(*main)(void *), void *arg)
-{
-	return create_fails ? EAGAIN
-			    : __real_pthread_create(thread, attr, main, arg);
-}
 
 static int setup(void **state)
 {

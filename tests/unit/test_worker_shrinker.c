@@ -20,6 +20,7 @@
 #include <uzram/worker.h>
 
 #include "fake_device.h"
+#include "no_thread.h"
 #include "soon.h"
 
 struct fixture {
@@ -27,23 +28,11 @@ struct fixture {
 	struct uz_shrinker *shrinker;
 };
 
-static _Atomic bool create_fails;
 static _Atomic unsigned int lines;
 static char line[512];
 
-int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
-			  void *(*main)(void *), void *arg);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
-			  void *(*main)(void *), void *arg);
 void __wrap_uz_log(enum uz_log_level level, const char *fmt, ...)
 	uz_printf(2, 3);
-
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attr,
-			  void *(*main)(void *), void *arg)
-{
-	return create_fails ? EAGAIN
-			    : __real_pthread_create(thread, attr, main, arg);
-}
 
 void __wrap_uz_log(enum uz_log_level level, const char *fmt, ...)
 {
