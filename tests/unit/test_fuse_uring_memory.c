@@ -4,7 +4,6 @@
  * CPUs: never more than the budget, and nothing for CPUs that it does not have,
  * or for requests that have never been under way at a time.
  */
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,26 +14,16 @@
 
 #include <uzram/util/shm.h>
 
+#define CPUS 64
+
+#include "fake_cpus.h"
 #include "fake_ring.h"
 #include "fuse_fixture.h"
 
-#define CPUS   64
 #define BUDGET (UINT64_C(32) << 20)
 
 /* The workers that have queues, and the one for what is slow. */
 #define RINGS (CPUS + 1)
-
-int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set);
-int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
-{
-	int cpu;
-
-	(void)pid;
-	memset(set, 0, size);
-	for (cpu = 0; cpu < CPUS; cpu++)
-		CPU_SET(cpu, set);
-	return 0;
-}
 
 /* A quarter of them is there. */
 #define ONLINE (CPUS / 4)

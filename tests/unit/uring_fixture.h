@@ -4,21 +4,25 @@
 
 /*
  * The io_uring transport on a kernel that the test plays, and on a fake device.
- * Include after <cmocka.h>.
+ * Include after <cmocka.h>; who wants another DEPTH defines it before.
  */
-#include <sched.h>
 #include <unistd.h>
 
 #include <uzram/util/shm.h>
 
+#define CPUS	3
+#define THREADS CPUS
+
+#include "fake_cpus.h"
 #include "fake_ring.h"
 #include "fuse_fixture.h"
 
-#define CPUS	3
-#define THREADS CPUS
 /* The workers that have queues, the one for what is slow, and clerks. */
 #define RINGS (THREADS + 1 + UZ__FUSE_CLERKS)
+/* Entries of a queue. */
+#ifndef DEPTH
 #define DEPTH 16
+#endif
 
 struct world {
 	struct fixture *f;
@@ -27,19 +31,6 @@ struct world {
 	struct uz__fuse_area area;
 	unsigned int asked;
 };
-
-/* The machine has as many CPUs as the test wants. */
-int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set);
-int __wrap_sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
-{
-	int cpu;
-
-	(void)pid;
-	memset(set, 0, size);
-	for (cpu = 0; cpu < CPUS; cpu++)
-		CPU_SET(cpu, set);
-	return 0;
-}
 
 static inline int world_setup(void **state)
 {
@@ -79,7 +70,7 @@ static inline void open_all(struct uz__fuse_uring *u)
 		u->queues[i].open = (uint16_t)u->plan.depth;
 }
 
-static inline int create_shallow(struct world *w, unsigned int queues)
+static inline void make_area(struct world *w, unsigned int queues)
 {
 	const struct uz__fuse_plan plan = {
 		.queues = queues,
@@ -89,6 +80,11 @@ static inline int create_shallow(struct world *w, unsigned int queues)
 
 	uz__fuse_area_end(&w->area);
 	assert_int_equal(uz__fuse_area_create(&w->area, w->mem, 0, &plan), 0);
+}
+
+static inline int create_shallow(struct world *w, unsigned int queues)
+{
+	make_area(w, queues);
 	return uz__fuse_uring_create(&w->uring, &w->f->fuse, &w->area, THREADS,
 				     -1);
 }
