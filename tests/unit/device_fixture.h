@@ -118,6 +118,23 @@ static inline void page_text(unsigned char *page, uint64_t number)
 	}
 }
 
+/*
+ * Few letters, no words: a page that lz4 makes smaller, and zstd still much
+ * smaller.
+ */
+static inline void page_dna(unsigned char *page, uint64_t number)
+{
+	uint64_t x = number * UINT64_C(0x9e3779b97f4a7c15) + 1;
+	unsigned int i;
+
+	for (i = 0; i < UZ_PAGE_SIZE; i++) {
+		x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+		page[i] = (unsigned char)"acgt"[x % 4];
+	}
+	memcpy(page, &number, sizeof(number));
+	memset(page + UZ_PAGE_SIZE / 2, 0, UZ_PAGE_SIZE / 4);
+}
+
 /* A page that does not compress. */
 static inline void page_noise(unsigned char *page, uint64_t number)
 {

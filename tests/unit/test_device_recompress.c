@@ -81,20 +81,6 @@ static struct {
 
 #define INDEX 5
 
-/* A page that zstd makes much smaller than lz4 can: few letters, no words. */
-static void page_dna(unsigned char *page, uint64_t number)
-{
-	uint64_t x = number * UINT64_C(0x9e3779b97f4a7c15) + 1;
-	unsigned int i;
-
-	for (i = 0; i < UZ_PAGE_SIZE; i++) {
-		x ^= x << 13, x ^= x >> 7, x ^= x << 17;
-		page[i] = (unsigned char)"acgt"[x % 4];
-	}
-	memcpy(page, &number, sizeof(number));
-	memset(page + UZ_PAGE_SIZE / 2, 0, UZ_PAGE_SIZE / 4);
-}
-
 static void open_device(void)
 {
 	memset(&hook, 0, sizeof(hook));

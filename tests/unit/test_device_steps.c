@@ -67,20 +67,6 @@ static struct {
 
 /* ---- the pages ---- */
 
-/* Few letters, no words: lz4 makes it smaller, and zstd still smaller. */
-static void page_dna(unsigned char *page, uint64_t number)
-{
-	uint64_t x = number * UINT64_C(0x9e3779b97f4a7c15) + 1;
-	unsigned int i;
-
-	for (i = 0; i < UZ_PAGE_SIZE; i++) {
-		x ^= x << 13, x ^= x >> 7, x ^= x << 17;
-		page[i] = (unsigned char)"acgt"[x % 4];
-	}
-	memcpy(page, &number, sizeof(number));
-	memset(page + UZ_PAGE_SIZE / 2, 0, UZ_PAGE_SIZE / 4);
-}
-
 static void neighbour(unsigned char *page, uint64_t index)
 {
 	if (index % 2)
