@@ -189,7 +189,7 @@ static void test_snapshot(void **state)
 	fixture_open(&f, NULL, MIB);
 	store_text(&f, 7, 7);
 	store_text(&f, 255, 255);
-	assert_int_equal(uz_snapshot_begin(f.dev, &snap, &info, NULL), 0);
+	snap = snapshot_begin(&f, &info);
 	grow(&f, 64 * MIB);
 	store_text(&f, 7, 1007);
 	store_text(&f, 256, 256);
@@ -201,7 +201,7 @@ static void test_snapshot(void **state)
 	expect_text(&copy, 255, 255);
 	fixture_close(&copy);
 
-	assert_int_equal(uz_snapshot_begin(f.dev, &snap, &info, NULL), 0);
+	snap = snapshot_begin(&f, &info);
 	assert_int_equal(info.disksize, 64 * MIB);
 	assert_int_equal(snapshot_copy(snap, &info, &copy), 4);
 	uz_snapshot_end(snap);

@@ -70,15 +70,6 @@ static void expect_filled(struct fixture *f)
 	}
 }
 
-static void begin(struct fixture *f, struct uz_snapshot **snap,
-		  struct uz_snapshot_info *info)
-{
-	struct uz_err err = { 0 };
-
-	if (uz_snapshot_begin(f->dev, snap, info, &err))
-		fail_msg("%s", err.text);
-}
-
 static void test_is_what_was_there(void **state)
 {
 	struct uz_snapshot_info info;
@@ -89,7 +80,7 @@ static void test_is_what_was_there(void **state)
 	(void)state;
 	fixture_open(&f, NULL, SIZE);
 	stored = fill(&f);
-	begin(&f, &snap, &info);
+	snap = snapshot_begin(&f, &info);
 	assert_int_equal(info.disksize, SIZE);
 	assert_int_equal(info.pages, stored);
 	assert_int_equal(snapshot_copy(snap, &info, &to), stored);
@@ -136,7 +127,7 @@ static void test_is_not_what_came_later(void **state)
 	(void)state;
 	fixture_open(&f, NULL, SIZE);
 	stored = fill(&f);
-	begin(&f, &snap, &info);
+	snap = snapshot_begin(&f, &info);
 	change(&f);
 	assert_true(uz_snapshot_copied(snap) > 0);
 	assert_int_equal(snapshot_copy(snap, &info, &to), stored);
@@ -160,13 +151,10 @@ static void test_goes_on_meanwhile(void **state)
 	(void)state;
 	fixture_open(&f, NULL, SIZE);
 	stored = fill(&f);
-	begin(&f, &snap, &info);
+	snap = snapshot_begin(&f, &info);
 	snapshot_target(&to, &info, codecs);
 	while (uz_snapshot_next(snap, &page, NULL) == 1) {
-		page.codec = codecs[page.codec];
-		if (page.form != UZ_PAGE_CODED)
-			page.codec = 0;
-		assert_int_equal(uz_page_restore(to.io, &page), 0);
+		snapshot_put(&to, page, codecs);
 		n++;
 		if (n == stored / 2)
 			change(&f);
@@ -190,7 +178,7 @@ static void test_let_go_early(void **state)
 	(void)state;
 	fixture_open(&f, NULL, SIZE);
 	fill(&f);
-	begin(&f, &snap, &info);
+	snap = snapshot_begin(&f, &info);
 	change(&f);
 	assert_int_equal(uz_snapshot_next(snap, &page, NULL), 1);
 	uz_snapshot_end(snap);
@@ -211,12 +199,12 @@ static void test_one_at_a_time(void **state)
 	assert_int_equal(uz_snapshot_begin(f.dev, &snap, &info, &err), -EINVAL);
 	assert_non_null(strstr(err.text, "no size"));
 	assert_int_equal(uz_device_set_disksize(f.dev, SIZE, NULL), 0);
-	begin(&f, &snap, &info);
+	snap = snapshot_begin(&f, &info);
 	assert_int_equal(uz_snapshot_begin(f.dev, &other, &info, &err), -EBUSY);
 	assert_non_null(strstr(err.text, "saved already"));
 	assert_null(other);
 	uz_snapshot_end(snap);
-	begin(&f, &snap, &info);
+	snap = snapshot_begin(&f, &info);
 	uz_snapshot_end(snap);
 	fixture_close(&f);
 }
@@ -232,7 +220,7 @@ static void test_holds_on_to_codecs(void **state)
 	(void)state;
 	fixture_open(&f, NULL, SIZE);
 	fill(&f);
-	begin(&f, &snap, &info);
+	snap = snapshot_begin(&f, &info);
 	if (codec_compresses()) {
 		assert_int_equal(uz_device_set_codec(f.dev, "store", &err),
 				 -EBUSY);
@@ -256,14 +244,14 @@ static void test_reset_takes_it_away(void **state)
 	(void)state;
 	fixture_open(&f, NULL, SIZE);
 	fill(&f);
-	begin(&f, &snap, &info);
+	snap = snapshot_begin(&f, &info);
 	assert_int_equal(uz_snapshot_next(snap, &page, NULL), 1);
 	assert_int_equal(uz_device_reset(f.dev, true, NULL), 0);
 	assert_int_equal(uz_snapshot_next(snap, &page, &err), -ENODATA);
 	assert_non_null(strstr(err.text, "reset"));
 	/* The next one is not disturbed by the end of the former. */
 	assert_int_equal(uz_device_set_disksize(f.dev, SIZE, NULL), 0);
-	begin(&f, &next, &info);
+	next = snapshot_begin(&f, &info);
 	uz_snapshot_end(snap);
 	assert_int_equal(uz_snapshot_next(next, &page, NULL), 0);
 	uz_snapshot_end(next);
@@ -291,7 +279,7 @@ static void test_fails_at_the_limit(void **state)
 			break;
 	}
 	assert_true(n < PAGES);
-	begin(&f, &snap, &info);
+	snap = snapshot_begin(&f, &info);
 	for (i = 0; i < n; i++) {
 		page_noise(page, i + PAGES);
 		assert_int_equal(uz_page_store(f.io, i, page), 0);
@@ -304,7 +292,7 @@ static void test_fails_at_the_limit(void **state)
 	uz_snapshot_end(snap);
 
 	/* Without that many writes it works there. */
-	begin(&f, &snap, &info);
+	snap = snapshot_begin(&f, &info);
 	page_noise(page, 1);
 	assert_int_equal(uz_page_store(f.io, 1, page), 0);
 	for (i = 0; uz_snapshot_next(snap, &image, &err) == 1;)
@@ -326,7 +314,7 @@ static void test_counts_its_memory(void **state)
 	fill(&f);
 	change(&f);
 	uz_device_stat(f.dev, &before);
-	begin(&f, &snap, &info);
+	snap = snapshot_begin(&f, &info);
 	change(&f);
 	uz_device_stat(f.dev, &after);
 	assert_true(after.meta_bytes >=
@@ -359,7 +347,7 @@ static void test_refuses_damage(void **state)
 			return; /* not where objects cannot be looked at */
 		}
 		bytes[3] ^= 4;
-		begin(&f, &snap, &info);
+		snap = snapshot_begin(&f, &info);
 		page_text(page, 7);
 		if (changed)
 			assert_int_equal(uz_page_store(f.io, 6, page), 0);

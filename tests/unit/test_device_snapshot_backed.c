@@ -57,7 +57,7 @@ static void test_as_they_lie(void **state)
 	struct uz_snapshot *snap;
 
 	(void)state;
-	assert_int_equal(uz_snapshot_begin(f.dev, &snap, &info, NULL), 0);
+	snap = snapshot_begin(&f, &info);
 	expect_copy(snap, &info);
 	uz_snapshot_end(snap);
 	expect_all();
@@ -85,7 +85,7 @@ static void test_changed_since(void **state)
 	struct uz_snapshot *snap;
 
 	(void)state;
-	assert_int_equal(uz_snapshot_begin(f.dev, &snap, &info, NULL), 0);
+	snap = snapshot_begin(&f, &info);
 	change();
 	/* What they leave on the store is used by others, if not held. */
 	store_all();
@@ -102,7 +102,7 @@ static void test_let_go(void **state)
 	struct uz_snapshot *snap;
 
 	(void)state;
-	assert_int_equal(uz_snapshot_begin(f.dev, &snap, &info, NULL), 0);
+	snap = snapshot_begin(&f, &info);
 	change();
 	assert_int_equal(uz_snapshot_next(snap, &page, NULL), 1);
 	uz_snapshot_end(snap);
@@ -115,7 +115,7 @@ static void test_reset_with_pieces_held(void **state)
 	struct uz_snapshot *snap;
 
 	(void)state;
-	assert_int_equal(uz_snapshot_begin(f.dev, &snap, &info, NULL), 0);
+	snap = snapshot_begin(&f, &info);
 	change();
 	assert_int_equal(uz_snapshot_next(snap, &page, NULL), 1);
 	assert_int_equal(uz_device_reset(f.dev, true, NULL), 0);

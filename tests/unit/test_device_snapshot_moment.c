@@ -206,7 +206,7 @@ static void one_snapshot(void)
 	uint32_t from = done_now(), to;
 	struct fixture copy;
 
-	assert_int_equal(uz_snapshot_begin(test.f.dev, &snap, &info, NULL), 0);
+	snap = snapshot_begin(&test.f, &info);
 	to = done_now();
 	assert_int_equal(snapshot_copy(snap, &info, &copy), info.pages);
 	uz_snapshot_end(snap);

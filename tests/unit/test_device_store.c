@@ -276,13 +276,11 @@ static void test_in_snapshot(void **state)
 	struct uz_snapshot_info info;
 	struct uz_snapshot *snap;
 	struct fixture copy, own = f;
-	struct uz_err err = { 0 };
 	uint64_t i;
 
 	(void)state;
 	assert_int_equal(write_back(&f, UZ_WRITEBACK_HUGE, &done), 0);
-	if (uz_snapshot_begin(f.dev, &snap, &info, &err))
-		fail_msg("%s", err.text);
+	snap = snapshot_begin(&f, &info);
 	assert_int_equal(info.pages, PAGES);
 	for (i = 0; i < PAGES; i += 16)
 		store(i, 5);
