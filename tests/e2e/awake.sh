@@ -15,7 +15,7 @@ cpu_latency_opens ||
 
 awake()
 {
-	sed -n 's/^awake //p' "$dev_dir/stat"
+	stat_of awake
 }
 
 # asks PID: has it the file open by which one asks?

@@ -14,11 +14,6 @@ requires python3
 mib=128
 limit=$((16 * 1048576))
 
-stat_of()
-{
-	awk -v name="$1" '$1 == name { print $2 }' "$dev_dir/stat"
-}
-
 write_all()
 {
 	dd if="$tmp/data" of="$dev_block" bs=1M conv=notrunc oflag=direct \

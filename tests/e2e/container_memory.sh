@@ -49,7 +49,7 @@ for pid in "$(cat "$dev_dir/pid")" "$(worker_pid)"; do
 	grep -q ":memory:/$group\$\|^0::/$group\$" "/proc/$pid/cgroup" ||
 		fail "process $pid is elsewhere"
 done
-expect_equal "$(sed -n 's/^cgroup //p' "$dev_dir/stat")" "/$group" \
+expect_equal "$(stat_of cgroup)" "/$group" \
 	'what stat says'
 before=$(cat "$base/$group/$usage")
 make_noise $((32 << 20)) "$tmp/noise"
@@ -64,7 +64,7 @@ limit=$(mm_stat 4)
 
 # By its directory, as root of nothing would name it; and refusals.
 "$UZRAMCTL" add charged -s 16M --cgroup "$base/$group" >/dev/null
-expect_equal "$(sed -n 's/^cgroup //p' "$dev_dir/stat")" "/$group" \
+expect_equal "$(stat_of cgroup)" "/$group" \
 	'by its directory'
 "$UZRAMCTL" remove charged
 expect_fail_line 3 'there is none; make it' "$UZRAMCTL" add charged -s 16M \

@@ -21,7 +21,7 @@ failed=0
 
 for ((i = 0; i < devices; i++)); do
 	start_device "copying$i" -s 64M -a lz4
-	case $(sed -n 's/^survives //p' "$dev_dir/stat") in
+	case $(stat_of survives) in
 	yes) ;;
 	*) missing fuse 'this kernel does not give requests out again' ;;
 	esac
@@ -29,7 +29,7 @@ for ((i = 0; i < devices; i++)); do
 	stat "$dev_block" >/dev/null
 	timeout 250 python3 "$here/copying.py" "$dev_dir" $((seed++)) \
 		$((1 << 20)) 8192 65536 262144 $((1 << 20)) || failed=1
-	expect_equal "$(sed -n 's/^restarts //p' "$dev_dir/stat")" 5 restarts
+	expect_equal "$(stat_of restarts)" 5 restarts
 	stop_device "copying$i"
 done
 [ $failed = 0 ] || fail 'a write did not survive'

@@ -31,11 +31,6 @@ echo "seed $seed"
 UZ_CRASH=no-plan "$UZRAMD" --version >/dev/null 2>&1 &&
 	missing debug 'this build has no debug checks'
 
-stat_of()
-{
-	sed -n "s/^$1 //p" "$dev_dir/stat"
-}
-
 # crashing NAME PLAN ARGUMENTS...: start_device; $crash_log has its messages.
 crashing()
 {

@@ -215,7 +215,7 @@ start_device()
 # worker_pid: of the process that serves the device; $dev_pid is its supervisor.
 worker_pid()
 {
-	sed -n 's/^worker_pid //p' "$dev_dir/stat"
+	stat_of worker_pid
 }
 
 # serving_faults PID: threads that serve requests, with their faults so far.
@@ -469,6 +469,12 @@ expect_fail_line()
 		fail "$*: wanted one line, got: $(cat "$tmp/err")"
 	grep -qF -- "$text" "$tmp/err" ||
 		fail "$*: wanted '$text', got: $(cat "$tmp/err")"
+}
+
+# stat_of NAME: its value in the attribute stat.
+stat_of()
+{
+	sed -n "s/^$1 //p" "$dev_dir/stat"
 }
 
 # mm_stat COLUMN: 1 orig_data_size, 2 compr_data_size, 3 mem_used_total,

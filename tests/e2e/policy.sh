@@ -9,11 +9,6 @@
 
 requires_fuse
 
-stat_of()
-{
-	awk -v name="$1" '$1 == name { print $2 }' "$dev_dir/stat"
-}
-
 expect_data()
 {
 	cmp -n 33554432 "$tmp/data" "$dev_block" >&2 || fail "$1: other data"

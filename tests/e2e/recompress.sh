@@ -12,11 +12,6 @@ requires python3
 
 pages=16384
 
-stat_of()
-{
-	awk -v name="$1" '$1 == name { print $2 }' "$dev_dir/stat"
-}
-
 # refused REASON ATTRIBUTE TEXT
 refused()
 {

@@ -18,7 +18,7 @@ field()
 
 confinement()
 {
-	sed -n 's/^confinement //p' "$dev_dir/stat"
+	stat_of confinement
 }
 
 # cap_bit NUMBER: has the worker that capability?
@@ -93,7 +93,7 @@ for call in s x f u; do
 	cat "$dev_dir/mm_stat" >"$tmp/mm_stat" || fail "no answer after '$call'"
 	wait_until 60 pid_gone "$worker" || fail "'$call' did not end the worker"
 	deaths=$((deaths + 1))
-	expect_equal "$(sed -n 's/^restarts //p' "$dev_dir/stat")" $deaths \
+	expect_equal "$(stat_of restarts)" $deaths \
 		"workers that died after '$call'"
 	expect_equal "$(cat "$tmp/rogue")" - "whether '$call' was tried"
 	check_claims 2
@@ -112,5 +112,5 @@ printf s >"$tmp/rogue"
 UZ_ROGUE=$tmp/rogue LD_PRELOAD=$rogue start_device free -s 64M -o seccomp=off
 cat "$dev_dir/mm_stat" >"$tmp/mm_stat"
 wait_until 60 grep -q - "$tmp/rogue" || fail 'the call was not made'
-expect_equal "$(sed -n 's/^restarts //p' "$dev_dir/stat")" 0 'restarts'
+expect_equal "$(stat_of restarts)" 0 'restarts'
 stop_device free

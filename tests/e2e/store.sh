@@ -84,7 +84,7 @@ no_errors()
 {
 	expect_equal "$(awk '{ print $1, $2, $3 }' "$dev_dir/io_stat")" '0 0 0' \
 		'failed reads, failed writes, invalid requests'
-	expect_equal "$(sed -n 's/^checksum_errors //p' "$dev_dir/stat")" 0 \
+	expect_equal "$(stat_of checksum_errors)" 0 \
 		'checksum errors'
 	expect_same "$tmp/text" <(dd if="$dev_dir/block" bs=1M skip=120 \
 		count=8 status=none)

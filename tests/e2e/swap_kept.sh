@@ -101,7 +101,7 @@ between_workers
 stop_device plain
 
 start_device kept -s 16M -o swap=on
-case ,$(sed -n 's/^protection //p' "$dev_dir/stat"), in
+case ,$(stat_of protection), in
 *,noswap,*) ;;
 *)
 	grep -q 'swap: no noswap (' "$tmp/kept.log" || fail 'no word of it'

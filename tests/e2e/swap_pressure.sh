@@ -170,7 +170,7 @@ swapped=$(awk '$1 == "bytes_written" { print $2 }' "$dev_dir/stat")
 [ "$swapped" -gt $((working_set / 2)) ] ||
 	fail "only $swapped bytes were swapped out"
 [ $killed -gt 2 ] || fail "only $killed workers were killed"
-expect_equal "$(sed -n 's/^restarts //p' "$dev_dir/stat")" $killed restarts
+expect_equal "$(stat_of restarts)" $killed restarts
 expect_equal "$(awk '{ print $1, $2 }' "$dev_dir/io_stat")" '0 0' \
 	'reads and writes that failed'
 

@@ -13,7 +13,7 @@ unset UZ_TRANSPORT
 # transport_is NAME: what the device says, and that it serves.
 transport_is()
 {
-	expect_equal "$(sed -n 's/^transport //p' "$dev_dir/stat")" "$1" \
+	expect_equal "$(stat_of transport)" "$1" \
 		"transport of $dev_dir"
 	make_text 1048576 "$tmp/text"
 	dd if="$tmp/text" of="$dev_block" bs=1M conv=notrunc oflag=direct \
@@ -23,7 +23,7 @@ transport_is()
 
 buffer_bytes()
 {
-	sed -n 's/^buffer_bytes //p' "$dev_dir/stat"
+	stat_of buffer_bytes
 }
 
 # refused STATUS TEXT ARGUMENTS...: in one line, and nothing is left.

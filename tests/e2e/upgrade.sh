@@ -69,9 +69,9 @@ no_errors()
 {
 	expect_equal "$(awk '{ print $1, $2, $3 }' "$dev_dir/io_stat")" '0 0 0' \
 		'failed reads, failed writes, invalid requests'
-	expect_equal "$(sed -n 's/^checksum_errors //p' "$dev_dir/stat")" 0 \
+	expect_equal "$(stat_of checksum_errors)" 0 \
 		'checksum errors'
-	expect_equal "$(sed -n 's/^restarts //p' "$dev_dir/stat")" "${1:-0}" \
+	expect_equal "$(stat_of restarts)" "${1:-0}" \
 		restarts
 	expect_same "$tmp/text" <(dd if="$dev_dir/block" bs=1M skip=120 \
 		count=8 status=none)

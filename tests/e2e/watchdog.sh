@@ -15,11 +15,6 @@ ulimit -c 0
 export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}handle_segv=0
 echo "seed $seed"
 
-stat_of()
-{
-	sed -n "s/^$1 //p" "$dev_dir/stat"
-}
-
 # goes_on PID: if it is still there.
 goes_on()
 {

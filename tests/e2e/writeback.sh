@@ -12,11 +12,6 @@ requires_fuse
 mib=64
 pages=$((mib * 256))
 
-stat_of()
-{
-	awk -v name="$1" '$1 == name { print $2 }' "$dev_dir/stat"
-}
-
 # bd_stat COLUMN: 1 blocks in use, 2 read, 3 written.
 bd_stat()
 {

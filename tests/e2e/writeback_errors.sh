@@ -15,11 +15,6 @@ requires_loop
 mib=16
 pages=$((mib * 256))
 
-stat_of()
-{
-	awk -v name="$1" '$1 == name { print $2 }' "$dev_dir/stat"
-}
-
 fill()
 {
 	make_noise $((mib << 20)) "$tmp/data"

@@ -48,6 +48,7 @@ remove_disk()
 		fail "left behind: $(ls -d "$dev_dir" /dev/ublk*)"
 }
 
+# stat_of NAME: the same as elsewhere, but a device that hangs ends the test.
 stat_of()
 {
 	timeout 60 sed -n "s/^$1 //p" "$dev_dir/stat"
