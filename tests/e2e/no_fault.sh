@@ -10,13 +10,11 @@
 requires_fuse
 requires python3
 
-strict=$build_root/tests/e2e/libstrict.so
-[ -e "$strict" ] || missing commands "$strict was not built"
+. "${0%/*}/strict.sh"
 
 # What is to be found is found: an ordinary device does all of it.
-printf 0 >"$tmp/strict"
-UZ_STRICT=$tmp/strict LD_PRELOAD=$strict start_device plain -s 16M
-printf 1 >"$tmp/strict"
+with_strict start_device plain -s 16M
+strict 1
 dd if="$UZRAMD" of="$dev_block" bs=4K count=1 oflag=direct conv=notrunc \
 	2>/dev/null || :
 grep -q 'strict: .* calls malloc' "$tmp/plain.log" ||
@@ -60,37 +58,24 @@ round()
 {
 	local name=swap$1 before after
 
-	printf 0 >"$tmp/strict"
-	UZ_STRICT=$tmp/strict LD_PRELOAD=$strict start_device "$name" \
-		-s 256M -o codec="$2" -o swap=on -o reserve=32M
+	with_strict start_device "$name" -s 256M -o codec="$2" -o swap=on \
+		-o reserve=32M
 	# It has opened and closed a file before, and knows its sizes.
 	python3 "$tmp/work.py" "$dev_block" 0
 	pid=$(worker_pid)
 	before=$(serving_faults "$pid")
-	printf 1 >"$tmp/strict"
+	strict 1
 	python3 "$tmp/work.py" "$dev_block" $((128 << 20)) ||
 		fail 'what was stored does not come back'
 	fallocate -p -o 0 -l $((128 << 20)) "$dev_block"
-	printf 0 >"$tmp/strict"
+	strict 0
 	after=$(serving_faults "$pid")
 	expect_equal "$(worker_pid)" "$pid" 'the worker (see the log)'
-	expect_equal "$(sed -n 's/^reserve_missed //p' "$dev_dir/stat")" 0 \
+	expect_equal "$(stat_of reserve_missed)" 0 \
 		'stores that the reserve did not suffice for'
 	stop_device "$name"
 	[ -n "$before" ] || fail 'no threads that serve requests'
-	[ "$before" = "$after" ] || {
-		printf 'with %s, before:\n%s\nafter:\n%s\n' "$2" "$before" \
-			"$after" >&2
-		return 1
-	}
+	no_more_faults "$2" "$before" "$after"
 }
 
-# The kernel may move a page to make larger pieces of memory, and whoever uses
-# it just then takes a fault that needs no memory. Not so five times.
-number=0
-for codec in lz4 zstd; do
-	tries=5
-	until round $((++number)) "$codec"; do
-		[ $((--tries)) -gt 0 ] || fail "faults with $codec"
-	done
-done
+no_faults 5

@@ -8,16 +8,7 @@
 
 . "$(dirname "$0")/../../e2e/functions.sh" || exit 1
 . "$(dirname "$0")/disks.sh"
-
-strict=$build_root/tests/e2e/libstrict.so
-[ -e "$strict" ] || missing commands "$strict was not built"
-
-# strict_disk NAME ARGUMENTS...: one that is ended while the file strict says 1.
-strict_disk()
-{
-	printf 0 >"$tmp/strict"
-	UZ_STRICT=$tmp/strict LD_PRELOAD=$strict serve_disk "$@"
-}
+. "$(dirname "$0")/../../e2e/strict.sh"
 
 # store: in the background, one page that does not repeat itself.
 store()
@@ -34,13 +25,13 @@ seen()
 
 # ---- what is to be found is found ----
 
-strict_disk plain -s 16M
-printf 1 >"$tmp/strict"
+with_strict serve_disk plain -s 16M
+strict 1
 store
 wait_until 60 seen plain ||
 	fail 'a store without swap=on was not seen to allocate'
 # Each worker would die of it.
-printf 0 >"$tmp/strict"
+strict 0
 ends_within 100 $storer 'a store of which workers have died'
 remove_disk plain
 
@@ -72,33 +63,23 @@ round()
 {
 	local name=swap$1 percent before after
 
-	strict_disk "$name" -s 64M -o codec="$2" -o swap=on -o reserve=16M
+	with_strict serve_disk "$name" -s 64M -o codec="$2" -o swap=on \
+		-o reserve=16M
 	pid=$(stat_of worker_pid)
 	before=$(serving_faults "$pid")
-	printf 1 >"$tmp/strict"
+	strict 1
 	for percent in 0 13 31 47 64 82 99; do
 		pages $percent
 	done
 	blkdiscard "$disk"
-	printf 0 >"$tmp/strict"
+	strict 0
 	after=$(serving_faults "$pid")
 	expect_equal "$(stat_of worker_pid)" "$pid" 'the worker (see the log)'
 	expect_equal "$(stat_of reserve_missed)" 0 \
 		'stores that the reserve did not suffice for'
 	remove_disk "$name"
 	grep -q '^uz-ublk-' <<<"$before" || fail 'no threads of queues'
-	[ "$before" = "$after" ] || {
-		printf 'with %s, before:\n%s\nafter:\n%s\n' "$2" "$before" \
-			"$after" >&2
-		return 1
-	}
+	no_more_faults "$2" "$before" "$after"
 }
 
-# As in e2e/no_fault.sh: not three times by chance.
-number=0
-for codec in lz4 zstd; do
-	tries=3
-	until round $((++number)) "$codec"; do
-		[ $((--tries)) -gt 0 ] || fail "faults with $codec"
-	done
-done
+no_faults 3
