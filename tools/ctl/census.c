@@ -197,11 +197,12 @@ static size_t row_of(uint64_t size)
 	return row < CENSUS_ROWS ? (size_t)row : CENSUS_ROWS - 1;
 }
 
-void census_sizes(const struct census *c, struct census_row rows[CENSUS_ROWS])
+void census_sizes(const struct census *c, struct census_sizes *sizes)
 {
+	struct census_row *rows = sizes->rows;
 	size_t i;
 
-	memset(rows, 0, CENSUS_ROWS * sizeof(*rows));
+	memset(sizes, 0, sizeof(*sizes));
 	for (i = 0; i < CENSUS_ROWS - 1; i++)
 		snprintf(rows[i].range, sizeof(rows[i].range), "%4zu to %4zu",
 			 i * CENSUS_ROW_BYTES + 1, (i + 1) * CENSUS_ROW_BYTES);
@@ -214,6 +215,29 @@ void census_sizes(const struct census *c, struct census_row rows[CENSUS_ROWS])
 		row->memory += c->classes[i].memory;
 		row->freeable += c->classes[i].freeable;
 	}
+	for (i = 0; i < CENSUS_ROWS; i++) {
+		sizes->all += rows[i].objects;
+		if (rows[i].objects > sizes->most)
+			sizes->most = rows[i].objects;
+	}
+}
+
+size_t census_kinds(const struct census *c,
+		    struct census_kind kinds[CENSUS_KINDS])
+{
+	const uint64_t rest = c->same + c->huge, all = c->pages;
+	const struct census_kind known[CENSUS_KINDS] = {
+		/* The numbers are not of one moment. */
+		{ "compressed", all > rest ? all - rest : 0, all },
+		{ "stored as they are", c->huge, all },
+		{ "filled with one word", c->same, all },
+		{ "on the backing store", c->backed, all },
+		{ "idle", c->idle, c->seen },
+		{ "recompressed", c->recompressed, c->seen },
+	};
+
+	memcpy(kinds, known, sizeof(known));
+	return c->looked ? CENSUS_KINDS : CENSUS_KINDS - 2;
 }
 
 static void age_text(uint64_t seconds, char *text, size_t size)

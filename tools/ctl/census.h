@@ -89,6 +89,32 @@ struct census_row {
 	uint64_t freeable;
 };
 
+/*
+ * struct census_sizes - all ranges
+ * @rows: the ranges
+ * @all:  objects in all of them
+ * @most: in one of them
+ */
+struct census_sizes {
+	struct census_row rows[CENSUS_ROWS];
+	uint64_t all;
+	uint64_t most;
+};
+
+#define CENSUS_KINDS 6
+
+/*
+ * struct census_kind - pages of a kind
+ * @name:  of the kind
+ * @pages: of it
+ * @of:    out of so many
+ */
+struct census_kind {
+	const char *name;
+	uint64_t pages;
+	uint64_t of;
+};
+
 struct census_age_name {
 	char text[72];
 };
@@ -99,7 +125,11 @@ uz_must_check int census_take(struct census *c, const struct ctl_device *dev,
 void census_free(struct census *c);
 
 /* Sums of the classes. */
-void census_sizes(const struct census *c, struct census_row rows[CENSUS_ROWS]);
+void census_sizes(const struct census *c, struct census_sizes *sizes);
+
+/* Returns how many kinds there are: those that were counted. */
+size_t census_kinds(const struct census *c,
+		    struct census_kind kinds[CENSUS_KINDS]);
 
 /* "10 s to 60 s ago" */
 struct census_age_name census_age_name(int group);

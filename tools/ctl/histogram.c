@@ -59,17 +59,11 @@ static void draw_pages(const struct drawing *d, const char *name,
 static void draw_sizes(const struct drawing *d, const struct census *c)
 {
 	char memory[UZ_SIZE_TEXT], unused[UZ_SIZE_TEXT];
-	struct census_row rows[CENSUS_ROWS];
-	uint64_t most = 0, all = 0;
+	struct census_sizes sizes;
 	size_t i;
 
-	census_sizes(c, rows);
-	for (i = 0; i < CENSUS_ROWS; i++) {
-		all += rows[i].objects;
-		if (rows[i].objects > most)
-			most = rows[i].objects;
-	}
-	if (!all)
+	census_sizes(c, &sizes);
+	if (!sizes.all)
 		return;
 	if (!c->sized) {
 		puts("\nThe allocator does not tell of sizes.");
@@ -77,14 +71,16 @@ static void draw_sizes(const struct drawing *d, const struct census *c)
 	}
 	puts("\nBytes in memory             pages         memory  unused");
 	for (i = 0; i < CENSUS_ROWS; i++) {
-		if (i == CENSUS_ROWS - 1 && !rows[i].objects)
+		const struct census_row *row = &sizes.rows[i];
+
+		if (i == CENSUS_ROWS - 1 && !row->objects)
 			break;
-		uz_size_format(rows[i].memory, memory);
-		uz_size_format(rows[i].freeable, unused);
-		printf("%-19s %13" PRIu64 " %3.0f %% %7s %7s", rows[i].range,
-		       rows[i].objects, 100 * share(rows[i].objects, all),
+		uz_size_format(row->memory, memory);
+		uz_size_format(row->freeable, unused);
+		printf("%-19s %13" PRIu64 " %3.0f %% %7s %7s", row->range,
+		       row->objects, 100 * share(row->objects, sizes.all),
 		       memory, unused);
-		draw_bar(d, share(rows[i].objects, most));
+		draw_bar(d, share(row->objects, sizes.most));
 	}
 }
 
@@ -92,18 +88,12 @@ static void draw_sizes(const struct drawing *d, const struct census *c)
 
 static void draw_kinds(const struct drawing *d, const struct census *c)
 {
-	uint64_t rest = c->same + c->huge;
+	struct census_kind kinds[CENSUS_KINDS];
+	size_t i, nr = census_kinds(c, kinds);
 
 	puts("\nPages                       of all");
-	draw_pages(d, "compressed", c->pages > rest ? c->pages - rest : 0,
-		   c->pages, "");
-	draw_pages(d, "stored as they are", c->huge, c->pages, "");
-	draw_pages(d, "filled with one word", c->same, c->pages, "");
-	draw_pages(d, "on the backing store", c->backed, c->pages, "");
-	if (!c->looked)
-		return;
-	draw_pages(d, "idle", c->idle, c->seen, "");
-	draw_pages(d, "recompressed", c->recompressed, c->seen, "");
+	for (i = 0; i < nr; i++)
+		draw_pages(d, kinds[i].name, kinds[i].pages, kinds[i].of, "");
 }
 
 static void draw_codecs(const struct drawing *d, const struct census *c)

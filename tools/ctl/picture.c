@@ -17,7 +17,6 @@ enum {
 	BAR_HEIGHT = 12,
 	ROW = 18,
 	HEADING = 34,
-	KINDS = 6,
 	HEADINGS = 4,
 };
 
@@ -36,8 +35,8 @@ struct line {
 };
 
 struct picture {
-	struct line lines[HEADINGS + CENSUS_ROWS + KINDS + CENSUS_CODECS +
-			  CENSUS_AGES];
+	struct line lines[HEADINGS + CENSUS_ROWS + CENSUS_KINDS +
+			  CENSUS_CODECS + CENSUS_AGES];
 	size_t nr;
 };
 
@@ -54,36 +53,28 @@ static void add(struct picture *p, const char *name, uint64_t pages,
 
 static void add_sizes(struct picture *p, const struct census *c)
 {
-	struct census_row rows[CENSUS_ROWS];
-	uint64_t most = 0, all = 0;
+	struct census_sizes sizes;
 	size_t i;
 
-	census_sizes(c, rows);
-	for (i = 0; i < CENSUS_ROWS; i++) {
-		all += rows[i].objects;
-		if (rows[i].objects > most)
-			most = rows[i].objects;
-	}
-	if (!c->sized || !most)
+	census_sizes(c, &sizes);
+	if (!c->sized || !sizes.most)
 		return;
 	add(p, "Pages by bytes in memory", 0, 0, 0);
 	for (i = 0; i < CENSUS_ROWS; i++)
-		add(p, rows[i].range, rows[i].objects, most, all);
+		add(p, sizes.rows[i].range, sizes.rows[i].objects, sizes.most,
+		    sizes.all);
 }
 
 static void add_kinds(struct picture *p, const struct census *c)
 {
-	const uint64_t rest = c->same + c->huge, all = c->pages;
+	struct census_kind kinds[CENSUS_KINDS];
+	size_t i, nr = census_kinds(c, kinds);
 
 	add(p, "Pages by kind", 0, 0, 0);
-	add(p, "compressed", all > rest ? all - rest : 0, all, all);
-	add(p, "stored as they are", c->huge, all, all);
-	add(p, "filled with one word", c->same, all, all);
-	add(p, "on the backing store", c->backed, all, all);
-	if (c->looked && c->seen) {
-		add(p, "idle", c->idle, c->seen, c->seen);
-		add(p, "recompressed", c->recompressed, c->seen, c->seen);
-	}
+	for (i = 0; i < nr; i++)
+		if (kinds[i].of)
+			add(p, kinds[i].name, kinds[i].pages, kinds[i].of,
+			    kinds[i].of);
 }
 
 static void add_codecs(struct picture *p, const struct census *c)
