@@ -19,6 +19,7 @@
 #include <uzram/util/cleanup.h>
 
 #include "daemon_priv.h"
+#include "passing_priv.h"
 
 /* A service manager answers at once, or is not one that knows barriers. */
 #define BARRIER_MS 5000
@@ -42,10 +43,7 @@ static socklen_t manager_address(struct sockaddr_un *to)
 /* With a descriptor, unless it is -1. */
 static int manager_tell(char *text, int with)
 {
-	union {
-		struct cmsghdr hdr;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
+	union uz__passing control = { 0 };
 	struct sockaddr_un to;
 	struct iovec data = { .iov_base = text, .iov_len = strlen(text) };
 	struct msghdr msg = {
@@ -58,14 +56,8 @@ static int manager_tell(char *text, int with)
 
 	if (!msg.msg_namelen)
 		return -ENOENT;
-	if (with >= 0) {
-		msg.msg_control = control.room;
-		msg.msg_controllen = sizeof(control.room);
-		control.hdr.cmsg_level = SOL_SOCKET;
-		control.hdr.cmsg_type = SCM_RIGHTS;
-		control.hdr.cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(&control.hdr), &with, sizeof(with));
-	}
+	if (with >= 0)
+		uz__pass(&msg, &control, with);
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || sendmsg(fd, &msg, MSG_NOSIGNAL) < 0)
 		return -errno;

@@ -23,15 +23,11 @@
 #include <uzram/util/cleanup.h>
 
 #include "daemon_priv.h"
+#include "passing_priv.h"
 
 /* How long those that were killed may take at the end, as in quit.c. */
 #define STEP_MS 10
 #define STEPS	100
-
-union control {
-	struct cmsghdr hdr;
-	char room[CMSG_SPACE(sizeof(int))];
-};
 
 /* ---- the process ---- */
 
@@ -54,7 +50,7 @@ static _Noreturn void open_and_send(int line, const char *path, pid_t parent)
 	struct uz_err err = { 0 };
 	struct iovec data = { .iov_base = &err, .iov_len = sizeof(err) };
 	struct msghdr msg = { .msg_iov = &data, .msg_iovlen = 1 };
-	union control control = { 0 };
+	union uz__passing control = { 0 };
 	int fd;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -64,14 +60,8 @@ static _Noreturn void open_and_send(int line, const char *path, pid_t parent)
 	if (dup2(line, 0) < 0 || close_range(1, ~0u, 0))
 		_exit(1);
 	fd = open_program(path, &err);
-	if (fd >= 0) {
-		msg.msg_control = control.room;
-		msg.msg_controllen = sizeof(control.room);
-		control.hdr.cmsg_level = SOL_SOCKET;
-		control.hdr.cmsg_type = SCM_RIGHTS;
-		control.hdr.cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(&control.hdr), &fd, sizeof(fd));
-	}
+	if (fd >= 0)
+		uz__pass(&msg, &control, fd);
 	_exit(sendmsg(0, &msg, MSG_NOSIGNAL) < 0);
 }
 
@@ -120,7 +110,7 @@ int uz__opener_start(struct uz__opener *o, const char *path, struct uz_err *err)
 /* -EAGAIN: nothing has come yet. */
 static int receive(int line, struct uz_err *err)
 {
-	union control control;
+	union uz__passing control;
 	struct iovec data = { .iov_base = err, .iov_len = sizeof(*err) };
 	struct msghdr msg = {
 		.msg_iov = &data,
