@@ -477,6 +477,13 @@ stat_of()
 	sed -n "s/^$1 //p" "$dev_dir/stat"
 }
 
+# expect_sound DEVICE: its ext4, which is not mounted, has no faults.
+expect_sound()
+{
+	fsck.ext4 -fn "$1" >"$tmp/fsck.log" 2>&1 ||
+		fail "fsck: $(cat "$tmp/fsck.log")"
+}
+
 # mm_stat COLUMN: 1 orig_data_size, 2 compr_data_size, 3 mem_used_total,
 # 4 mem_limit, 5 mem_used_max, 6 same_pages, 7 pages_compacted, 8 huge_pages.
 mm_stat()

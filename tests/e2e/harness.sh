@@ -76,6 +76,8 @@ inner 1 "wanted 'x'" 'expect_fail_line 1 x cat /no/such/file'
 inner 1 'wanted one line' 'expect_fail_line 1 such cat /no/such /no/such'
 inner 1 'stdout' 'expect_fail_line 0 such echo such'
 
+inner 1 'fsck: ' 'expect_sound /dev/null'
+
 # A daemon that dies, says why, or never gets ready.
 cat >"$tmp/daemon" <<'END'
 #!/bin/bash
