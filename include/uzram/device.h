@@ -337,6 +337,25 @@ struct uz_request {
 uz_must_check int uz_device_submit(struct uz_io *io,
 				   const struct uz_request *rq);
 
+/* Of uz_device_expect(): nothing is known. */
+#define UZ_PAGE_NONE UINT64_MAX
+
+/**
+ * uz_device_expect() - say what this thread is going to read next
+ * @io:    its context
+ * @soon:  the page that the request after the one submitted next will read, or
+ *         UZ_PAGE_NONE; of one that reads several, the first
+ * @later: likewise of the request after that; be it read or written
+ *
+ * A hint, for who has several requests at hand: what these pages need begins
+ * to come from memory while the request submitted next is carried out. It
+ * holds for that one request; call it before each, with what was @later as
+ * @soon. Any numbers will do; wrong ones cost a little time.
+ *
+ * Context: the thread of @io; never waits.
+ */
+void uz_device_expect(struct uz_io *io, uint64_t soon, uint64_t later);
+
 /* ---- one page: what workers build on ---- */
 
 /**

@@ -249,6 +249,17 @@ void uz_table_destroy(struct uz_table *table);
 uz_slot_t uz_table_load(const struct uz_table *table, uint64_t index);
 
 /**
+ * uz_table_prefetch() - have a slot's word come nearer, without waiting for it
+ * @table: the table
+ * @index: page, below nr_pages
+ *
+ * A chunk where nothing was ever stored stays without memory.
+ *
+ * Context: any thread.
+ */
+void uz_table_prefetch(const struct uz_table *table, uint64_t index);
+
+/**
  * uz_table_prepare() - have the memory of a slot there
  * @table: the table
  * @index: page

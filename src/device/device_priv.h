@@ -16,6 +16,7 @@
 #include "dict.h"
 #include "idle.h"
 #include "latency.h"
+#include "pinned.h"
 #include "room.h"
 
 /* ---- superblock: super.c ---- */
@@ -289,6 +290,8 @@ struct uz_device {
  * @untimed: requests until the next one that is timed, itself included
  * @pulse:   says that the thread is alive
  * @next:    the page after the one loaded last
+ * @soon:    the next request's page, or UZ_PAGE_NONE (expect.c)
+ * @later:   that of the one after it, or UZ_PAGE_NONE
  * @mem:     what the thread has beside this, for the statistics
  * @size:    bytes at @mem
  * @ctx:     codec contexts, by codec index
@@ -308,6 +311,8 @@ struct uz_io {
 	unsigned int untimed;
 	struct uz_pulse *pulse;
 	uint64_t next;
+	uint64_t soon;
+	uint64_t later;
 	const void *mem;
 	size_t size;
 	struct uz_codec_ctx *ctx[UZ_SLOT_CODECS];
@@ -391,33 +396,6 @@ int uz__io_make_context(struct uz_device *dev, unsigned int index,
 			const struct uz_codec *codec);
 void uz__io_drop_context(struct uz_device *dev, unsigned int index);
 void uz__io_drop_contexts(struct uz_device *dev);
-
-/* ---- pinned.c ---- */
-
-/**
- * struct uz__pinned - a slot read in such a way that what it names stays
- * @slot:   the word
- * @bytes:  the slot's object, or a copy of it in io->local; NULL without one,
- *          or when the page is damaged
- * @mapped: @map is held
- * @held:   the slot's piece of the store is held; it was not read yet
- * @map:    pin on the slot's object
- */
-struct uz__pinned {
-	uz_slot_t slot;
-	const void *bytes;
-	bool mapped;
-	bool held;
-	struct uz_map map;
-};
-
-void uz__slot_prefetch(const struct uz_device *dev, uz_slot_t slot);
-int uz__pin(struct uz_io *io, uint64_t index, struct uz__pinned *p);
-void uz__unpin(struct uz_io *io, struct uz__pinned *p);
-bool uz__pin_swap(struct uz_io *io, uint64_t index, const struct uz__pinned *p,
-		  uz_slot_t slot);
-bool uz__copied_swap(struct uz_io *io, uint64_t index, uz_slot_t old,
-		     const void *copy, uz_slot_t slot);
 
 /* ---- request.c ---- */
 

@@ -229,6 +229,8 @@ int uz__io_add(struct uz_device *dev, struct uz_io **io)
 		.cnt = &dev->ctl->counters[id + 1],
 		.id = id,
 		.untimed = UZ_LATENCY_EVERY,
+		.soon = UZ_PAGE_NONE,
+		.later = UZ_PAGE_NONE,
 		.pulse = dev->pulses ? &dev->pulses[id] : &n->unseen,
 	};
 	if (dev->table)

@@ -75,7 +75,8 @@ int uz_page_load(struct uz_io *io, uint64_t index, void *buf)
 	io->next = index + 1;
 	if (in_order && io->next < uz_table_pages(io->dev->table))
 		uz__slot_prefetch(io->dev,
-				  uz_table_load(io->dev->table, io->next));
+				  uz_table_load(io->dev->table, io->next),
+				  UZ_PAGE_SIZE);
 	if (!err)
 		err = page_decode(io, &p, index, buf);
 	if (uz_unlikely(p.held) && !err)

@@ -33,9 +33,14 @@
 
 #include "device_priv.h"
 
-/* Have the slot's object on its way from memory. */
-void uz__slot_prefetch(const struct uz_device *dev, uz_slot_t slot)
+/*
+ * Have the slot's object on its way from memory, or the first @most bytes of
+ * it. False: it has none there.
+ */
+bool uz__slot_prefetch(const struct uz_device *dev, uz_slot_t slot,
+		       uint32_t most)
 {
+	uint32_t size = uz_slot_size(slot);
 	const char *at, *end;
 
 	/*
@@ -45,14 +50,15 @@ void uz__slot_prefetch(const struct uz_device *dev, uz_slot_t slot)
 	if (!uz_slot_in_pool(slot) ||
 	    uz_slot_ref(slot) >=
 		    atomic_load_explicit(&dev->ref_end, memory_order_relaxed))
-		return;
+		return false;
 	at = uz_pool_bytes(dev->pool, uz_slot_ref(slot));
 	if (!at)
-		return;
-	end = at + uz_slot_size(slot);
+		return false;
+	end = at + (size < most ? size : most);
 	for (; at < end; at += UZ_CACHELINE)
 		__builtin_prefetch(at);
 	__builtin_prefetch(end); /* the checksum */
+	return true;
 }
 
 /* The object of a mapped slot is copied and the map dropped. False: none. */
@@ -126,7 +132,7 @@ int uz__pin(struct uz_io *io, uint64_t index, struct uz__pinned *p)
 	p->bytes = NULL;
 	p->slot = uz_table_load(dev->table, index);
 	/* The pin is a locked instruction: no later load may overtake it. */
-	uz__slot_prefetch(dev, p->slot);
+	uz__slot_prefetch(dev, p->slot, UZ_PAGE_SIZE);
 	for (;;) {
 		if (uz_unlikely(!uz__slot_sound(dev, p->slot)))
 			return uz__damaged(io, index, UZ__DAMAGED_SLOT);

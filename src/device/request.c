@@ -168,9 +168,11 @@ int uz_device_submit(struct uz_io *io, const struct uz_request *rq)
 {
 	/* A clock is asked about few requests only (latency.c). */
 	uint64_t since = uz_likely(--io->untimed) ? 0 : uz__latency_start(io);
-	uint64_t size = uz__io_enter(io) * UZ_PAGE_SIZE;
+	uint64_t nr = uz__io_enter(io), size = nr * UZ_PAGE_SIZE;
 	int err;
 
+	if (io->soon != UZ_PAGE_NONE || io->later != UZ_PAGE_NONE)
+		uz__expected(io, nr);
 	uz_awake_use(io->dev->awake);
 	uz_pulse_begin(io->pulse);
 	if (uz_unlikely(!size || rq->offset > size ||

@@ -374,7 +374,7 @@ static void look_ahead(const struct uz_writeback *wb,
 		return;
 	w = uz_table_load(wb->dev->table, index + AHEAD);
 	if (is_wanted(want, w))
-		uz__slot_prefetch(wb->dev, w);
+		uz__slot_prefetch(wb->dev, w, UZ_PAGE_SIZE);
 }
 
 static int group_run(struct uz_writeback *wb,

@@ -31,6 +31,7 @@
  * @holds:        see uz_pool_holds(); @ref and @size are within their ranges
  * @map:          see uz_pool_map(); @ref and @bytes of the map are set already
  * @unmap:        see uz_pool_unmap()
+ * @prefetch:     see uz_pool_prefetch(); NULL: nothing to be done
  * @read:         copy from a mapped object, false if no object of so many bytes
  *                lies there; NULL if linear
  * @write:        copy into an object of the caller's; NULL if linear
@@ -60,6 +61,7 @@ struct uz__backend {
 		      uint32_t owner);
 	void (*map)(struct uz_pool *pool, struct uz_map *map);
 	void (*unmap)(struct uz_pool *pool, const struct uz_map *map);
+	void (*prefetch)(const struct uz_pool *pool, uz_ref_t ref);
 	bool (*read)(struct uz_pool *pool, uz_ref_t ref, void *buf,
 		     uint32_t len);
 	void (*write)(struct uz_pool *pool, uz_ref_t ref, uint32_t at,

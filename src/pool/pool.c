@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include <uzram/pool/prefetch.h>
 #include <uzram/util/delay.h>
 
 #include "token.h"
@@ -264,6 +265,12 @@ void uz_pool_map_by(struct uz_pool *pool, uz_ref_t ref, struct uz_map *map,
 	pool->backend->map(pool, map);
 	uz__token_give(pool, map, who);
 	uz_delay(UZ_DELAY_PINNED);
+}
+
+void uz_pool_prefetch(const struct uz_pool *pool, uz_ref_t ref)
+{
+	if (pool->backend->prefetch)
+		pool->backend->prefetch(pool, ref);
 }
 
 const void *uz_pool_view(struct uz_pool *pool, const struct uz_map *map,

@@ -202,6 +202,11 @@ uz_slot_t uz_table_load(const struct uz_table *table, uint64_t index)
 	return atomic_load(&table->slots[index]);
 }
 
+void uz_table_prefetch(const struct uz_table *table, uint64_t index)
+{
+	__builtin_prefetch((const void *)&table->slots[index]);
+}
+
 int uz_table_prepare(struct uz_table *table, uint64_t index)
 {
 	uint64_t chunk = index / CHUNK_SLOTS;

@@ -4,9 +4,11 @@
  * device and a large one.
  *
  * Filled and loaded in order; loaded and overwritten at random, as many pages
- * in both. What is done at random pays for caches of the CPU that the large
- * device does not fit (of translations first of all), what is done in order
- * shows what the structures themselves cost.
+ * in both; loaded once more with the next two pages known to the device, as a
+ * front end knows them that has several requests. What is done at random pays
+ * for caches of the CPU that the large device does not fit (of translations
+ * first of all), what is done in order shows what the structures themselves
+ * cost.
  */
 #include <string.h>
 
@@ -20,6 +22,7 @@ enum {
 	FILL,
 	LOAD,
 	RANDOM,
+	KNOWN,
 	OVERWRITE,
 	TABLE,
 	META,
@@ -30,6 +33,7 @@ static const struct table_column columns[] = {
 	{ "fill_ns", "fill", "ns/page", 1, 0 },
 	{ "load_ns", "load", "ns/page", 1, 0 },
 	{ "random_load_ns", "random load", "ns/page", 1, 0 },
+	{ "random_known_ns", "next known", "ns/page", 1, 0 },
 	{ "overwrite_ns", "overwrite", "ns/page", 1, 0 },
 	{ "table_bytes_per_page", "table", "bytes/page", 1, 2 },
 	{ "meta_bytes_per_page", "pool meta", "bytes/page", 1, 2 },
@@ -65,15 +69,21 @@ static int pass(struct pool_run *run, struct pool_device *d, int what,
 {
 	_Alignas(UZ_PAGE_SIZE) uint8_t page[UZ_PAGE_SIZE];
 	uint64_t n = what == FILL || d->pages < SAMPLE ? d->pages : SAMPLE;
-	uint64_t began = clock_ns(), rng = 1;
+	uint64_t began = clock_ns(), rng = 1, ahead[2];
 	int ret = 0;
 
+	ahead[0] = random_below(&rng, d->pages);
+	ahead[1] = random_below(&rng, d->pages);
 	for (uint64_t i = 0; i < n && !ret; i++) {
-		uint64_t at = what < RANDOM ? i : random_below(&rng, d->pages);
+		uint64_t at = what < RANDOM ? i : ahead[0];
 
+		ahead[0] = ahead[1];
+		ahead[1] = random_below(&rng, d->pages);
+		if (what == KNOWN)
+			uz_device_expect(d->io, ahead[0], ahead[1]);
 		if (undo_stopped())
 			return -EINTR;
-		if (what == LOAD || what == RANDOM)
+		if (what != FILL && what != OVERWRITE)
 			ret = pool_device_submit(d->io, UZ_OP_READ, at, page);
 		else
 			ret = pool_device_submit(d->io, UZ_OP_WRITE, at,
@@ -107,7 +117,9 @@ static int report(struct pool_run *run, struct pool_device *d,
 static int one(struct pool_run *run, uint64_t size, struct uz_err *err)
 {
 	static const char *const doing[] = { "fill", "load",
-					     "load at random in", "overwrite" };
+					     "load at random in",
+					     "load with the next known in",
+					     "overwrite" };
 	struct pool_memory m = { 0 };
 	struct pool_device d;
 	double ns[OVERWRITE + 1];

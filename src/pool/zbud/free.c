@@ -89,6 +89,14 @@ void uz__bud_map(struct uz_pool *base, struct uz_map *map)
 	map->pin = uz__pin_add(&p->pins);
 }
 
+/* To be written: the pin is. */
+void uz__bud_prefetch(const struct uz_pool *base, uz_ref_t ref)
+{
+	const struct uz__bud *pool = (const struct uz__bud *)base;
+
+	__builtin_prefetch(&pool->pages[uz__bud_ref_page(ref)], 1);
+}
+
 /*
  * The last pin of a count is gone and a free was deferred. If somebody else
  * has drained the page since, it may be anything by now, but nothing waits in

@@ -164,9 +164,10 @@ static int bud_for_each(struct uz_pool *base, uz_pool_visit *fn, void *arg)
 	.grow = bud_grow, .adopt_object = uz__bud_adopt_object,                \
 	.adopt_end = uz__bud_adopt_end, .alloc = uz__bud_alloc,                \
 	.free = uz__bud_free, .holds = uz__bud_holds, .map = uz__bud_map,      \
-	.unmap = uz__bud_unmap, .class_size = bud_class_size,                  \
-	.trim = uz__bud_trim, .stat = bud_stat, .class_stat = bud_class_stat,  \
-	.check = uz__bud_check, .for_each = bud_for_each
+	.unmap = uz__bud_unmap, .prefetch = uz__bud_prefetch,                  \
+	.class_size = bud_class_size, .trim = uz__bud_trim, .stat = bud_stat,  \
+	.class_stat = bud_class_stat, .check = uz__bud_check,                  \
+	.for_each = bud_for_each
 
 const struct uz__backend uz__zbud = {
 	.name = "zbud",

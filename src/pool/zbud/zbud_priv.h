@@ -206,6 +206,7 @@ bool uz__bud_holds(struct uz_pool *base, uz_ref_t ref, uint32_t size,
 bool uz__bud_free(struct uz_pool *base, uz_ref_t ref, uint32_t size,
 		  uint32_t owner);
 void uz__bud_map(struct uz_pool *base, struct uz_map *map);
+void uz__bud_prefetch(const struct uz_pool *base, uz_ref_t ref);
 void uz__bud_unmap(struct uz_pool *base, const struct uz_map *map);
 int uz__bud_adopt_object(struct uz_pool *base, uz_ref_t ref, uint32_t size,
 			 uint32_t owner);

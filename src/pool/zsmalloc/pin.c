@@ -13,6 +13,14 @@ void uz__zs_map(struct uz_pool *base, struct uz_map *map)
 	map->pin = uz__pin_add(&z->pins);
 }
 
+/* To be written: the pin is. */
+void uz__zs_prefetch(const struct uz_pool *base, uz_ref_t ref)
+{
+	const struct uz__zs *pool = (const struct uz__zs *)base;
+
+	__builtin_prefetch(&pool->zspages[uz__ref_window(pool, ref)], 1);
+}
+
 /*
  * The last pin of a count is gone and a free was deferred. If the window has
  * left that class since, somebody else has drained it: only an empty zspage

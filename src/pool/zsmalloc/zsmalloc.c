@@ -135,6 +135,7 @@ const struct uz__backend uz__zsmalloc = {
 	.holds = uz__zs_holds,
 	.map = uz__zs_map,
 	.unmap = uz__zs_unmap,
+	.prefetch = uz__zs_prefetch,
 	.class_size = uz__zs_class_size,
 	.trim = uz__zs_trim,
 	.compact = uz__zs_compact,

@@ -460,6 +460,7 @@ bool uz__zs_holds(struct uz_pool *base, uz_ref_t ref, uint32_t size,
 bool uz__zs_free(struct uz_pool *base, uz_ref_t ref, uint32_t size,
 		 uint32_t owner);
 void uz__zs_map(struct uz_pool *base, struct uz_map *map);
+void uz__zs_prefetch(const struct uz_pool *base, uz_ref_t ref);
 void uz__zs_unmap(struct uz_pool *base, const struct uz_map *map);
 uint32_t uz__zs_class_size(const struct uz_pool *base, uint32_t size);
 void uz__zs_trim(struct uz_pool *base);
