@@ -165,6 +165,7 @@ static void one_entry(struct world *w, const unsigned char *msg, size_t len,
 	hdr->ent.commit_id = in.unique;
 
 	must(uz__fuse_entry_cost(&entry) > 0, "cost");
+	entry.page = uz__fuse_entry_page(&entry, &entry.reads);
 	entry.left = uz__fuse_entry_adopt(&entry);
 	if (entry.left == UZ__FUSE_LEFT_ANSWER)
 		check_entry(&entry, in.unique);

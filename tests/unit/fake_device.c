@@ -163,6 +163,15 @@ void uz_io_destroy(struct uz_io *io)
 /* Several threads may serve the device. */
 static struct uz_lock submit_lock = { .mutex = PTHREAD_MUTEX_INITIALIZER };
 
+void uz_device_expect(struct uz_io *io, uint64_t soon, uint64_t later)
+{
+	uz_scoped_acquire(guard, &submit_lock);
+	struct uz_device *dev = io->dev;
+
+	dev->soon[dev->expected % FAKE_TURNS] = soon;
+	dev->later[dev->expected++ % FAKE_TURNS] = later;
+}
+
 int uz_device_submit(struct uz_io *io, const struct uz_request *rq)
 {
 	uz_scoped_acquire(guard, &submit_lock);

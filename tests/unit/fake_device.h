@@ -45,6 +45,9 @@ struct uz_device {
 	/* The last request, and how many there were. */
 	struct uz_request last;
 	unsigned int submits;
+	/* The hints of what comes next, in order. */
+	uint64_t soon[FAKE_TURNS], later[FAKE_TURNS];
+	unsigned int expected;
 	unsigned int resets_of_max;
 	/* Pages that are stored, out of fake_states; the last age given. */
 	struct uz_page_state *states;

@@ -206,6 +206,53 @@ static void test_left_nonsense(void **state)
 	assert_int_equal(uz__fuse_entry_adopt(&entry), UZ__FUSE_LEFT_NOTHING);
 }
 
+static uint64_t page(struct fixture *f, uint32_t opcode, uint64_t nodeid,
+		     uint64_t offset, bool *reads)
+{
+	struct fuse_read_in rw = { .offset = offset, .size = 4096 };
+
+	arrive(f, opcode, nodeid, &rw, sizeof(rw), "", 0);
+	return uz__fuse_entry_page(&entry, reads);
+}
+
+static void test_page(void **state)
+{
+	struct fixture *f = *state;
+	bool reads;
+
+	assert_int_equal(page(f, FUSE_READ, UZ__FUSE_BLOCK, 8192, &reads), 2);
+	assert_true(reads);
+	assert_int_equal(page(f, FUSE_WRITE, UZ__FUSE_BLOCK, 4095, &reads), 0);
+	assert_false(reads);
+	assert_int_equal(page(f, FUSE_READ, UZ__FUSE_BLOCK, UINT64_MAX, &reads),
+			 UINT64_MAX / 4096);
+	assert_int_equal(page(f, FUSE_READ, UZ__FUSE_FIRST_ATTR, 0, &reads),
+			 UZ_PAGE_NONE);
+	assert_int_equal(page(f, FUSE_LSEEK, UZ__FUSE_BLOCK, 0, &reads),
+			 UZ_PAGE_NONE);
+	assert_false(reads);
+}
+
+/* What waits behind the request that is served. */
+static void test_expect(void **state)
+{
+	struct fixture *f = *state;
+	struct uz__fuse_entry third = { .page = 9, .reads = true };
+	struct uz__fuse_entry second = { .page = 7, .reads = true };
+
+	uz__fuse_entry_expect(NULL, f->call.io);
+	assert_int_equal(f->dev.expected, 0);
+	uz__fuse_entry_expect(&second, f->call.io);
+	assert_int_equal(f->dev.soon[0], 7);
+	assert_int_equal(f->dev.later[0], UZ_PAGE_NONE);
+	second.next = &third;
+	second.reads = false;
+	uz__fuse_entry_expect(&second, f->call.io);
+	/* It is written: its object is not wanted. */
+	assert_int_equal(f->dev.soon[1], UZ_PAGE_NONE);
+	assert_int_equal(f->dev.later[1], 9);
+}
+
 static unsigned int cost(struct fixture *f, uint32_t opcode, uint64_t nodeid,
 			 const void *arg, size_t len)
 {
@@ -266,6 +313,8 @@ int main(void)
 		fixture_test(test_left_request),
 		fixture_test(test_left_answer),
 		fixture_test(test_left_nonsense),
+		fixture_test(test_page),
+		fixture_test(test_expect),
 		fixture_test(test_cost),
 	};
 

@@ -220,3 +220,26 @@ unsigned int uz__fuse_entry_cost(const struct uz__fuse_entry *entry)
 		return 1;
 	}
 }
+
+uint64_t uz__fuse_entry_page(const struct uz__fuse_entry *entry, bool *reads)
+{
+	const struct fuse_uring_req_header *hdr = entry->hdr;
+	struct fuse_in_header in;
+	struct fuse_read_in rw; /* struct fuse_write_in begins with the same */
+
+	memcpy(&in, hdr->in_out, sizeof(in));
+	memcpy(&rw, hdr->op_in, sizeof(rw));
+	*reads = in.opcode == FUSE_READ;
+	if (in.nodeid != UZ__FUSE_BLOCK ||
+	    (in.opcode != FUSE_READ && in.opcode != FUSE_WRITE))
+		return UZ_PAGE_NONE;
+	return rw.offset / UZ_PAGE_SIZE;
+}
+
+void uz__fuse_entry_expect(const struct uz__fuse_entry *entry, struct uz_io *io)
+{
+	if (!entry)
+		return;
+	uz_device_expect(io, entry->reads ? entry->page : UZ_PAGE_NONE,
+			 entry->next ? entry->next->page : UZ_PAGE_NONE);
+}

@@ -256,6 +256,7 @@ static void receive(struct uz__fuse_worker *w, struct uz__fuse_entry *entry)
 	const bool deeper = uz__fuse_queue_deepen(w, entry);
 
 	entry->cost = uz__fuse_entry_cost(entry);
+	entry->page = uz__fuse_entry_page(entry, &entry->reads);
 	if (entry->cost < UZ__FUSE_COST_SLOW ||
 	    uz__ring_send(w->ring, slow->ring, UZ__RING_TAKE, entry)) {
 		append(w, entry);
@@ -551,6 +552,7 @@ static void serve(struct uz__fuse_worker *w, struct uz__fuse_entry *entry)
 	if (w->held && w->held + cost > COST_DELAY)
 		submit(w, false);
 	if (!sent_back) {
+		uz__fuse_entry_expect(w->first, w->call.io);
 		uz__fuse_entry_serve(entry, &w->call);
 		entry->answered = true;
 	}
