@@ -2,11 +2,15 @@
 /*
  * Which marks of disks tell of a daemon that is gone: not one of a process that
  * lives; one of a process that has ended, waited for or not; one whose number
- * another process has now. Marks of others are nobody's business.
+ * another process has now. Marks of others are nobody's business. Who does not
+ * see all processes looks at no disk.
  */
+#include <dirent.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -14,7 +18,20 @@
 
 #include <ublk_priv.h>
 
+#include "missing.h"
+
 #define PID_BITS 22
+
+/* How often disks were looked for. There are none here. */
+static unsigned int looks;
+
+DIR *__wrap_opendir(const char *path);
+
+DIR *__wrap_opendir(const char *path)
+{
+	looks += !strcmp(path, "/dev");
+	return NULL;
+}
 
 static void test_lives(void **state)
 {
@@ -74,6 +91,35 @@ static void test_ended(void **state)
 	assert_true(uz__ublk_is_left(mark));
 }
 
+/* In a pid namespace of its own, where daemons outside look dead. */
+static void test_out_of_sight(void **state)
+{
+	struct uz__ublk_control c = { 0 };
+	int status;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(uz__ublk_reap_asked(&c), 0);
+	assert_int_equal(looks, 1);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		if (unshare(CLONE_NEWPID))
+			_exit(77);
+		pid = fork();
+		if (!pid) {
+			uz__ublk_reap(&c, 0);
+			_exit(looks != 1);
+		}
+		_exit(pid < 0 || waitpid(pid, &status, 0) != pid || status);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		missing("root", "no pid namespace can be made");
+	else
+		assert_int_equal(status, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -81,6 +127,7 @@ int main(void)
 		cmocka_unit_test(test_number_used_again),
 		cmocka_unit_test(test_others),
 		cmocka_unit_test(test_ended),
+		cmocka_unit_test(test_out_of_sight),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
