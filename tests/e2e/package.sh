@@ -74,7 +74,8 @@ enter_cgroups()
 	done
 }
 
-# Called by name when the test ends.
+# Called by name when the test ends. Without its number return would tell how the
+# test ended.
 # shellcheck disable=SC2317
 remove_cgroups()
 {
@@ -83,7 +84,7 @@ remove_cgroups()
 	for dir in $(hierarchies); do
 		[ ! -d "$dir/uzram-e2e-$$" ] ||
 			find "$dir/uzram-e2e-$$" -depth -type d \
-				-exec rmdir {} + || return
+				-exec rmdir {} + || return 1
 	done
 }
 
