@@ -23,7 +23,7 @@ struct fixture {
 	struct uz__fuse_call call;
 	int session;
 	unsigned char room[ROOM];
-	unsigned char msg[ROOM];
+	_Alignas(8) unsigned char msg[ROOM]; /* read as structures */
 };
 
 static inline int fixture_setup(void **state)
