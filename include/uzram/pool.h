@@ -10,10 +10,11 @@
  * DOC: the pool
  *
  * Holds objects of 1 ... UZ_POOL_MAX_OBJECT bytes, packed, in a memfd (the
- * *arena*). The arena is cut into *windows* of equal size; a *zspage* is the
- * run of pages at the start of a window, all its objects of one *size class*.
- * Objects of a zspage lie end to end and may straddle pages: the mapping is
- * contiguous. A zspage is filled from its low end and populated page by page.
+ * *arena*). The arena is cut into *windows* of equal size; a *zspage* is such
+ * a window, or of small objects the pages at its start, all its objects of one
+ * *size class*. Objects of a zspage lie end to end and may straddle pages: the
+ * mapping is contiguous. It is filled from its low end and populated page by
+ * page.
  *
  * An object is filled once, between uz_pool_alloc() and its publication by
  * the owner, and never changes afterwards. Nothing of the pool but the
@@ -72,9 +73,7 @@ const char *uz_pool_backend(unsigned int nth);
  * @arena_size:   bytes of address space; a multiple of @window_size, at most
  *                2^44; costs nothing until used
  * @window_size:  bytes, a power of two, 16 ... 64 pages
- * @class_fine:   size classes are 8 bytes apart up to this size, a multiple of
- *                16 that is at most UZ_POOL_MAX_OBJECT
- * @class_step:   bytes between size classes above it, 8 or 16
+ * @class_step:   least bytes between size classes, 8 or 16
  * @keep_empty:   bytes of empty, populated zspages kept for reuse before
  *                memory is given back to the system
  * @reserve:      bytes of populated memory to be there for stores whenever the
@@ -89,7 +88,6 @@ struct uz_pool_config {
 	char backend[UZ_POOL_NAME_MAX + 1];
 	uint64_t arena_size;
 	uint32_t window_size;
-	uint32_t class_fine;
 	uint32_t class_step;
 	uint64_t keep_empty;
 	uint64_t reserve;

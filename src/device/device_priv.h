@@ -22,12 +22,12 @@
 /* ---- superblock: super.c ---- */
 
 #define UZ__MAGIC   UINT64_C(0x6d6172347a753031) /* "10uz4ram", as bytes */
-#define UZ__VERSION 3
+#define UZ__VERSION 4
 
 /**
  * struct uz__super - the first page of the control memfd
  * @magic:       UZ__MAGIC, written last: a device is there
- * @version:     of this layout and of the slot word
+ * @version:     of this layout, of the slot word and of how the arena is cut
  * @page_size:   UZ_PAGE_SIZE
  * @disksize:    0 while the device has none; written last by
  *               uz_device_set_disksize() and first by uz_device_reset(), so it
@@ -38,7 +38,6 @@
  * @arena_size:  as struct uz_pool_config; grows before a place beyond its old
  *               value is used
  * @window_size: as struct uz_pool_config
- * @class_fine:  as struct uz_pool_config
  * @class_step:  as struct uz_pool_config
  * @codec:       index into @codecs for new stores
  * @codecs:      texts that uz_codec_parse() takes, "" where there is none; the
@@ -60,7 +59,6 @@ struct uz__super {
 	uint64_t mem_limit;
 	uint64_t arena_size;
 	uint32_t window_size;
-	uint32_t class_fine;
 	uint32_t class_step;
 	_Atomic uint32_t codec;
 	char codecs[UZ_SLOT_CODECS][UZ_CODEC_TEXT_MAX + 1];

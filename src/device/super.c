@@ -139,7 +139,6 @@ void uz__super_pool_config(const struct uz_device *dev,
 	strcpy(config->backend, dev->zpool);
 	config->arena_size = sb->arena_size;
 	config->window_size = sb->window_size;
-	config->class_fine = sb->class_fine;
 	config->class_step = sb->class_step;
 }
 
@@ -150,7 +149,6 @@ void uz__super_set_pool_config(struct uz_device *dev,
 
 	sb->arena_size = config->arena_size;
 	sb->window_size = config->window_size;
-	sb->class_fine = config->class_fine;
 	sb->class_step = config->class_step;
 }
 

@@ -61,8 +61,7 @@ void uz_pool_config_default(struct uz_pool_config *config, uint64_t data_bytes)
 
 	*config = (struct uz_pool_config){
 		.window_size = 64 * UZ_PAGE_SIZE,
-		.class_fine = 1536,
-		.class_step = 16,
+		.class_step = 8,
 		.keep_empty = UINT64_C(1) << 20,
 	};
 	strcpy(config->backend, backends[0]->name);
@@ -86,8 +85,6 @@ static bool config_valid(const struct uz_pool_config *config)
 	    window > 64 * UZ_PAGE_SIZE)
 		return false;
 	if (config->class_step != 8 && config->class_step != 16)
-		return false;
-	if (config->class_fine % 16 || config->class_fine > UZ_POOL_MAX_OBJECT)
 		return false;
 	return arena_valid(config, config->arena_size) &&
 	       config->arena_most <= ARENA_MAX &&

@@ -149,7 +149,7 @@ ends KILL -9
 starts "$programs/uzramd-otherlayout"
 expect_equal "$(value version) $(value rollbacks)" "$next 1" \
 	'version, rollbacks'
-says 'of layout 3 with pages of 4096 bytes, this program knows'
+says 'of layout 4 with pages of 4096 bytes, this program knows'
 manager kept
 expect_equal "$answer" "$all" 'kept after a rollback'
 ends USR1 0

@@ -111,7 +111,7 @@ for serving in "$now" "$next"; do
 	refused "$programs/crashes" 'killed by signal 11'
 	refused "$(type -P true)" 'ended with status 0'
 	refused "$programs/uzramd-otherlayout" \
-		'of layout 3 with pages of 4096 bytes, this program knows'
+		'of layout 4 with pages of 4096 bytes, this program knows'
 	load_runs
 	rollbacks=$((rollbacks + 6))
 	expect_equal "$(upgrade_value rollbacks)" $rollbacks rollbacks

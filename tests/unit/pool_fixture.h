@@ -28,14 +28,12 @@ struct fixture {
 	int fd;
 };
 
-/* @windows of 32 pages, nothing kept when they empty, 8 bytes a class. */
+/* @windows of 32 pages, nothing kept when they empty. */
 static inline void fixture_open(struct fixture *f, unsigned int windows)
 {
 	uz_pool_config_default(&f->config, 0);
 	f->config.arena_size = windows * PAGES(WINDOW_PAGES);
 	f->config.window_size = PAGES(WINDOW_PAGES);
-	f->config.class_fine = 0;
-	f->config.class_step = 8;
 	f->config.keep_empty = 0;
 	if (getenv("UZ_ZPOOL"))
 		snprintf(f->config.backend, sizeof(f->config.backend), "%s",

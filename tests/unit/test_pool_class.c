@@ -79,11 +79,6 @@ static void test_bad_geometry_is_refused(void **state)
 	bad.class_step = 32;
 	refused(&bad);
 	bad = good;
-	bad.class_fine = 8;
-	refused(&bad);
-	bad.class_fine = UZ_POOL_MAX_OBJECT + 8;
-	refused(&bad);
-	bad = good;
 	bad.arena_size = 0;
 	refused(&bad);
 	bad.arena_size = good.arena_size + UZ_PAGE_SIZE;

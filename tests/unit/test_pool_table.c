@@ -51,15 +51,12 @@ static const struct load loads[NR_LOADS] = {
 };
 
 struct shape {
-	uint32_t fine;
 	uint32_t step;
 	uint32_t window_pages;
 };
 
 static const struct shape shapes[] = {
-	{ 0, 16, 16 },	  { 0, 16, 32 },    { 0, 16, 64 },
-	{ 0, 8, 32 },	  { 0, 8, 64 },	    { 1024, 16, 64 },
-	{ 1536, 16, 32 }, { 1536, 16, 64 }, { 2048, 16, 64 },
+	{ 8, 16 }, { 8, 32 }, { 8, 64 }, { 16, 16 }, { 16, 32 }, { 16, 64 },
 };
 
 /* How many objects have exactly @size bytes. */
@@ -113,14 +110,13 @@ static void row(const struct shape *s, char *text)
 	int fd = uz_shm_memfd("test");
 
 	uz_pool_config_default(&config, 0);
-	config.class_fine = s->fine;
 	config.class_step = s->step;
 	config.window_size = s->window_pages * UZ_PAGE_SIZE;
 	assert_int_equal(uz_pool_create(&pool, fd, &config), 0);
 	while (uz_pool_class_stat(pool, nr, &c))
 		nr++;
-	len = (unsigned int)snprintf(text, TEXT_MAX, "| %u | %u | %u | %u |",
-				     s->fine, s->step, s->window_pages, nr);
+	len = (unsigned int)snprintf(text, TEXT_MAX, "| %u | %u | %u |",
+				     s->step, s->window_pages, nr);
 	for (i = 0; i < NR_LOADS; i++)
 		len += (unsigned int)snprintf(text + len, TEXT_MAX - len,
 					      " %.0f |",
@@ -168,8 +164,7 @@ static void test_default_is_in_the_table(void **state)
 	(void)state;
 	uz_pool_config_default(&config, 0);
 	for (i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
-		found += shapes[i].fine == config.class_fine &&
-			 shapes[i].step == config.class_step &&
+		found += shapes[i].step == config.class_step &&
 			 shapes[i].window_pages * UZ_PAGE_SIZE ==
 				 config.window_size;
 	assert_int_equal(found, 1);

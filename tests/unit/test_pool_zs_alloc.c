@@ -11,7 +11,7 @@
 
 #include "pool_fixture.h"
 
-/* 3000 bytes: most objects lie in two pages. No gap, no copy. */
+/* 43 to a window of 32 pages: most lie in two pages. No gap, no copy. */
 static void test_straddling(void **state)
 {
 	uz_ref_t refs[20];
@@ -20,10 +20,10 @@ static void test_straddling(void **state)
 
 	(void)state;
 	fixture_open(&f, 4);
-	fixture_fill(&f, refs, 20, 3000);
+	fixture_fill(&f, refs, 20, 3048);
 	for (i = 0; i < 20; i++) {
-		assert_int_equal(refs[i] * UZ_REF_UNIT, i * 3000);
-		fixture_same(&f, refs[i], 3000, i);
+		assert_int_equal(refs[i] * UZ_REF_UNIT, i * 3048);
+		fixture_same(&f, refs[i], 3048, i);
 	}
 	assert_int_equal(uz_pool_used_bytes(f.pool), PAGES(15));
 	fixture_free(&f, refs, 20);
@@ -151,7 +151,7 @@ static void test_empty_windows_are_kept(void **state)
 	fixture_close(&f);
 }
 
-/* A short zspage keeps no more of a kept window than it can use. */
+/* Of small objects a zspage keeps no more of a kept window than it can use. */
 static void test_short_zspage_in_kept_window(void **state)
 {
 	uz_ref_t refs[32];

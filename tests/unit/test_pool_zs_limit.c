@@ -61,13 +61,13 @@ static void test_kept_memory_is_no_obstacle(void **state)
 	fixture_open(&f, 8);
 	fixture_keep(&f, 4 * WINDOW_PAGES);
 	uz_pool_set_limit(f.pool, PAGES(33));
-	small = fixture_alloc(&f, 4000, 100);
+	small = fixture_alloc(&f, 3968, 100);
 	fixture_fill(&f, refs, 32, 4096);
-	fixture_refused(&f, 4000);
+	fixture_refused(&f, 3968);
 	fixture_free(&f, refs, 32);
 	assert_int_equal(fixture_stat(&f).empty_bytes, PAGES(32));
 	/* A zspage that must grow: the kept memory is given back. */
-	other = fixture_alloc(&f, 4000, 101);
+	other = fixture_alloc(&f, 3968, 101);
 	assert_int_equal(fixture_stat(&f).empty_bytes, 0);
 	assert_int_equal(uz_pool_used_bytes(f.pool), PAGES(2));
 	uz_pool_free(f.pool, other);

@@ -1,44 +1,39 @@
 // SPDX-License-Identifier: MIT
 /*
- * Size classes: how long the zspages of a size are, fixed when the pool is
- * made. The number of a class follows from the size by a shift, so there is
- * no table to look up and none to store with the arena; a new worker gets the
- * same one from the same step.
+ * Size classes: which there are, fixed when the pool is made. They follow from
+ * step and window alone, so that none are stored with the arena: a new worker
+ * gets the same ones.
  *
- * Classes lie so close (8 or 16 bytes) that rounding up wastes little, and
- * their zspages are as long as a window allows unless a shorter one wastes
- * less: there may be hundreds of classes because the pages of a zspage are
- * only populated as objects come to lie in them.
+ * A class is the largest size of which so many objects fit into a window, for
+ * each number of objects that makes it a step (8 or 16 bytes) larger than the
+ * one before: a step apart among the small ones, further and further apart
+ * among the large ones. So each zspage is as long as its window and loses less
+ * than 8 bytes an object, and windows that are full lie end to end without a
+ * gap. There may be hundreds of classes because the pages of a zspage are only
+ * populated as objects come to lie in them.
+ *
+ * Only objects so small that UZ__MAX_OBJECTS do not reach the window's end
+ * have shorter zspages. These lose nothing: so many objects of any multiple of
+ * 8 bytes are whole pages.
  */
 #include "zsmalloc_priv.h"
 
-/* Ordinary memory that each zspage costs: descriptor, bitmap, malloc. */
-#define ZSPAGE_COST 160u
+_Static_assert(!((UZ__MAX_OBJECTS * UZ_REF_UNIT) % UZ_PAGE_SIZE),
+	       "the most objects of a zspage end with a page");
 
-static unsigned int objects_in(uint32_t size, unsigned int pages)
+/* The size of the class above that of @size bytes; of 0: of the first one. */
+uint32_t uz__class_above(const struct uz_pool_config *config, uint32_t size)
 {
-	unsigned int n = pages * UZ_PAGE_SIZE / size;
+	uint32_t most = config->window_size / (size + config->class_step);
+
+	return config->window_size / most & ~(UZ_REF_UNIT - 1u);
+}
+
+static unsigned int objects_in(uint32_t size, uint32_t window_size)
+{
+	unsigned int n = window_size / size;
 
 	return n < UZ__MAX_OBJECTS ? n : UZ__MAX_OBJECTS;
-}
-
-/* Bytes of @pages pages that no object uses, and what the zspage costs. */
-static uint32_t lost_in(uint32_t size, unsigned int pages)
-{
-	return pages * UZ_PAGE_SIZE - objects_in(size, pages) * size +
-	       ZSPAGE_COST;
-}
-
-/* The number of pages that loses least per page; of equals the greatest. */
-static unsigned int best_pages(uint32_t size, unsigned int max_pages)
-{
-	unsigned int best = (size + UZ_PAGE_SIZE - 1) / UZ_PAGE_SIZE;
-	unsigned int n;
-
-	for (n = best + 1; n <= max_pages; n++)
-		if (lost_in(size, n) * best <= lost_in(size, best) * n)
-			best = n;
-	return best;
 }
 
 /*
@@ -63,8 +58,9 @@ void uz__class_init(struct uz__class *c, uint32_t size, uint32_t window_size)
 	 * less than k * size <= 2^18, so the quotient is k.
 	 */
 	c->reciprocal = (uint32_t)(((UINT64_C(1) << 32) + size - 1) / size);
-	c->pages = (uint16_t)best_pages(size, window_size / UZ_PAGE_SIZE);
-	c->objects = (uint16_t)objects_in(size, c->pages);
+	c->objects = (uint16_t)objects_in(size, window_size);
+	c->pages = (uint16_t)((c->objects * size + UZ_PAGE_SIZE - 1) /
+			      UZ_PAGE_SIZE);
 	c->group_scale = (UZ__GROUPS << 16) / c->objects;
 	for (i = 0; i < UZ__CLASS_LISTS; i++)
 		c->head[i] = UZ__NONE;

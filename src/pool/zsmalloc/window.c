@@ -173,7 +173,7 @@ struct uz__zspage *uz__window_get(struct uz__zs *pool, unsigned int pages,
 	uz_lock_release(&s->lock);
 	if (!z)
 		return NULL;
-	/* Short zspages only: the rest of the window would lie idle. */
+	/* Of small objects only: the rest of the window would lie idle. */
 	excess = z->held & ~((UINT64_C(2) << (pages - 1)) - 1);
 	if (excess && drop(pool, z, excess)) {
 		uz__window_put(pool, z);

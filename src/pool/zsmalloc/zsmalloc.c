@@ -2,9 +2,9 @@
 /*
  * The zsmalloc backend: its life.
  *
- * The arena is cut into windows of equal size; a zspage is a run of pages at
- * the start of a window, so that a ref gives its window by a shift and its
- * place there by a multiplication. Per window there is a descriptor of one
+ * The arena is cut into windows of equal size; a zspage is one, or of small
+ * objects the pages at its start, so that a ref gives its window by a shift and
+ * its place there by a multiplication. Per window there is a descriptor of one
  * cache line, in an array that takes memory only where it was touched, and
  * grows with the arena without being moved; per live zspage one block of
  * ordinary memory with its bitmap and owners. See zsmalloc_priv.h for who may
@@ -25,43 +25,50 @@
 
 #include "zsmalloc_priv.h"
 
-/* The inverse of uz__class_number(). */
-static uint32_t size_of_class(const struct uz_pool_config *config,
-			      unsigned int class)
+/* With the one that is none. */
+static unsigned int count_classes(const struct uz_pool_config *config)
 {
-	unsigned int fine = config->class_fine / 8;
+	unsigned int nr = 1;
+	uint32_t size = 0;
 
-	if (class <= fine)
-		return class * 8;
-	return config->class_fine + (class - fine) * config->class_step;
+	for (; size < UZ_POOL_MAX_OBJECT; nr++)
+		size = uz__class_above(config, size);
+	return nr;
+}
+
+/* Each class, and which sizes are its. */
+static void init_classes(struct uz__zs *pool,
+			 const struct uz_pool_config *config)
+{
+	unsigned int units = 1, i;
+	uint32_t size = 0;
+
+	for (i = 1; i < pool->nr_classes; i++) {
+		size = uz__class_above(config, size);
+		uz__class_init(&pool->classes[i], size, config->window_size);
+		for (; units < UZ__SIZES && units * UZ_REF_UNIT <= size;
+		     units++)
+			pool->class_of[units] = (uint16_t)i;
+	}
 }
 
 static struct uz__zs *pool_new(const struct uz_pool_config *config)
 {
-	unsigned int fine = config->class_fine / 8;
-	unsigned int coarse = (UZ_POOL_MAX_OBJECT - config->class_fine +
-			       config->class_step - 1) /
-			      config->class_step;
-	unsigned int nr_classes = 1 + fine + coarse;
+	unsigned int nr_classes = count_classes(config);
 	size_t size =
 		sizeof(struct uz__zs) + nr_classes * sizeof(struct uz__class);
 	struct uz__zs *pool = aligned_alloc(UZ_CACHELINE, size);
-	unsigned int i;
 
 	if (!pool)
 		return NULL;
 	memset(pool, 0, size);
-	pool->fine = config->class_fine;
-	pool->step_shift = config->class_step == 8 ? 3 : 4;
 	pool->nr_classes = nr_classes;
 	pool->ref_shift =
 		(unsigned int)__builtin_ctz(config->window_size / UZ_REF_UNIT);
 	uz__window_init(pool);
 	uz__keeper_init(pool);
 	uz_lock_init(&pool->compacting, UZ_LOCK_POOL_COMPACT);
-	for (i = 1; i < nr_classes; i++)
-		uz__class_init(&pool->classes[i], size_of_class(config, i),
-			       config->window_size);
+	init_classes(pool, config);
 	return pool;
 }
 

@@ -35,6 +35,7 @@
 #define UZ__MAX_OBJECTS 512u /* in a zspage, so that its bitmap is 64 bytes */
 #define UZ__MAX_PAGES	64u /* in a window, so that a word has a bit for each */
 #define UZ__NOT_AHEAD	UZ__MAX_PAGES
+#define UZ__SIZES	((UZ_POOL_MAX_OBJECT + UZ_REF_UNIT - 1) / UZ_REF_UNIT + 1)
 
 /*
  * Which list a descriptor is in. A zspage that is not full is in one of the
@@ -114,7 +115,7 @@ _Static_assert(sizeof(struct uz__zspage) == UZ_CACHELINE, "one cache line");
  * @size:        bytes of an object
  * @reciprocal:  divides an offset in a zspage by @size
  * @objects:     in a zspage
- * @pages:       of a zspage
+ * @pages:       of a zspage: the window's unless @objects is UZ__MAX_OBJECTS
  * @group_scale: turns a number of used objects into a group
  * @occupied:    a bit for each list that is not empty
  * @head:        of the lists
@@ -219,23 +220,21 @@ struct uz__keeper {
  * @zspages:      descriptors, by window
  * @descriptors:  where they lie
  * @ref_shift:    a ref shifted right by this is its window
- * @fine:         classes are 8 bytes apart up to this size
- * @step_shift:   of the distance between classes above it
  * @nr_classes:   entries of @classes; the first is no class
+ * @class_of:     the class for so many units of UZ_REF_UNIT, rounded up
  * @store:        spare windows
  * @keeper:       populates ahead
  * @compacting:   held by the one thread that compacts
  * @passes:       compactions so far. @compacting
- * @classes:      by number, which follows from the size alone (class.c)
+ * @classes:      by number, in order of size (class.c)
  */
 struct uz__zs {
 	struct uz_pool base;
 	struct uz__zspage *zspages;
 	struct uz_reserve descriptors;
 	unsigned int ref_shift;
-	uint32_t fine;
-	unsigned int step_shift;
 	unsigned int nr_classes;
+	uint16_t class_of[UZ__SIZES];
 	_Alignas(UZ_CACHELINE) struct uz__store store;
 	struct uz__keeper keeper;
 	struct uz_lock compacting;
@@ -304,6 +303,7 @@ static inline void uz__number_add(_Atomic uint64_t *number, int64_t by)
 }
 
 /* class.c */
+uint32_t uz__class_above(const struct uz_pool_config *config, uint32_t size);
 void uz__class_init(struct uz__class *c, uint32_t size, uint32_t window_size);
 void uz__class_fini(struct uz__class *c);
 uint64_t uz__class_need(const struct uz__class *c, uint64_t objects);
@@ -317,12 +317,7 @@ void uz__class_compacted(struct uz__class *c, uint64_t left);
 static inline unsigned int uz__class_number(const struct uz__zs *pool,
 					    uint32_t size)
 {
-	uint32_t above;
-
-	if (size <= pool->fine)
-		return (size + 7) / 8;
-	above = size - pool->fine + (1u << pool->step_shift) - 1;
-	return pool->fine / 8 + (above >> pool->step_shift);
+	return pool->class_of[(size + UZ_REF_UNIT - 1) / UZ_REF_UNIT];
 }
 
 /* Exact for every offset in a window at which an object begins. */

@@ -101,7 +101,7 @@ loader=$!
 back_and_forth
 refused "$tmp/missing" 'No such file or directory'
 refused "$programs/crashes" 'killed by signal 11'
-refused "$programs/uzramd-otherlayout" 'of layout 3 with pages of 4096 bytes'
+refused "$programs/uzramd-otherlayout" 'of layout 4 with pages of 4096 bytes'
 touch "$tmp/enough"
 ends_within 200 $loader 'the load'
 no_errors 0
