@@ -66,7 +66,7 @@ static int grow_arena(struct uz_device *dev, uint64_t disksize)
 	ret = uz_pool_grow(dev->pool, more.arena_size);
 	if (ret)
 		return ret;
-	/* relaxed: no more than a hint (pinned.c). */
+	/* relaxed: no more than a hint (expect.c). */
 	atomic_store_explicit(&dev->ref_end, more.arena_size / UZ_REF_UNIT,
 			      memory_order_relaxed);
 	return 0;

@@ -105,6 +105,7 @@ uz_slot_t uz__object_place(struct uz_device *dev, const struct uz__encoded *e,
 		uz_slot_same(e->word, &slot);
 		return slot;
 	}
+	uz__place_expect(dev, ref, e->size);
 	sum = uz__object_sum(e->payload, e->size, index) ^
 	      meaning_sum(e->kind, e->codec);
 	uz_pool_write(dev->pool, ref, 0, e->payload, e->size);

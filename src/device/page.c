@@ -280,6 +280,7 @@ int uz_page_store(struct uz_io *io, uint64_t index, const void *buf)
 	uint64_t until = 0;
 	int err;
 
+	uz__store_expect(io->dev, index);
 	uz__object_encode(io, buf, &e);
 	do {
 		err = page_store_new(io, index, &e);

@@ -33,34 +33,6 @@
 
 #include "device_priv.h"
 
-/*
- * Have the slot's object on its way from memory, or the first @most bytes of
- * it. False: it has none there.
- */
-bool uz__slot_prefetch(const struct uz_device *dev, uz_slot_t slot,
-		       uint32_t most)
-{
-	uint32_t size = uz_slot_size(slot);
-	const char *at, *end;
-
-	/*
-	 * Of a damaged slot anything may be asked for: it is no more than that.
-	 * relaxed: with an end that has grown since, nothing is.
-	 */
-	if (!uz_slot_in_pool(slot) ||
-	    uz_slot_ref(slot) >=
-		    atomic_load_explicit(&dev->ref_end, memory_order_relaxed))
-		return false;
-	at = uz_pool_bytes(dev->pool, uz_slot_ref(slot));
-	if (!at)
-		return false;
-	end = at + (size < most ? size : most);
-	for (; at < end; at += UZ_CACHELINE)
-		__builtin_prefetch(at);
-	__builtin_prefetch(end); /* the checksum */
-	return true;
-}
-
 /* The object of a mapped slot is copied and the map dropped. False: none. */
 static bool copy_object(struct uz_io *io, struct uz__pinned *p)
 {

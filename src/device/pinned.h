@@ -25,8 +25,6 @@ struct uz__pinned {
 	struct uz_map map;
 };
 
-bool uz__slot_prefetch(const struct uz_device *dev, uz_slot_t slot,
-		       uint32_t most);
 int uz__pin(struct uz_io *io, uint64_t index, struct uz__pinned *p);
 void uz__unpin(struct uz_io *io, struct uz__pinned *p);
 bool uz__pin_swap(struct uz_io *io, uint64_t index, const struct uz__pinned *p,
@@ -36,6 +34,10 @@ bool uz__copied_swap(struct uz_io *io, uint64_t index, uz_slot_t old,
 
 /* ---- expect.c ---- */
 
+bool uz__slot_prefetch(const struct uz_device *dev, uz_slot_t slot,
+		       uint32_t most);
 void uz__expected(struct uz_io *io, uint64_t nr);
+void uz__store_expect(const struct uz_device *dev, uint64_t index);
+void uz__place_expect(const struct uz_device *dev, uz_ref_t ref, uint32_t size);
 
 #endif

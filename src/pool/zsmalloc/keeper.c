@@ -35,13 +35,13 @@
 #define LOOK_NS	     50000 /* between two looks for hints, after one not in vain */
 #define LOOK_MAX     (32 * LOOK_NS) /* the pause doubles after each in vain */
 #define LATE_NS	     500000 /* that a look is too late when no CPU was free */
-#define REST_NS	     10000000 /* after such a one */
+#define REST_NS	     10000000 /* after two such ones in a row */
 #define LOOKS	     10 /* in vain, before it sleeps */
 #define RELEASE_NS   300000000 /* of sleep, before it gives back */
 #define GROW_MIN     2 /* pages */
 #define GROW_MAX     32
 #define GROW_SHARE   8 /* of a class's pages */
-#define OPENS_MAX    16 /* windows prepared for new zspages */
+#define OPENS_MAX    64 /* windows prepared for new zspages: a class each */
 #define GROW_RESERVE 8 /* pages at least, so that the reserve is left alone */
 #define RETRY_NS     100000000 /* after the reserve could not be filled */
 #define SLACK_NS     5000 /* that its sleeps may be longer; usually 50 us */
@@ -256,8 +256,8 @@ static bool may_grow(void)
 	return uz_ahead_plenty(UZ__MAX_PAGES * UZ_PAGE_SIZE);
 }
 
-/* @late: most of the hints are old. */
-static bool serve_hints(struct uz__zs *pool, bool late)
+/* @rested: most of the hints are old. */
+static bool serve_hints(struct uz__zs *pool, bool rested)
 {
 	struct uz__keeper *k = &pool->keeper;
 	bool any = false;
@@ -271,7 +271,7 @@ static bool serve_hints(struct uz__zs *pool, bool late)
 			continue;
 		atomic_store_explicit(&k->hints[i], 0, memory_order_relaxed);
 		uz_lock_acquire(&k->work);
-		grow_window(pool, hint - 1, (late && any) || !may_grow());
+		grow_window(pool, hint - 1, (rested && any) || !may_grow());
 		uz_lock_release(&k->work);
 		any = true;
 	}
@@ -383,20 +383,23 @@ static uint64_t now_ns(void)
 }
 
 /*
- * Until the next look; longer when others want the CPUs. Hints that came in a
- * rest are old: who left them has populated by now, and to do so for more than
- * one of them would take long. True after a rest. With a reserve it does not
- * rest: what stores find missing they take from there.
+ * Until the next look; longer when others want the CPUs, which is when it is
+ * late twice in a row: once is the host's doing as often as not, and in a rest
+ * hundreds of stores find a page missing. Hints that came in a rest are old:
+ * who left them has populated by now, and to do so for more than one of them
+ * would take long. True after a rest. With a reserve it does not rest: what
+ * stores find missing they take from there.
  */
-static bool look_pause(const struct uz__zs *pool, long time)
+static bool look_pause(const struct uz__zs *pool, long time, bool *late)
 {
 	const struct timespec pause = { .tv_nsec = time };
 	const struct timespec rest = { .tv_nsec = REST_NS };
 	uint64_t began = now_ns();
+	bool again = *late;
 
 	nanosleep(&pause, NULL);
-	if (uz__reserve_pages(pool) ||
-	    now_ns() - began < (uint64_t)time + LATE_NS)
+	*late = now_ns() - began >= (uint64_t)time + LATE_NS;
+	if (uz__reserve_pages(pool) || !*late || !again)
 		return false;
 	nanosleep(&rest, NULL);
 	return true;
@@ -407,7 +410,7 @@ static void *keeper_main(void *arg)
 	const struct sched_param none = { 0 };
 	struct uz__zs *pool = arg;
 	unsigned int looks;
-	bool late;
+	bool late, rested;
 	long pause;
 
 	/*
@@ -425,14 +428,15 @@ static void *keeper_main(void *arg)
 	do {
 		pause = LOOK_NS;
 		late = false;
+		rested = false;
 		for (looks = 0; looks < LOOKS && !stopping(&pool->keeper);
 		     looks++) {
-			if (serve_hints(pool, late)) {
+			if (serve_hints(pool, rested)) {
 				looks = 0;
 				pause = LOOK_NS;
 			}
 			serve_opens(pool);
-			late = look_pause(pool, pause);
+			rested = look_pause(pool, pause, &late);
 			if (pause < LOOK_MAX)
 				pause *= 2;
 		}
