@@ -3,10 +3,14 @@
  * The rounds of "engine": the device and the bare codec over the same pages.
  *
  * A round makes a new device and goes through the operations. For each of them
- * the pages are cut into a few parts, and part by part first the bare codec
- * and then the device does the same work with the same number of threads, so
- * what drifts on the machine hits both. After each store all is compared with
- * the corpus: a fast device that loses data is no result.
+ * the pages are cut into parts, and part by part first the bare codec and then
+ * the device does as much work with the same number of threads. A part takes
+ * some milliseconds, so that what drifts on the machine, on many within tenths
+ * of a second, hits both. After each store all is compared with the corpus: a
+ * fast device that loses data is no result.
+ *
+ * The bare codec works half of the corpus away from the device, so that neither
+ * finds in the caches what the other has just read.
  */
 #include <errno.h>
 #include <string.h>
@@ -20,20 +24,27 @@
  */
 #define SHIFT 1009
 
-/* Long enough that what a part leaves in the caches does not count. */
-#define PARTS 4
+#define PART_PAGES 2048 /* of a thread */
+#define PARTS_MIN  4
+
+static unsigned int parts_of(const struct engine_setup *s, unsigned int n)
+{
+	uint64_t parts = s->pages / n / PART_PAGES;
+
+	return parts < PARTS_MIN ? PARTS_MIN : (unsigned int)parts;
+}
 
 /* Share @part of @parts of all pages out to the workers. */
 static void set_ranges(struct engine_worker *w, unsigned int n,
 		       unsigned int part, unsigned int parts)
 {
-	uint64_t pages = w[0].s->pages, all = (uint64_t)n * parts;
+	uint64_t pages = w[0].s->pages;
+	uint64_t first = pages * part / parts;
+	uint64_t nr = pages * (part + 1) / parts - first;
 
 	for (unsigned int i = 0; i < n; i++) {
-		uint64_t nth = (uint64_t)i * parts + part;
-
-		w[i].first = pages * nth / all;
-		w[i].end = pages * (nth + 1) / all;
+		w[i].first = first + nr * i / n;
+		w[i].end = first + nr * (i + 1) / n;
 	}
 }
 
@@ -45,15 +56,17 @@ static double mb_per_second(const struct engine_setup *s, double took)
 static int run_op(struct engine_setup *s, struct engine_worker *w,
 		  unsigned int n, enum engine_op op, struct engine_cell *cell)
 {
+	unsigned int parts = parts_of(s, n);
 	double bare = 0, device = 0;
 
-	for (unsigned int part = 0; part < PARTS; part++) {
+	for (unsigned int part = 0; part < parts; part++) {
 		int ret = 0;
 
-		set_ranges(w, n, part, PARTS);
+		set_ranges(w, n, (part + parts / 2) % parts, parts);
 		if (engine_pass_bare[op])
 			ret = engine_pass_run(w, n, engine_pass_bare[op],
 					      &bare);
+		set_ranges(w, n, part, parts);
 		if (!ret)
 			ret = engine_pass_run(w, n, engine_pass_device[op],
 					      &device);
