@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * "growth": does a page cost more when many are stored? One thread, a small
- * device and a large one.
+ * device and a large one in each round, both anew; which is first changes from
+ * round to round.
  *
  * Filled and loaded in order; loaded and overwritten at random, as many pages
  * in both; loaded once more with the next two pages known to the device, as a
@@ -26,7 +27,8 @@ enum {
 	OVERWRITE,
 	TABLE,
 	META,
-	DENSITY
+	DENSITY,
+	NR_CELLS
 };
 
 static const struct table_column columns[] = {
@@ -65,7 +67,7 @@ int pool_growth_fits(const struct pool_run *run, struct uz_err *err)
 
 /* The random pages are the same for loads and overwrites. */
 static int pass(struct pool_run *run, struct pool_device *d, int what,
-		double *ns)
+		struct stats *ns)
 {
 	_Alignas(UZ_PAGE_SIZE) uint8_t page[UZ_PAGE_SIZE];
 	uint64_t n = what == FILL || d->pages < SAMPLE ? d->pages : SAMPLE;
@@ -89,40 +91,20 @@ static int pass(struct pool_run *run, struct pool_device *d, int what,
 			ret = pool_device_submit(d->io, UZ_OP_WRITE, at,
 						 pool_mix(run, what, at));
 	}
-	*ns = (double)(clock_ns() - began) / (double)n;
+	stats_add(ns, (double)(clock_ns() - began) / (double)n);
 	return ret;
 }
 
-static int report(struct pool_run *run, struct pool_device *d,
-		  const double ns[], const struct pool_memory *m,
-		  struct uz_err *err)
-{
-	uint64_t size = d->pages << UZ_PAGE_SHIFT;
-	char text[UZ_SIZE_TEXT], what[64];
-	struct table_row *row;
-
-	uz_size_format(size, text);
-	snprintf(what, sizeof(what), "%s stored", text);
-	row = pool_row(run, NULL, what, err);
-	if (!row)
-		return err->code;
-	for (int i = FILL; i <= OVERWRITE; i++)
-		table_set(row, (unsigned int)i, ns[i]);
-	table_set(row, TABLE, (double)m->table / (double)d->pages);
-	table_set(row, META, (double)m->meta / (double)d->pages);
-	table_set(row, DENSITY, pool_density_of(m));
-	return 0;
-}
-
-static int one(struct pool_run *run, uint64_t size, struct uz_err *err)
+/* All passes over a device of that size. */
+static int one(struct pool_run *run, uint64_t size, struct stats cell[],
+	       struct uz_err *err)
 {
 	static const char *const doing[] = { "fill", "load",
 					     "load at random in",
 					     "load with the next known in",
 					     "overwrite" };
-	struct pool_memory m = { 0 };
+	struct pool_memory m;
 	struct pool_device d;
-	double ns[OVERWRITE + 1];
 	int ret = pool_device_open(&d, run, size, err);
 
 	if (ret)
@@ -133,29 +115,55 @@ static int one(struct pool_run *run, uint64_t size, struct uz_err *err)
 		uz_size_format(size, text);
 		snprintf(what, sizeof(what), "%s %s", doing[i], text);
 		pool_progress(run, what);
-		ret = pass(run, &d, i, &ns[i]);
+		ret = pass(run, &d, i, &cell[i]);
 		if (!ret && i == FILL) {
 			ret = pool_device_settle(&d);
 			pool_device_memory(&d, &m);
+			stats_add(&cell[TABLE],
+				  (double)m.table / (double)d.pages);
+			stats_add(&cell[META],
+				  (double)m.meta / (double)d.pages);
+			stats_add(&cell[DENSITY], pool_density_of(&m));
 		}
 		if (ret)
 			uz_err_set(err, ret, "cannot %s %s: %s", doing[i], text,
 				   strerror(-ret));
 	}
-	if (!ret)
-		ret = report(run, &d, ns, &m, err);
 	pool_device_close(&d);
 	return ret;
 }
 
+static int report(struct pool_run *run, uint64_t size,
+		  const struct stats cell[], struct uz_err *err)
+{
+	char text[UZ_SIZE_TEXT], what[64];
+	struct table_row *row;
+
+	uz_size_format(size, text);
+	snprintf(what, sizeof(what), "%s stored", text);
+	row = pool_row(run, NULL, what, err);
+	if (!row)
+		return err->code;
+	memcpy(row->value, cell, NR_CELLS * sizeof(*cell));
+	return 0;
+}
+
 static int run_growth(struct pool_run *run, struct uz_err *err)
 {
+	const uint64_t size[2] = { run->o->size, run->o->large };
+	struct stats cell[2][NR_CELLS] = { 0 };
 	/* Looked at before all parts; things may have changed since. */
 	int ret = pool_growth_fits(run, err);
 
-	if (!ret)
-		ret = one(run, run->o->size, err);
-	return ret ? ret : one(run, run->o->large, err);
+	for (unsigned int i = 0; i < run->o->rounds * 2 && !ret; i++) {
+		/* small, large; large, small; ... */
+		unsigned int which = (i ^ i >> 1) & 1;
+
+		ret = one(run, size[which], cell[which], err);
+	}
+	for (unsigned int i = 0; i < 2 && !ret; i++)
+		ret = report(run, size[i], cell[i], err);
+	return ret;
 }
 
 const struct pool_part pool_growth = {
