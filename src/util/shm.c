@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <uzram/util/cleanup.h>
@@ -24,6 +25,10 @@
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif
+
+/* While part of a huge page cannot be had back; 3 ms in all. */
+#define PUNCH_TRIES    6
+#define PUNCH_PAUSE_NS 50000 /* doubled each time */
 
 /* The tmpfs that is not swapped. Written before there are threads. */
 static int noswap_fs = -1;
@@ -101,10 +106,40 @@ static int make_long(int fd, size_t size)
 	return 0;
 }
 
-static void *map_shared(int fd, size_t size)
+static void *map_shared(void *at, int fd, size_t size)
 {
-	return mmap(NULL, size, PROT_READ | PROT_WRITE,
-		    MAP_SHARED | MAP_NORESERVE, fd, 0);
+	return mmap(at, size, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_NORESERVE | (at ? MAP_FIXED : 0), fd, 0);
+}
+
+static void unmap(char *from, char *to)
+{
+	if (from < to)
+		munmap(from, (size_t)(to - from));
+}
+
+/*
+ * Where huge pages fit, if the system has so much more address space. What is
+ * mapped over was reserved here, so nobody else's is.
+ */
+static void *map_aligned(int fd, size_t size)
+{
+	size_t more = size + UZ_SHM_HUGE;
+	char *space, *base;
+
+	if (size < UZ_SHM_HUGE || more < size)
+		return map_shared(NULL, fd, size);
+	space = mmap(NULL, more, PROT_NONE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (space == MAP_FAILED)
+		return map_shared(NULL, fd, size);
+	base = space + (-(uintptr_t)space & (UZ_SHM_HUGE - 1));
+	unmap(space, base);
+	unmap(base + size, space + more);
+	if (map_shared(base, fd, size) != MAP_FAILED)
+		return base;
+	unmap(base, base + size);
+	return MAP_FAILED;
 }
 
 int uz_shm_map_room(struct uz_shm *shm, int fd, size_t size, size_t room)
@@ -119,9 +154,9 @@ int uz_shm_map_room(struct uz_shm *shm, int fd, size_t size, size_t room)
 		return err;
 	if (room < size)
 		room = size;
-	base = map_shared(fd, room);
+	base = map_aligned(fd, room);
 	if (base == MAP_FAILED) /* what others need of it is left to them */
-		base = map_shared(fd, room = size);
+		base = map_aligned(fd, room = size);
 	if (base == MAP_FAILED)
 		return -errno;
 	/* A core file of a device's whole memory helps nobody. */
@@ -200,12 +235,35 @@ int uz_shm_populate(const struct uz_shm *shm, size_t off, size_t len)
 	return shm_populate_by_touch(shm, off, len);
 }
 
+/* Is no page present there? */
+static bool gone(const struct uz_shm *shm, size_t off, size_t len)
+{
+	off_t data = lseek(shm->fd, (off_t)off, SEEK_DATA);
+
+	return data < 0 || (size_t)data >= off + len;
+}
+
+/*
+ * A huge page of which a part is punched has to be taken apart. The kernel
+ * cannot while anybody refers to it, such as I/O; then it writes zeroes, keeps
+ * the memory, and says nothing. To look costs little beside the punching.
+ */
 int uz_shm_punch(const struct uz_shm *shm, size_t off, size_t len)
 {
-	if (fallocate(shm->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-		      (off_t)off, (off_t)len) < 0)
-		return -errno;
-	return 0;
+	struct timespec pause = { .tv_nsec = PUNCH_PAUSE_NS };
+	unsigned int tries;
+
+	for (tries = 0; tries < PUNCH_TRIES; tries++) {
+		if (fallocate(shm->fd,
+			      FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			      (off_t)off, (off_t)len) < 0)
+			return -errno;
+		if (gone(shm, off, len))
+			return 0;
+		nanosleep(&pause, NULL);
+		pause.tv_nsec *= 2;
+	}
+	return -EAGAIN;
 }
 
 int uz_shm_next_data(const struct uz_shm *shm, size_t off, size_t *start,

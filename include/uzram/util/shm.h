@@ -17,17 +17,22 @@
 
 /**
  * struct uz_shm - one mapped memfd
- * @fd:   borrowed descriptor
- * @base: where it is mapped, NULL when it is not
- * @size: bytes that can be used
- * @room: bytes of address space; @size can become that
+ * @fd:    borrowed descriptor
+ * @base:  where it is mapped, NULL when it is not
+ * @size:  bytes that can be used
+ * @room:  bytes of address space; @size can become that
+ * @small: no huge pages are to be made of it
  */
 struct uz_shm {
 	int fd;
 	void *base;
 	size_t size;
 	size_t room;
+	bool small;
 };
+
+/* Bytes of a huge page. A mapping that is as long begins at a multiple. */
+#define UZ_SHM_HUGE (UINT64_C(2) << 20)
 
 /**
  * uz_shm_noswap() - from now on uz_shm_memfd() makes memory that is not swapped
@@ -120,11 +125,45 @@ uz_must_check int uz_shm_populate(const struct uz_shm *shm, size_t off,
  * @off: byte offset, a multiple of the page size
  * @len: bytes, a multiple of the page size
  *
- * Context: any thread; sleeps, takes about 10 us for 64 KiB.
- * Return:  0 or -errno.
+ * Context: any thread; sleeps, takes about 10 us for 64 KiB. Nobody else
+ *          populates there.
+ * Return:  0; -EAGAIN the system keeps some of them for now, because they are
+ *          parts of a huge page that somebody uses; other -errno. After a
+ *          failure those that are left read as zeroes or as before.
  */
 uz_must_check int uz_shm_punch(const struct uz_shm *shm, size_t off,
 			       size_t len);
+
+/**
+ * uz_shm_page_by_page() - let memory be populated only where it is used
+ * @shm: the mapping
+ *
+ * Where the system makes huge pages of shared memory without being asked, one
+ * byte would populate 2 MiB. There it is told to make none, and
+ * uz_shm_collapse() makes none either.
+ *
+ * Context: before anybody uses the mapping; reads some files.
+ */
+void uz_shm_page_by_page(struct uz_shm *shm);
+
+/**
+ * uz_shm_collapse() - make one huge page of what is mapped here
+ * @shm: the mapping
+ * @off: byte offset, a multiple of UZ_SHM_HUGE; so many bytes lie behind it
+ *
+ * Fewer translations to be looked up. What the pages hold is kept, whoever else
+ * uses them meanwhile; all that were not present are populated. Once more on
+ * what is a huge page already does no harm. When a part of it is punched the
+ * system takes it apart.
+ *
+ * Context: any thread; sleeps, takes a millisecond or more, for which others
+ *          that use the memory may have to wait.
+ * Return:  0; -EAGAIN a page is in use by the kernel, try later; -ENOMEM there
+ *          is no huge page to be had now; -ENOTSUP never here (before Linux
+ *          6.1, without huge pages, or because of uz_shm_page_by_page());
+ *          -EINVAL out of bounds.
+ */
+uz_must_check int uz_shm_collapse(const struct uz_shm *shm, size_t off);
 
 /**
  * uz_shm_next_data() - the next run of pages that are present
