@@ -316,6 +316,29 @@ uz_must_check bool uz_table_swap(struct uz_table *table, uint64_t index,
 uint64_t uz_table_next(const struct uz_table *table, uint64_t index);
 
 /**
+ * uz_table_collapse() - make one huge page of slots that all have memory
+ * @table: the table
+ *
+ * One huge page holds the slots of 1 GiB of device. The memory that the table
+ * takes stays what it is.
+ *
+ * Context: one thread at a time, others use the table meanwhile; sleeps, as
+ *          uz_shm_collapse().
+ * Return:  1 if it made one: call it again; 0 nothing is left to be done;
+ *          -EAGAIN, -ENOMEM, -ENOTSUP: as uz_shm_collapse().
+ */
+uz_must_check int uz_table_collapse(struct uz_table *table);
+
+/**
+ * uz_table_huge() - how much of the table lies in huge pages
+ * @table: the table
+ *
+ * Context: any thread.
+ * Return:  bytes.
+ */
+uint64_t uz_table_huge(const struct uz_table *table);
+
+/**
  * uz_table_pages() - how many slots there are
  * @table: the table
  *

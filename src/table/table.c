@@ -14,6 +14,12 @@
  * who asks for the number does so by an acquire. Who does not ask, the path of
  * a page, has heard of the new slots from the device, later.
  *
+ * What lies at a multiple of 2 MiB and has memory for all its chunks can become
+ * a huge page (uz_table_collapse()), so that a slot at random needs no look-up
+ * of its own translation: at 8 bytes a page no cache of the CPU's holds as many
+ * small ones as a large device has. No memory is ever given back, so it stays
+ * one as long as the table.
+ *
  * There are no locks. All operations on a slot are sequentially consistent:
  * the map protocol orders "pin, then read the slot again" against "change the
  * slot, then read the pins" (pin.h of the pool), which nothing weaker does.
@@ -31,12 +37,18 @@
 #define CHUNK_SLOTS (UZ_PAGE_SIZE / sizeof(uz_slot_t))
 #define WORD_BITS   64
 
+/* Of a huge page. */
+#define HUGE_CHUNKS (UZ_SHM_HUGE / UZ_PAGE_SIZE)
+#define HUGE_WORDS  (HUGE_CHUNKS / WORD_BITS)
+
 struct uz_table {
 	struct uz_shm shm;
 	_Atomic uz_slot_t *slots;
 	_Atomic uint64_t nr_pages;
 	struct uz_reserve bitmap;
 	_Atomic uint64_t *touched;
+	_Atomic uint64_t nr_huge;
+	uint8_t *huge; /* a bit for each piece: it is one */
 };
 
 static uint64_t chunks_of(uint64_t nr_pages)
@@ -113,6 +125,17 @@ static int table_touch(struct uz_table *t, uint64_t nr_pages)
 	return err;
 }
 
+/* Pieces of a huge page's size that lie in a table of so many slots. */
+static uint64_t pieces_of(uint64_t nr_pages)
+{
+	return chunks_of(nr_pages) / HUGE_CHUNKS;
+}
+
+static size_t huge_bytes(const struct uz_table *t)
+{
+	return pieces_of(uz_table_most(t)) / 8 + 1;
+}
+
 static int table_map(struct uz_table *t, int fd, uint64_t nr_pages,
 		     uint64_t most)
 {
@@ -145,6 +168,10 @@ int uz_table_create(struct uz_table **table, int fd, uint64_t nr_pages,
 	if (!t)
 		return -ENOMEM;
 	err = table_map(t, fd, nr_pages, most > nr_pages ? most : nr_pages);
+	if (!err) {
+		t->huge = calloc(huge_bytes(t), 1);
+		err = t->huge ? 0 : -ENOMEM;
+	}
 	if (err) {
 		uz_table_destroy(t);
 		return err;
@@ -192,6 +219,7 @@ void uz_table_destroy(struct uz_table *table)
 		return;
 	uz_shm_unmap(&table->shm);
 	uz_reserve_unmap(&table->bitmap);
+	free(table->huge);
 	free(table);
 }
 
@@ -253,6 +281,44 @@ uint64_t uz_table_next(const struct uz_table *table, uint64_t index)
 	return nr_pages;
 }
 
+/* acquire: as chunk_touched() */
+static bool piece_whole(const struct uz_table *t, uint64_t piece)
+{
+	uint64_t word = piece * HUGE_WORDS;
+	uint64_t end = word + HUGE_WORDS;
+
+	while (word < end &&
+	       !~atomic_load_explicit(&t->touched[word], memory_order_acquire))
+		word++;
+	return word == end;
+}
+
+int uz_table_collapse(struct uz_table *table)
+{
+	uint64_t nr = pieces_of(uz_table_pages(table)), i;
+	int err;
+
+	for (i = 0; i < nr; i++)
+		if (!(table->huge[i / 8] & 1u << i % 8) &&
+		    piece_whole(table, i))
+			break;
+	if (i == nr)
+		return 0;
+	err = uz_shm_collapse(&table->shm, i * UZ_SHM_HUGE);
+	if (err)
+		return err;
+	table->huge[i / 8] |= (uint8_t)(1u << i % 8);
+	/* relaxed: only a number */
+	atomic_fetch_add_explicit(&table->nr_huge, 1, memory_order_relaxed);
+	return 1;
+}
+
+uint64_t uz_table_huge(const struct uz_table *table)
+{
+	return atomic_load_explicit(&table->nr_huge, memory_order_relaxed) *
+	       UZ_SHM_HUGE;
+}
+
 uint64_t uz_table_pages(const struct uz_table *table)
 {
 	/* acquire, paired with the release in uz_table_grow(). */
@@ -262,6 +328,7 @@ uint64_t uz_table_pages(const struct uz_table *table)
 uint64_t uz_table_resident(const struct uz_table *table)
 {
 	return uz_shm_resident(&table->shm) + sizeof(*table) +
+	       huge_bytes(table) +
 	       uz_resident((const void *)table->touched,
 			   touched_bytes(uz_table_pages(table)));
 }
