@@ -38,6 +38,7 @@
  * @class_size:   see uz_pool_class_size()
  * @trim:         see uz_pool_trim()
  * @compact:      see uz_pool_compact(); NULL: objects stay where they are
+ * @collapse:     see uz_pool_collapse(); NULL: there is never anything to do
  * @stat:         add to what is common
  * @class_stat:   see uz_pool_class_stat()
  * @check:        see uz_pool_check()
@@ -71,6 +72,7 @@ struct uz__backend {
 	bool (*compact)(struct uz_pool *pool, enum uz_pool_compact_scope scope,
 			uint32_t budget, uz_pool_relocate *relocate, void *arg,
 			struct uz_pool_compaction *done);
+	int (*collapse)(struct uz_pool *pool, uint32_t *wait_ms);
 	void (*stat)(struct uz_pool *pool, struct uz_pool_stat *stat);
 	bool (*class_stat)(struct uz_pool *pool, unsigned int nth,
 			   struct uz_pool_class_stat *stat);
@@ -96,6 +98,8 @@ extern const struct uz__backend uz__scatter_backend;
  * @longest_map_ns: of maps that were released (token.c)
  * @fragmented:  whom to tell that compaction is worth while
  * @arg:         handed to @fragmented
+ * @whole:       whom to tell that there may be something to collapse
+ * @whole_arg:   handed to @whole
  * @marked:      whom to tell that use has reached the mark
  * @mark_arg:    handed to @marked
  */
@@ -109,6 +113,8 @@ struct uz_pool {
 	_Atomic uint64_t longest_map_ns;
 	void (*fragmented)(void *arg);
 	void *arg;
+	void (*whole)(void *arg);
+	void *whole_arg;
 	void (*marked)(void *arg);
 	void *mark_arg;
 	/* Written by every thread that grows; the above is hardly written. */

@@ -13,8 +13,8 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 
+#include <uzram/pool/huge.h>
 #include <uzram/pool/prefetch.h>
 #include <uzram/util/delay.h>
 
@@ -113,12 +113,8 @@ int uz_pool_create(struct uz_pool **pool, int fd,
 			      config->arena_most);
 	if (ret)
 		return ret;
-	/*
-	 * Where the system backs shared memory with huge pages, one object
-	 * would populate 2 MiB that nobody has charged. Fails where there are
-	 * no huge pages.
-	 */
-	madvise(arena.base, arena.room, MADV_NOHUGEPAGE);
+	/* What nobody has charged is not to be populated. */
+	uz_shm_page_by_page(&arena);
 	ret = backend->new (pool, config);
 	if (ret) {
 		uz_shm_unmap(&arena);
@@ -319,6 +315,18 @@ void uz_pool_on_fragmented(struct uz_pool *pool, void (*fn)(void *arg),
 {
 	pool->fragmented = fn;
 	pool->arg = arg;
+}
+
+int uz_pool_collapse(struct uz_pool *pool, uint32_t *wait_ms)
+{
+	return pool->backend->collapse ? pool->backend->collapse(pool, wait_ms)
+				       : 0;
+}
+
+void uz_pool_on_whole(struct uz_pool *pool, void (*fn)(void *arg), void *arg)
+{
+	pool->whole = fn;
+	pool->whole_arg = arg;
 }
 
 void uz_pool_stat(struct uz_pool *pool, struct uz_pool_stat *stat)

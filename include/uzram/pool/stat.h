@@ -34,6 +34,7 @@ struct uz_pool;
  * @reserve_bytes:  what is to be kept ready; what of it is there is a part of
  *                  @empty_bytes
  * @reserve_missed: stores that found nothing populated and no reserve
+ * @thp_bytes:      of @used_bytes, what uz_pool_collapse() made huge pages of
  */
 struct uz_pool_stat {
 	uint64_t used_bytes;
@@ -50,6 +51,7 @@ struct uz_pool_stat {
 	uint64_t maps;
 	uint64_t reserve_bytes;
 	uint64_t reserve_missed;
+	uint64_t thp_bytes;
 };
 
 /**

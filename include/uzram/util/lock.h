@@ -20,6 +20,7 @@
  * @UZ_LOCK_DEVICE:       a device's configuration and state
  * @UZ_LOCK_GATE:         no request of a device is under way
  * @UZ_LOCK_POOL_COMPACT: moving objects of a pool
+ * @UZ_LOCK_POOL_HUGE:    making huge pages of a pool's memory
  * @UZ_LOCK_POOL_KEEPER:  populating memory of a pool ahead of its use
  * @UZ_LOCK_POOL_CLASS:   one size class of a pool
  * @UZ_LOCK_POOL_GIVE:    giving memory of a pool back to the system
@@ -31,6 +32,7 @@ enum uz_lock_rank {
 	UZ_LOCK_DEVICE,
 	UZ_LOCK_GATE,
 	UZ_LOCK_POOL_COMPACT,
+	UZ_LOCK_POOL_HUGE,
 	UZ_LOCK_POOL_KEEPER,
 	UZ_LOCK_POOL_CLASS,
 	UZ_LOCK_POOL_GIVE,

@@ -8,11 +8,16 @@
  * One thread works here before any other uses the pool, so no lock is taken.
  */
 #include <errno.h>
+#include <time.h>
 
 #include <uzram/util/ahead.h>
 #include <uzram/util/delay.h>
 
 #include "zsmalloc_priv.h"
+
+/* At what the kernel keeps for now; some seconds in all. */
+#define TRIES	 500
+#define PAUSE_NS 10000000
 
 int uz__zs_adopt_object(struct uz_pool *base, uz_ref_t ref, uint32_t size,
 			uint32_t owner)
@@ -50,10 +55,24 @@ int uz__zs_adopt_object(struct uz_pool *base, uz_ref_t ref, uint32_t size,
 	return 0;
 }
 
+/*
+ * Parts of huge pages: who died may still be using them, as the kernel ends its
+ * I/O and unmaps what it had. That passes.
+ */
+static int punch(const struct uz_shm *shm, size_t off, size_t len)
+{
+	const struct timespec pause = { .tv_nsec = PAUSE_NS };
+	unsigned int tries = TRIES;
+	int ret;
+
+	while ((ret = uz_shm_punch(shm, off, len)) == -EAGAIN && --tries)
+		nanosleep(&pause, NULL);
+	return ret;
+}
+
 static int give_back(struct uz__zs *pool, uint64_t start, uint64_t end)
 {
-	return start < end ? uz_shm_punch(&pool->base.arena, start, end - start)
-			   : 0;
+	return start < end ? punch(&pool->base.arena, start, end - start) : 0;
 }
 
 /*
@@ -101,7 +120,7 @@ static int settle_pages(struct uz__zs *pool, struct uz__class *c,
 	uint64_t missing = needed & ~z->held;
 	int ret;
 
-	ret = uz__zspage_punch(pool, z, z->held & ~span);
+	ret = uz__zspage_each_run(pool, z, z->held & ~span, punch);
 	if (ret)
 		return ret;
 	uz__zspage_hold(c, z, z->held & span, UZ__NOT_AHEAD);
@@ -114,6 +133,7 @@ static int settle_pages(struct uz__zs *pool, struct uz__class *c,
 		(void)!uz__zspage_populate(pool, z, z->held);
 	uz__zspage_hold(c, z, z->held | needed, UZ__NOT_AHEAD);
 	z->ready = z->held;
+	uz__huge_note(pool, z);
 	uz__limit_charge(&pool->base, uz__pages_count(z->held), true);
 	return 0;
 }

@@ -294,8 +294,10 @@ static int get_place(struct uz__zs *pool, unsigned int class, uint32_t owner,
 	if (uz_unlikely(ret))
 		return ret;
 	uz_delay(UZ_DELAY_TAKEN);
-	if (uz_unlikely(place->low))
+	if (uz_unlikely(place->low)) {
 		uz__keeper_hint(pool, place->z);
+		uz__huge_tell(pool);
+	}
 	if (uz_unlikely(place->passed))
 		uz__keeper_hint(pool, place->passed);
 	if (uz_likely(!place->missing))

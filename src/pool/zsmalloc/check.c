@@ -243,6 +243,7 @@ static int check_sums(struct uz__zs *pool, const struct sums *sums,
 int uz__zs_check(struct uz_pool *base, struct uz_err *err)
 {
 	struct uz__zs *pool = uz__zs(base);
+	uz_scoped_acquire(still, &pool->huge.collapsing);
 	uz_scoped_acquire(rest, &pool->keeper.work);
 	struct sums sums = { 0 };
 	uint64_t nr_zspages = 0;

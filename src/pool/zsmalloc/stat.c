@@ -29,12 +29,13 @@ void uz__zs_stat(struct uz_pool *base, struct uz_pool_stat *stat)
 		sizeof(*pool) + pool->nr_classes * sizeof(struct uz__class);
 	uz_lock_acquire(&pool->store.lock);
 	stat->meta_bytes += pool->store.bump * sizeof(struct uz__zspage) +
-			    uz__block_stocked(pool);
+			    uz__block_stocked(pool) + uz__huge_meta(pool);
 	/* relaxed: written under the lock that is held. */
 	stat->empty_bytes =
 		UZ_PAGE_SIZE * atomic_load_explicit(&pool->store.kept_pages,
 						    memory_order_relaxed);
 	uz_lock_release(&pool->store.lock);
+	stat->thp_bytes = uz__huge_bytes(pool);
 	stat->reserve_bytes = uz__reserve_pages(pool) * UZ_PAGE_SIZE;
 	/* relaxed: a number. */
 	stat->reserve_missed =

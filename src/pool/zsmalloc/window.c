@@ -175,10 +175,14 @@ struct uz__zspage *uz__window_get(struct uz__zs *pool, unsigned int pages,
 		return NULL;
 	/* Of small objects only: the rest of the window would lie idle. */
 	excess = z->held & ~((UINT64_C(2) << (pages - 1)) - 1);
-	if (excess && drop(pool, z, excess)) {
-		uz__window_put(pool, z);
+	if (!excess || !drop(pool, z, excess))
+		return z;
+	uz__window_put(pool, z);
+	if (ready)
 		return NULL;
-	}
+	uz_lock_acquire(&s->lock);
+	z = pop_free(pool);
+	uz_lock_release(&s->lock);
 	return z;
 }
 

@@ -13,9 +13,9 @@
  * The rooms: class.c how sizes map to zspages, zspage.c one zspage, list.c
  * lists of them, block.c their bookkeeping, window.c those that no class has,
  * alloc.c, free.c and pin.c what users call, keeper.c what is populated before
- * it is needed, compact.c what objects are moved together and move.c how,
- * adopt.c what a new process rebuilds, check.c what must always hold, walk.c
- * all objects, stat.c the numbers.
+ * it is needed, huge.c what becomes huge pages, compact.c what objects are
+ * moved together and move.c how, adopt.c what a new process rebuilds, check.c
+ * what must always hold, walk.c all objects, stat.c the numbers.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -68,6 +68,7 @@ static struct uz__zs *pool_new(const struct uz_pool_config *config)
 	uz__window_init(pool);
 	uz__keeper_init(pool);
 	uz_lock_init(&pool->compacting, UZ_LOCK_POOL_COMPACT);
+	uz_lock_init(&pool->huge.collapsing, UZ_LOCK_POOL_HUGE);
 	init_classes(pool, config);
 	return pool;
 }
@@ -79,12 +80,14 @@ static void zs_destroy(struct uz_pool *base)
 
 	uz__keeper_fini(pool);
 	uz_lock_destroy(&pool->compacting);
+	uz_lock_destroy(&pool->huge.collapsing);
 	for (i = 0; i < pool->store.bump; i++)
 		free(pool->zspages[i].block);
 	uz__block_fini(pool);
 	for (i = 1; i < pool->nr_classes; i++)
 		uz__class_fini(&pool->classes[i]);
 	uz__window_fini(pool);
+	uz__huge_fini(pool);
 	uz_reserve_unmap(&pool->descriptors);
 	free(pool);
 }
@@ -105,6 +108,8 @@ static int zs_new(struct uz_pool **pool, const struct uz_pool_config *config)
 	ret = uz_reserve_map(&p->descriptors,
 			     descriptor_bytes(config, config->arena_size),
 			     descriptor_bytes(config, config->arena_most));
+	if (!ret)
+		ret = uz__huge_init(p, config);
 	if (ret) {
 		zs_destroy(&p->base);
 		return ret;
@@ -122,6 +127,8 @@ static int zs_grow(struct uz_pool *base, uint64_t arena_size)
 	int ret = uz_reserve_grow(&pool->descriptors,
 				  descriptor_bytes(&base->config, arena_size));
 
+	if (!ret)
+		ret = uz__huge_grow(pool, arena_size);
 	if (!ret)
 		uz_ahead_memory((char *)pool->descriptors.base + before,
 				pool->descriptors.size - before);
@@ -146,6 +153,7 @@ const struct uz__backend uz__zsmalloc = {
 	.class_size = uz__zs_class_size,
 	.trim = uz__zs_trim,
 	.compact = uz__zs_compact,
+	.collapse = uz__zs_collapse,
 	.stat = uz__zs_stat,
 	.class_stat = uz__zs_class_stat,
 	.check = uz__zs_check,

@@ -23,8 +23,9 @@
  * Two fields are open to all: @pins, and @class for reading. @remembered is the
  * keeper's.
  *
- * Locks, in order: compacting (as long as a compaction takes), keeper.work
- * (long, over system calls), a class's lock (short), store.give (long),
+ * Locks, in order: compacting (as long as a compaction takes),
+ * huge.collapsing (as long as a huge page takes), keeper.work (long, over
+ * system calls), a class's lock (short), store.give (long),
  * store.lock (short), keeper.sleep. A class's lock and store.lock are the
  * innermost of their paths: no other lock, system call, page fault or malloc
  * happens under them.
@@ -75,7 +76,8 @@ struct uz__block {
  * @following:   deferred frees that wait for their turn to become @waiting
  * @isolated:    how many threads keep it off the lists, so that nothing is
  *               allocated in it while they work on its pages
- * @filling:     how many threads, stores and the keeper, populate pages of it:
+ * @filling:     how many threads, stores and the keeper, populate pages of it,
+ *               or make a huge page where it lies:
  *               none is given back, and it stays in its class even when it
  *               becomes empty. Pages held and not ready exist only meanwhile,
  *               or because the system refused to take them back
@@ -215,6 +217,36 @@ struct uz__keeper {
 };
 
 /**
+ * struct uz__region - as many windows as a huge page is long (huge.c)
+ * @since: milliseconds; when a zspage of it became whole, or it was taken apart
+ * @state: whether it may have become whole, whether it is a huge page
+ * @tries: how often it was made one, or could not. huge.collapsing
+ */
+struct uz__region {
+	_Atomic uint32_t since;
+	_Atomic uint8_t state;
+	uint8_t tries;
+};
+
+/**
+ * struct uz__huge - huge pages of zspages
+ * @collapsing: held by the one thread that makes them
+ * @regions:    by number
+ * @map:        where they lie
+ * @next:       where the search goes on. @collapsing
+ * @nr:         regions that are huge pages
+ * @news:       a region may have become whole and nobody was told
+ */
+struct uz__huge {
+	struct uz_lock collapsing;
+	struct uz__region *regions;
+	struct uz_reserve map;
+	uint32_t next;
+	_Atomic uint64_t nr;
+	_Atomic bool news;
+};
+
+/**
  * struct uz__zs - a pool of this backend
  * @base:         what all backends have
  * @zspages:      descriptors, by window
@@ -224,6 +256,7 @@ struct uz__keeper {
  * @class_of:     the class for so many units of UZ_REF_UNIT, rounded up
  * @store:        spare windows
  * @keeper:       populates ahead
+ * @huge:         makes huge pages
  * @compacting:   held by the one thread that compacts
  * @passes:       compactions so far. @compacting
  * @classes:      by number, in order of size (class.c)
@@ -237,6 +270,7 @@ struct uz__zs {
 	uint16_t class_of[UZ__SIZES];
 	_Alignas(UZ_CACHELINE) struct uz__store store;
 	struct uz__keeper keeper;
+	struct uz__huge huge;
 	struct uz_lock compacting;
 	uint32_t passes;
 	struct uz__class classes[];
@@ -369,8 +403,8 @@ void uz__block_stock(struct uz__zs *pool, uint32_t nr);
 void uz__block_fini(struct uz__zs *pool);
 
 /*
- * zspage.c; the class's lock is held, but for retire, punch and populate;
- * surrender and filled release it
+ * zspage.c; the class's lock is held, but for retire, each_run, punch and
+ * populate; surrender and filled release it
  */
 void uz__zspage_open(struct uz__zs *pool, unsigned int class,
 		     struct uz__zspage *z, struct uz__block *block);
@@ -398,6 +432,10 @@ void uz__zspage_filled(struct uz__zs *pool, struct uz__class *c,
 		       struct uz__zspage *z, uint64_t pages);
 bool uz__zspage_surrender(struct uz__zs *pool, struct uz__class *c,
 			  struct uz__zspage *z, uint64_t pages);
+int uz__zspage_each_run(struct uz__zs *pool, const struct uz__zspage *z,
+			uint64_t pages,
+			int (*call)(const struct uz_shm *shm, size_t off,
+				    size_t len));
 int uz__zspage_punch(struct uz__zs *pool, const struct uz__zspage *z,
 		     uint64_t pages);
 int uz__zspage_populate(struct uz__zs *pool, const struct uz__zspage *z,
@@ -465,6 +503,7 @@ bool uz__zs_class_stat(struct uz_pool *base, unsigned int nth,
 bool uz__zs_compact(struct uz_pool *base, enum uz_pool_compact_scope scope,
 		    uint32_t budget, uz_pool_relocate *relocate, void *arg,
 		    struct uz_pool_compaction *done);
+int uz__zs_collapse(struct uz_pool *base, uint32_t *wait_ms);
 int uz__zs_check(struct uz_pool *base, struct uz_err *err);
 int uz__zs_for_each(struct uz_pool *base, uz_pool_visit *fn, void *arg);
 
@@ -473,6 +512,16 @@ void uz__keeper_init(struct uz__zs *pool);
 void uz__keeper_fini(struct uz__zs *pool);
 void uz__keeper_hint(struct uz__zs *pool, const struct uz__zspage *z);
 bool uz__keeper_release(struct uz__zs *pool);
+
+/* huge.c; for note the class's lock is held, for the others none */
+int uz__huge_init(struct uz__zs *pool, const struct uz_pool_config *config);
+int uz__huge_grow(struct uz__zs *pool, uint64_t arena_size);
+void uz__huge_fini(struct uz__zs *pool);
+void uz__huge_note(struct uz__zs *pool, const struct uz__zspage *z);
+void uz__huge_tell(struct uz__zs *pool);
+void uz__huge_split(struct uz__zs *pool, const struct uz__zspage *z);
+uint64_t uz__huge_bytes(const struct uz__zs *pool);
+size_t uz__huge_meta(const struct uz__zs *pool);
 
 /* window.c */
 void uz__window_init(struct uz__zs *pool);

@@ -40,6 +40,7 @@ void uz__zspage_open(struct uz__zs *pool, unsigned int class,
 			      memory_order_relaxed);
 	pool->classes[class].nr_zspages++;
 	uz__class_hold(&pool->classes[class], uz__pages_count(z->held), 0);
+	uz__huge_note(pool, z);
 }
 
 /* A live zspage holds @pages now; those from page @ahead on ahead of use. */
@@ -199,9 +200,10 @@ void uz__zspage_retire(struct uz__zs *pool, struct uz__zspage *z,
 }
 
 /* Do @call with each run of @pages; the first failure ends it. */
-static int
-each_run(struct uz__zs *pool, const struct uz__zspage *z, uint64_t pages,
-	 int (*call)(const struct uz_shm *shm, size_t off, size_t len))
+int uz__zspage_each_run(struct uz__zs *pool, const struct uz__zspage *z,
+			uint64_t pages,
+			int (*call)(const struct uz_shm *shm, size_t off,
+				    size_t len))
 {
 	uint64_t base = uz__window_offset(pool, uz__zspage_window(pool, z));
 	unsigned int first, nr;
@@ -232,14 +234,16 @@ each_run(struct uz__zs *pool, const struct uz__zspage *z, uint64_t pages,
 int uz__zspage_punch(struct uz__zs *pool, const struct uz__zspage *z,
 		     uint64_t pages)
 {
-	return each_run(pool, z, pages, uz_shm_punch);
+	if (pages)
+		uz__huge_split(pool, z);
+	return uz__zspage_each_run(pool, z, pages, uz_shm_punch);
 }
 
 /* Populate pages, each of which somebody has charged. Takes no lock. */
 int uz__zspage_populate(struct uz__zs *pool, const struct uz__zspage *z,
 			uint64_t pages)
 {
-	return each_run(pool, z, pages, uz_shm_populate);
+	return uz__zspage_each_run(pool, z, pages, uz_shm_populate);
 }
 
 /*
@@ -299,6 +303,8 @@ void uz__zspage_filled(struct uz__zs *pool, struct uz__class *c,
 
 	z->ready |= pages;
 	z->filling--;
+	if (pages)
+		uz__huge_note(pool, z);
 	missing = z->held & ~z->ready;
 	if (uz_unlikely(missing) && !z->filling) {
 		uz__zspage_surrender(pool, c, z, missing);
@@ -307,4 +313,5 @@ void uz__zspage_filled(struct uz__zs *pool, struct uz__class *c,
 	block = uz__zspage_settle(pool, c, z);
 	uz_lock_release(&c->lock);
 	uz__zspage_retire(pool, z, block);
+	uz__huge_tell(pool);
 }
