@@ -488,6 +488,7 @@ void uz_device_on_fragmented(struct uz_device *dev, void (*fn)(void *arg),
  * @reserve_size:      bytes that are to be kept ready for stores; what of them
  *                     is there is a part of empty_bytes
  * @reserve_missed:    stores that found nothing of it left
+ * @thp_bytes:         of table and arena, in huge pages (uz_device_collapse())
  * @meta_bytes:        memory beside the arena: table, descriptors, owners,
  *                     contexts and buffers of threads
  * @mem_resident:      everything that the device takes: arena and meta_bytes
@@ -532,6 +533,7 @@ struct uz_device_stat {
 	uint64_t empty_bytes;
 	uint64_t reserve_size;
 	uint64_t reserve_missed;
+	uint64_t thp_bytes;
 	uint64_t meta_bytes;
 	uint64_t mem_resident;
 };

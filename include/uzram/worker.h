@@ -59,6 +59,37 @@ void uz_compactor_stop(struct uz_compactor *compactor);
  */
 void uz_compact_all(struct uz_device *dev, struct uz_pool_compaction *done);
 
+/* ---- huge pages ---- */
+
+struct uz_collapser;
+
+/**
+ * uz_collapser_start() - make huge pages of a device's memory at rest
+ * @collapser: set on success, untouched on failure
+ * @dev:       borrowed until uz_collapser_stop(); has no size yet, or nobody
+ *             uses it yet
+ *
+ * One thread, which sleeps without any wake-up until memory was populated, and
+ * as long as nothing else is left to be done. It works at full speed while the
+ * device is idle, else for a tenth of the time. Where the system has no huge
+ * pages it ends.
+ *
+ * Context: any thread; the new thread takes no signals.
+ * Return:  0 or -errno; after a failure the device is as good without it, only
+ *          slower at random.
+ */
+uz_must_check int uz_collapser_start(struct uz_collapser **collapser,
+				     struct uz_device *dev);
+
+/**
+ * uz_collapser_stop() - end the thread
+ * @collapser: from uz_collapser_start(), or NULL
+ *
+ * Context: nobody uses the device any more, and it was not closed yet; waits
+ *          for the end of one huge page.
+ */
+void uz_collapser_stop(struct uz_collapser *collapser);
+
 /* ---- recompression ---- */
 
 struct uz_recompressor;

@@ -140,6 +140,7 @@ static const struct {
 	FIELD(empty_bytes),
 	FIELD(reserve_size),
 	FIELD(reserve_missed),
+	FIELD(thp_bytes),
 	FIELD(meta_bytes),
 	FIELD(mem_resident),
 };

@@ -60,6 +60,7 @@ struct service {
 	const struct uz__daemon *d;
 	struct uz_device *dev;
 	struct uz_compactor *compactor;
+	struct uz_collapser *collapser;
 	struct uz_shrinker *shrinker;
 	struct uz_frontend *fe;
 	struct uz__signals signals;
@@ -130,6 +131,16 @@ static void service_compact(struct service *s)
 	if (rc)
 		uz_log(UZ_LOG_WARN,
 		       "no thread for compaction (%s): done only when asked for",
+		       strerror(-rc));
+}
+
+static void service_collapse(struct service *s)
+{
+	int rc = uz_collapser_start(&s->collapser, s->dev);
+
+	if (rc)
+		uz_log(UZ_LOG_WARN,
+		       "no thread for huge pages (%s): random reads will be slower",
 		       strerror(-rc));
 }
 
@@ -227,6 +238,8 @@ static int service_open(struct service *s, struct uz_err *err)
 	uz_device_set_workers(s->dev, service_workers(config));
 	if (config->compaction)
 		service_compact(s);
+	if (!mem.reserve)
+		service_collapse(s);
 	service_shrink(s);
 	if (config->track_age) {
 		rc = uz_device_track_age(s->dev);
@@ -330,6 +343,7 @@ static int service_wait(struct service *s, struct uz_err *err)
 	s->d->ops->free(s->fe);
 	uz_shrinker_stop(s->shrinker);
 	uz_compactor_stop(s->compactor);
+	uz_collapser_stop(s->collapser);
 	if (!rc)
 		rc = service_check(s, err);
 	uz_device_close(s->dev);

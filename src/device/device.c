@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <uzram/pool/huge.h>
 #include <uzram/util/ahead.h>
 #include <uzram/util/log.h>
 
@@ -120,6 +121,7 @@ int uz__device_map_memory(struct uz_device *dev, uint64_t disksize,
 		return err;
 	}
 	uz_pool_on_fragmented(dev->pool, dev->fragmented, dev->arg);
+	uz_pool_on_whole(dev->pool, dev->whole, dev->whole_arg);
 	/* relaxed: nobody uses the device yet. */
 	atomic_store_explicit(&dev->ref_end, config->arena_size / UZ_REF_UNIT,
 			      memory_order_relaxed);

@@ -227,6 +227,8 @@ struct uz__ctl {
  * @resets:    how many there were; changed while nobody is in the gate
  * @fragmented: whom each pool tells that compaction is worth while
  * @arg:       handed to @fragmented
+ * @whole:     whom each pool tells that there may be something to collapse
+ * @whole_arg: handed to @whole
  * @damaged:   whom to tell of pages that are not what was stored
  * @damaged_arg: handed to @damaged
  * @ios:       contexts of all threads; the index plus one is the counter slot
@@ -266,6 +268,8 @@ struct uz_device {
 	uint64_t resets;
 	void (*fragmented)(void *arg);
 	void *arg;
+	void (*whole)(void *arg);
+	void *whole_arg;
 	void (*damaged)(void *arg, uint64_t index, const char *why);
 	void *damaged_arg;
 	struct uz_io *ios[UZ_IO_MAX];

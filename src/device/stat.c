@@ -165,6 +165,7 @@ static void stat_memory(struct uz_device *dev, struct uz_device_stat *stat)
 	stat->empty_bytes = pool.empty_bytes;
 	stat->reserve_size = pool.reserve_bytes;
 	stat->reserve_missed = pool.reserve_missed;
+	stat->thp_bytes = pool.thp_bytes + uz_table_huge(dev->table);
 	stat->meta_bytes = pool.meta_bytes + uz_table_resident(dev->table) +
 			   uz__ages_resident(dev) + uz_shm_resident(&dev->shm) +
 			   uz__dicts_bytes(dev) + sizeof(*dev) +

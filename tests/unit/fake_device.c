@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "fake_device.h"
+#include <uzram/device/huge.h>
 #include <uzram/device/snapshot.h>
 #include <uzram/util/lock.h>
 
@@ -275,6 +276,21 @@ void uz_device_on_fragmented(struct uz_device *dev, void (*fn)(void *arg),
 {
 	dev->fragmented = fn;
 	dev->fragmented_arg = arg;
+}
+
+/* What the test has prepared for it to return. */
+int uz_device_collapse(struct uz_device *dev, uint32_t *wait_ms)
+{
+	unsigned int call = dev->collapses++;
+
+	*wait_ms = 5;
+	return call < dev->nr_collapsed ? dev->collapsed[call] : 0;
+}
+
+void uz_device_on_whole(struct uz_device *dev, void (*fn)(void *arg), void *arg)
+{
+	dev->whole = fn;
+	dev->whole_arg = arg;
 }
 
 bool uz_device_class_stat(struct uz_device *dev, unsigned int nth,

@@ -71,6 +71,12 @@ struct uz_device {
 	_Atomic unsigned int compacts;
 	_Atomic enum uz_pool_compact_scope scope;
 	_Atomic uint32_t budget;
+	/* Huge pages: calls so far, and what the first of them return. */
+	_Atomic unsigned int collapses;
+	const int *collapsed;
+	unsigned int nr_collapsed;
+	void (*whole)(void *arg);
+	void *whole_arg;
 	/* Whom to tell that compaction is worth while. */
 	void (*fragmented)(void *arg);
 	void *fragmented_arg;

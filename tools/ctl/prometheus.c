@@ -52,6 +52,8 @@ static const struct metric metrics[] = {
 	  "Memory to be kept ready for stores." },
 	{ "reserve_misses_total", "reserve_missed", 1,
 	  "Stores that found nothing of the reserve left." },
+	{ "thp_bytes", "thp_bytes", 1,
+	  "Memory in huge pages of the system's." },
 	{ "same_filled_pages", "same_pages", 1,
 	  "Pages filled with one word, kept without memory." },
 	{ "incompressible_pages", "huge_pages", 1,

@@ -60,6 +60,7 @@ static const struct {
 	{ "empty_bytes", "bytes", "of mem_used_total, kept empty for reuse" },
 	{ "reserve_size", "bytes", "to be kept ready for stores" },
 	{ "reserve_missed", "stores", "that found nothing of it left" },
+	{ "thp_bytes", "bytes", "of memory in huge pages of the system's" },
 	{ "meta_bytes", "bytes", "of memory for tables" },
 	{ "mem_resident", "bytes", "of memory, everything together" },
 	{ "backed_pages", "pages", "on the backing store" },
