@@ -128,6 +128,8 @@ void pool_device_memory(struct pool_device *d, struct pool_memory *m);
 double pool_density_of(const struct pool_memory *m);
 /* Wait until the reserve is gone. */
 int pool_device_settle(struct pool_device *d);
+/* And until what is at rest lies in huge pages, at most a minute. */
+int pool_device_collapse(struct pool_device *d);
 /* Until nothing more is to be gained; adds to @done. -EINTR after a signal. */
 int pool_device_compact(struct pool_device *d, struct uz_pool_compaction *done);
 

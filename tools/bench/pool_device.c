@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include <uzram/device/huge.h>
+
 #include "pool.h"
 
 /* Bytes of ordinary memory that this process has; 0: not known. */
@@ -143,6 +145,29 @@ int pool_device_settle(struct pool_device *d)
 	struct settle_stat unused;
 
 	return settle_device(d->dev, &unused);
+}
+
+/* Most that is waited for what is not at rest, or that the system has not. */
+#define COLLAPSE_NS UINT64_C(60000000000)
+
+int pool_device_collapse(struct pool_device *d)
+{
+	uint64_t end = clock_ns() + COLLAPSE_NS;
+	uint32_t wait_ms = 0;
+	int ret;
+
+	do {
+		ret = uz_device_collapse(d->dev, &wait_ms);
+		if (undo_stopped())
+			return -EINTR;
+		if (ret == -ENOMEM)
+			wait_ms = 100;
+		if (ret < 0 && ret != -ENOTSUP &&
+		    clock_sleep(clock_ns() + wait_ms * UINT64_C(1000000)))
+			return -EINTR;
+	} while (ret > 0 ||
+		 ((ret == -EAGAIN || ret == -ENOMEM) && clock_ns() < end));
+	return 0;
 }
 
 /* Batches as small as uz_device_compact() wants them. */

@@ -4,12 +4,12 @@
  * device and a large one in each round, both anew; which is first changes from
  * round to round.
  *
- * Filled and loaded in order; loaded and overwritten at random, as many pages
- * in both; loaded once more with the next two pages known to the device, as a
- * front end knows them that has several requests. What is done at random pays
- * for caches of the CPU that the large device does not fit (of translations
- * first of all), what is done in order shows what the structures themselves
- * cost.
+ * Filled, and left alone until what is at rest lies in huge pages; loaded in
+ * order; loaded and overwritten at random, as many pages in both; loaded once
+ * more with the next two pages known to the device, as a front end knows them
+ * that has several requests. What is done at random pays for caches of the CPU
+ * that the large device does not fit (of translations first of all), what is
+ * done in order shows what the structures themselves cost.
  */
 #include <string.h>
 
@@ -118,6 +118,8 @@ static int one(struct pool_run *run, uint64_t size, struct stats cell[],
 		ret = pass(run, &d, i, &cell[i]);
 		if (!ret && i == FILL) {
 			ret = pool_device_settle(&d);
+			if (!ret)
+				ret = pool_device_collapse(&d);
 			pool_device_memory(&d, &m);
 			stats_add(&cell[TABLE],
 				  (double)m.table / (double)d.pages);
