@@ -52,6 +52,7 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *t)
 static _Atomic int refuse_with;
 static _Atomic bool pretend;
 static _Atomic unsigned int collapses;
+static void (*meanwhile)(void);
 int __real_madvise(void *addr, size_t len, int advice);
 int __wrap_madvise(void *addr, size_t len, int advice);
 
@@ -60,6 +61,8 @@ int __wrap_madvise(void *addr, size_t len, int advice)
 	if (advice != MADV_COLLAPSE)
 		return __real_madvise(addr, len, advice);
 	collapses++;
+	if (meanwhile)
+		meanwhile();
 	errno = refuse_with;
 	return refuse_with ? -1
 	       : pretend   ? 0
@@ -236,6 +239,59 @@ static void test_refused(void **state)
 	fixture_check(&f);
 	same(&f, refs, 0, IN_HUGE);
 	drop(&f, refs, 0, IN_HUGE);
+	fixture_close(&f);
+}
+
+static struct fixture *compacted;
+static pthread_t who_compacts;
+
+static bool stay(void *arg, uint32_t owner, uz_ref_t from, uz_ref_t to)
+{
+	(void)arg;
+	(void)owner;
+	(void)from;
+	(void)to;
+	return false;
+}
+
+static void *compact_once(void *arg)
+{
+	struct uz_pool_compaction done = { 0 };
+
+	uz_pool_compact(compacted->pool, UZ_POOL_COMPACT_ALL, 256, stay, arg,
+			&done);
+	return NULL;
+}
+
+/* Gives it time to pass over what is held. */
+static void begin_to_compact(void)
+{
+	assert_int_equal(
+		pthread_create(&who_compacts, NULL, compact_once, NULL), 0);
+	usleep(20000);
+}
+
+/* Who needs a page that can be given back gets it, if after a moment. */
+static void test_compacted_meanwhile(void **state)
+{
+	uint32_t wait_ms = 0;
+	struct fixture f;
+
+	(void)state;
+	fixture_open(&f, WINDOWS);
+	fill(&f, refs, IN_HUGE);
+	drop(&f, refs, IN_HUGE - IN_PAGE, IN_HUGE);
+	assert_int_equal(fixture_stat(&f).used_bytes, HUGE);
+	passed_ms += LONG_MS;
+	compacted = &f;
+	meanwhile = begin_to_compact;
+	assert_int_equal(uz_pool_collapse(f.pool, &wait_ms), 1);
+	meanwhile = NULL;
+	pthread_join(who_compacts, NULL);
+	assert_int_equal(fixture_stat(&f).used_bytes, HUGE - UZ_PAGE_SIZE);
+	fixture_check(&f);
+	same(&f, refs, 0, IN_HUGE - IN_PAGE);
+	drop(&f, refs, 0, IN_HUGE - IN_PAGE);
 	fixture_close(&f);
 }
 
@@ -457,6 +513,7 @@ int main(void)
 		cmocka_unit_test(test_what_is_not_whole),
 		cmocka_unit_test(test_taken_apart_and_made_again),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_compacted_meanwhile),
 		cmocka_unit_test(test_not_with_a_reserve),
 		cmocka_unit_test(test_adopted),
 		cmocka_unit_test(test_shared),

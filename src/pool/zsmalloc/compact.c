@@ -273,6 +273,11 @@ bool uz__zs_compact(struct uz_pool *base, enum uz_pool_compact_scope scope,
 {
 	struct uz__zs *pool = uz__zs(base);
 	uz_scoped_acquire(one, &pool->compacting);
+	/*
+	 * Zspages that are about to lie in a huge page give none of theirs
+	 * back, and a store that found no room is to have what there is.
+	 */
+	uz_scoped_acquire(still, &pool->huge.collapsing);
 	struct run run = {
 		.mover = { pool, relocate, arg, done },
 		.scope = scope,
