@@ -14,6 +14,7 @@
 
 static int populate_fails; /* so many calls; negative: after one page */
 static int punch_fails;
+static int punch_error = -ENOMEM;
 static int malloc_fails;
 static void (*in_populate)(struct fixture *f);
 static void (*in_punch)(struct fixture *f);
@@ -55,7 +56,7 @@ int __wrap_uz_shm_punch(const struct uz_shm *shm, size_t off, size_t len)
 		hook(&fix);
 	if (punch_fails) {
 		punch_fails--;
-		return -ENOMEM;
+		return punch_error;
 	}
 	return __real_uz_shm_punch(shm, off, len);
 }

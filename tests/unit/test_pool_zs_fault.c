@@ -187,6 +187,29 @@ static void test_cut_fails(void **state)
 	fixture_close(&fix);
 }
 
+/* A new process has parts of huge pages that somebody refers to for now. */
+static void test_adopted_while_referred_to(void **state)
+{
+	uz_ref_t refs[3];
+
+	(void)state;
+	open_fixture(0);
+	for (uint32_t i = 0; i < 3; i++)
+		refs[i] = fixture_alloc(&fix, 4096, i);
+	fixture_restart(&fix);
+	assert_int_equal(uz_pool_adopt_object(fix.pool, refs[0], 4096, 0), 0);
+	punch_fails = 3;
+	punch_error = -EAGAIN;
+	assert_int_equal(uz_pool_adopt_end(fix.pool), 0);
+	assert_int_equal(punch_fails, 0);
+	punch_error = -ENOMEM;
+	fixture_check(&fix);
+	assert_int_equal(fixture_resident(&fix), PAGES(1));
+	fixture_same(&fix, refs[0], 4096, 0);
+	uz_pool_free(fix.pool, refs[0]);
+	fixture_close(&fix);
+}
+
 static void test_malloc_fails(void **state)
 {
 	(void)state;
@@ -210,6 +233,7 @@ int main(void)
 		cmocka_unit_test(test_growth_shared),
 		cmocka_unit_test(test_isolated_while_punched),
 		cmocka_unit_test(test_cut_fails),
+		cmocka_unit_test(test_adopted_while_referred_to),
 		cmocka_unit_test(test_malloc_fails),
 	};
 
