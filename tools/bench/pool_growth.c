@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: MIT
 /*
  * "growth": does a page cost more when many are stored? One thread, a small
- * device and a large one in each round, both anew; which is first changes from
- * round to round.
+ * device and a large one, both anew in each round.
  *
- * Filled, and left alone until what is at rest lies in huge pages; loaded in
- * order; loaded and overwritten at random, as many pages in both; loaded once
- * more with the next two pages known to the device, as a front end knows them
- * that has several requests. What is done at random pays for caches of the CPU
- * that the large device does not fit (of translations first of all), what is
- * done in order shows what the structures themselves cost.
+ * Both are filled, which is first changing from round to round, and left alone
+ * until what is at rest lies in huge pages. Then they are loaded in order,
+ * loaded and overwritten at random, as many pages in both, in slices of some
+ * ten milliseconds by turns, since neighbours of a virtual machine change more
+ * than what is to be told apart; loaded once more with the next two pages known
+ * to the device, as a front end knows them that has several requests. What is
+ * done at random pays for caches of the CPU that the large device does not fit
+ * (of translations first of all), what is done in order shows what the
+ * structures themselves cost.
  */
+#include <errno.h>
 #include <string.h>
 
 #include <uzram/util/size.h>
@@ -18,6 +21,7 @@
 #include "pool.h"
 
 #define SAMPLE (UINT64_C(1) << 20) /* pages, at most */
+#define SLICE  (UINT64_C(1) << 13)
 
 enum {
 	FILL,
@@ -28,6 +32,7 @@ enum {
 	TABLE,
 	META,
 	DENSITY,
+	HUGE,
 	NR_CELLS
 };
 
@@ -40,12 +45,14 @@ static const struct table_column columns[] = {
 	{ "table_bytes_per_page", "table", "bytes/page", 1, 2 },
 	{ "meta_bytes_per_page", "pool meta", "bytes/page", 1, 2 },
 	{ "density", "density", "", 1, 4 },
+	{ "huge_percent", "huge", "%", 100, 0 },
 };
 
 int pool_growth_fits(const struct pool_run *run, struct uz_err *err)
 {
 	char size[UZ_SIZE_TEXT], need[UZ_SIZE_TEXT], has[UZ_SIZE_TEXT];
-	double pages = (double)(run->o->large >> UZ_PAGE_SHIFT), bytes;
+	uint64_t both = run->o->size + run->o->large;
+	double pages = (double)(both >> UZ_PAGE_SHIFT), bytes;
 	uint64_t free = machine_available(), want;
 	int ret = pool_mix_size(run, &bytes, err);
 
@@ -55,7 +62,7 @@ int pool_growth_fits(const struct pool_run *run, struct uz_err *err)
 	want = (uint64_t)(pages * (bytes * 1.1 + 32)) + (UINT64_C(64) << 20);
 	if (!free || want <= free)
 		return 0;
-	uz_size_format(run->o->large, size);
+	uz_size_format(both, size);
 	uz_size_format(want, need);
 	uz_size_format(free, has);
 	return uz_err_set(err, -ENOMEM,
@@ -65,106 +72,176 @@ int pool_growth_fits(const struct pool_run *run, struct uz_err *err)
 			  size, run->codec_text, need, has);
 }
 
+/* A device of one size, what is measured of it, and how far a pass has come. */
+struct subject {
+	struct pool_device d;
+	struct stats cell[NR_CELLS];
+	uint64_t size;
+	uint64_t done, rng, ahead[2];
+	double ns;
+};
+
 /* The random pages are the same for loads and overwrites. */
-static int pass(struct pool_run *run, struct pool_device *d, int what,
-		struct stats *ns)
+static void begin(struct subject *s)
+{
+	s->done = 0;
+	s->ns = 0;
+	s->rng = 1;
+	s->ahead[0] = random_below(&s->rng, s->d.pages);
+	s->ahead[1] = random_below(&s->rng, s->d.pages);
+}
+
+/* The next @n pages of a pass. */
+static int go_on(struct pool_run *run, struct subject *s, int what, uint64_t n)
 {
 	_Alignas(UZ_PAGE_SIZE) uint8_t page[UZ_PAGE_SIZE];
-	uint64_t n = what == FILL || d->pages < SAMPLE ? d->pages : SAMPLE;
-	uint64_t began = clock_ns(), rng = 1, ahead[2];
+	uint64_t began = clock_ns(), end = s->done + n;
 	int ret = 0;
 
-	ahead[0] = random_below(&rng, d->pages);
-	ahead[1] = random_below(&rng, d->pages);
-	for (uint64_t i = 0; i < n && !ret; i++) {
-		uint64_t at = what < RANDOM ? i : ahead[0];
+	for (; s->done < end && !ret; s->done++) {
+		uint64_t at = what < RANDOM ? s->done : s->ahead[0];
 
-		ahead[0] = ahead[1];
-		ahead[1] = random_below(&rng, d->pages);
+		s->ahead[0] = s->ahead[1];
+		s->ahead[1] = random_below(&s->rng, s->d.pages);
 		if (what == KNOWN)
-			uz_device_expect(d->io, ahead[0], ahead[1]);
+			uz_device_expect(s->d.io, s->ahead[0], s->ahead[1]);
 		if (undo_stopped())
 			return -EINTR;
 		if (what != FILL && what != OVERWRITE)
-			ret = pool_device_submit(d->io, UZ_OP_READ, at, page);
+			ret = pool_device_submit(s->d.io, UZ_OP_READ, at, page);
 		else
-			ret = pool_device_submit(d->io, UZ_OP_WRITE, at,
+			ret = pool_device_submit(s->d.io, UZ_OP_WRITE, at,
 						 pool_mix(run, what, at));
 	}
-	stats_add(ns, (double)(clock_ns() - began) / (double)n);
+	s->ns += (double)(clock_ns() - began);
 	return ret;
 }
 
-/* All passes over a device of that size. */
-static int one(struct pool_run *run, uint64_t size, struct stats cell[],
-	       struct uz_err *err)
+/* Pages of a pass over both. */
+static uint64_t sample_of(const struct subject *s)
+{
+	return s->d.pages < SAMPLE ? s->d.pages : SAMPLE;
+}
+
+static int by_turns(struct pool_run *run, struct subject *s, int what)
+{
+	bool more = true;
+	int ret = 0;
+
+	begin(&s[0]);
+	begin(&s[1]);
+	while (more && !ret) {
+		more = false;
+		for (unsigned int i = 0; i < 2 && !ret; i++) {
+			uint64_t left = sample_of(&s[i]) - s[i].done;
+
+			ret = go_on(run, &s[i], what,
+				    left < SLICE ? left : SLICE);
+			more |= s[i].done < sample_of(&s[i]);
+		}
+	}
+	for (unsigned int i = 0; i < 2 && !ret; i++)
+		stats_add(&s[i].cell[what], s[i].ns / (double)s[i].done);
+	return ret;
+}
+
+static int fill(struct pool_run *run, struct subject *s)
+{
+	struct uz_device_stat stat;
+	struct pool_memory m;
+	int ret;
+
+	begin(s);
+	ret = go_on(run, s, FILL, s->d.pages);
+	if (!ret)
+		ret = pool_device_settle(&s->d);
+	if (!ret)
+		ret = pool_device_collapse(&s->d);
+	if (ret)
+		return ret;
+	pool_device_memory(&s->d, &m);
+	uz_device_stat(s->d.dev, &stat);
+	stats_add(&s->cell[FILL], s->ns / (double)s->d.pages);
+	stats_add(&s->cell[TABLE], (double)m.table / (double)s->d.pages);
+	stats_add(&s->cell[META], (double)m.meta / (double)s->d.pages);
+	stats_add(&s->cell[DENSITY], pool_density_of(&m));
+	stats_add(&s->cell[HUGE],
+		  (double)stat.thp_bytes / (double)(m.used + m.table));
+	return 0;
+}
+
+static int all_passes(struct pool_run *run, struct subject *s,
+		      unsigned int first, struct uz_err *err)
 {
 	static const char *const doing[] = { "fill", "load",
 					     "load at random in",
 					     "load with the next known in",
 					     "overwrite" };
-	struct pool_memory m;
-	struct pool_device d;
-	int ret = pool_device_open(&d, run, size, err);
+	char text[2][UZ_SIZE_TEXT], what[96];
+	int ret = 0;
 
-	if (ret)
-		return ret;
+	uz_size_format(s[0].size, text[0]);
+	uz_size_format(s[1].size, text[1]);
 	for (int i = FILL; i <= OVERWRITE && !ret; i++) {
-		char text[UZ_SIZE_TEXT], what[64];
-
-		uz_size_format(size, text);
-		snprintf(what, sizeof(what), "%s %s", doing[i], text);
+		snprintf(what, sizeof(what), "%s %s and %s", doing[i], text[0],
+			 text[1]);
 		pool_progress(run, what);
-		ret = pass(run, &d, i, &cell[i]);
-		if (!ret && i == FILL) {
-			ret = pool_device_settle(&d);
+		if (i != FILL) {
+			ret = by_turns(run, s, i);
+		} else {
+			ret = fill(run, &s[first]);
 			if (!ret)
-				ret = pool_device_collapse(&d);
-			pool_device_memory(&d, &m);
-			stats_add(&cell[TABLE],
-				  (double)m.table / (double)d.pages);
-			stats_add(&cell[META],
-				  (double)m.meta / (double)d.pages);
-			stats_add(&cell[DENSITY], pool_density_of(&m));
+				ret = fill(run, &s[!first]);
 		}
 		if (ret)
-			uz_err_set(err, ret, "cannot %s %s: %s", doing[i], text,
+			uz_err_set(err, ret, "cannot %s: %s", what,
 				   strerror(-ret));
 	}
-	pool_device_close(&d);
 	return ret;
 }
 
-static int report(struct pool_run *run, uint64_t size,
-		  const struct stats cell[], struct uz_err *err)
+static int one_round(struct pool_run *run, struct subject *s,
+		     unsigned int first, struct uz_err *err)
+{
+	int ret = pool_device_open(&s[0].d, run, s[0].size, err);
+
+	if (ret)
+		return ret;
+	ret = pool_device_open(&s[1].d, run, s[1].size, err);
+	if (!ret) {
+		ret = all_passes(run, s, first, err);
+		pool_device_close(&s[1].d);
+	}
+	pool_device_close(&s[0].d);
+	return ret;
+}
+
+static int report(struct pool_run *run, const struct subject *s,
+		  struct uz_err *err)
 {
 	char text[UZ_SIZE_TEXT], what[64];
 	struct table_row *row;
 
-	uz_size_format(size, text);
+	uz_size_format(s->size, text);
 	snprintf(what, sizeof(what), "%s stored", text);
 	row = pool_row(run, NULL, what, err);
 	if (!row)
 		return err->code;
-	memcpy(row->value, cell, NR_CELLS * sizeof(*cell));
+	memcpy(row->value, s->cell, sizeof(s->cell));
 	return 0;
 }
 
 static int run_growth(struct pool_run *run, struct uz_err *err)
 {
-	const uint64_t size[2] = { run->o->size, run->o->large };
-	struct stats cell[2][NR_CELLS] = { 0 };
+	struct subject s[2] = { { .size = run->o->size },
+				{ .size = run->o->large } };
 	/* Looked at before all parts; things may have changed since. */
 	int ret = pool_growth_fits(run, err);
 
-	for (unsigned int i = 0; i < run->o->rounds * 2 && !ret; i++) {
-		/* small, large; large, small; ... */
-		unsigned int which = (i ^ i >> 1) & 1;
-
-		ret = one(run, size[which], cell[which], err);
-	}
+	for (unsigned int i = 0; i < run->o->rounds && !ret; i++)
+		ret = one_round(run, s, i % 2, err);
 	for (unsigned int i = 0; i < 2 && !ret; i++)
-		ret = report(run, size[i], cell[i], err);
+		ret = report(run, &s[i], err);
 	return ret;
 }
 
