@@ -67,7 +67,7 @@ struct uz_collapser;
  * uz_collapser_start() - make huge pages of a device's memory at rest
  * @collapser: set on success, untouched on failure
  * @dev:       borrowed until uz_collapser_stop(); has no size yet, or nobody
- *             uses it yet
+ *             uses it yet; knows it until it is closed
  *
  * One thread, which sleeps without any wake-up until memory was populated, and
  * as long as nothing else is left to be done. It works at full speed while the
@@ -85,10 +85,21 @@ uz_must_check int uz_collapser_start(struct uz_collapser **collapser,
  * uz_collapser_stop() - end the thread
  * @collapser: from uz_collapser_start(), or NULL
  *
+ * The device may go on giving it notice, as its pool's own thread does until
+ * it is closed: uz_collapser_free() comes after that.
+ *
  * Context: nobody uses the device any more, and it was not closed yet; waits
  *          for the end of one huge page.
  */
 void uz_collapser_stop(struct uz_collapser *collapser);
+
+/**
+ * uz_collapser_free() - give up what is left of it
+ * @collapser: stopped; or NULL
+ *
+ * Context: the device was closed.
+ */
+void uz_collapser_free(struct uz_collapser *collapser);
 
 /* ---- recompression ---- */
 

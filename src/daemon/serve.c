@@ -238,7 +238,8 @@ static int service_open(struct service *s, struct uz_err *err)
 	uz_device_set_workers(s->dev, service_workers(config));
 	if (config->compaction)
 		service_compact(s);
-	if (!mem.reserve)
+	/* To take a huge page apart may need memory: not where we give it. */
+	if (!mem.reserve && !config->swap)
 		service_collapse(s);
 	service_shrink(s);
 	if (config->track_age) {
@@ -347,6 +348,7 @@ static int service_wait(struct service *s, struct uz_err *err)
 	if (!rc)
 		rc = service_check(s, err);
 	uz_device_close(s->dev);
+	uz_collapser_free(s->collapser);
 	uz_awake_stop(s->awake);
 	return rc;
 }

@@ -123,6 +123,10 @@ void uz_collapser_stop(struct uz_collapser *collapser)
 		return;
 	uz__task_interrupt(&collapser->notice.task, 0);
 	pthread_join(collapser->thread, NULL);
-	uz_device_on_whole(collapser->dev, NULL, NULL);
-	collapser_free(collapser);
+}
+
+void uz_collapser_free(struct uz_collapser *collapser)
+{
+	if (collapser)
+		collapser_free(collapser);
 }
