@@ -5,9 +5,9 @@
  * A round makes a new device and goes through the operations. For each of them
  * the pages are cut into parts, and part by part first the bare codec and then
  * the device does as much work with the same number of threads. A part takes
- * some milliseconds, so that what drifts on the machine, on many within tenths
- * of a second, hits both. After each store all is compared with the corpus: a
- * fast device that loses data is no result.
+ * some ten milliseconds, so that what drifts on the machine, on many within
+ * tenths of a second, hits both. After each store all is compared with the
+ * corpus: a fast device that loses data is no result.
  *
  * The bare codec works half of the corpus away from the device, so that neither
  * finds in the caches what the other has just read.
@@ -24,7 +24,8 @@
  */
 #define SHIFT 1009
 
-#define PART_PAGES 2048 /* of a thread */
+/* Of a thread: so many that its start does not count. */
+#define PART_PAGES 8192
 #define PARTS_MIN  4
 
 static unsigned int parts_of(const struct engine_setup *s, unsigned int n)

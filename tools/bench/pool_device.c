@@ -147,6 +147,7 @@ int pool_device_settle(struct pool_device *d)
 	return settle_device(d->dev, &unused);
 }
 
+#define LOOK_MS 100
 /* Most that is waited for what is not at rest, or that the system has not. */
 #define COLLAPSE_NS UINT64_C(60000000000)
 
@@ -160,8 +161,8 @@ int pool_device_collapse(struct pool_device *d)
 		ret = uz_device_collapse(d->dev, &wait_ms);
 		if (undo_stopped())
 			return -EINTR;
-		if (ret == -ENOMEM)
-			wait_ms = 100;
+		if (ret == -ENOMEM || wait_ms > LOOK_MS)
+			wait_ms = LOOK_MS;
 		if (ret < 0 && ret != -ENOTSUP &&
 		    clock_sleep(clock_ns() + wait_ms * UINT64_C(1000000)))
 			return -EINTR;

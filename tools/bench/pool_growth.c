@@ -117,28 +117,23 @@ static int go_on(struct pool_run *run, struct subject *s, int what, uint64_t n)
 	return ret;
 }
 
-/* Pages of a pass over both. */
-static uint64_t sample_of(const struct subject *s)
+static uint64_t less(uint64_t a, uint64_t b)
 {
-	return s->d.pages < SAMPLE ? s->d.pages : SAMPLE;
+	return a < b ? a : b;
 }
 
 static int by_turns(struct pool_run *run, struct subject *s, int what)
 {
-	bool more = true;
+	uint64_t n = less(SAMPLE, less(s[0].d.pages, s[1].d.pages));
+	uint64_t left;
 	int ret = 0;
 
 	begin(&s[0]);
 	begin(&s[1]);
-	while (more && !ret) {
-		more = false;
-		for (unsigned int i = 0; i < 2 && !ret; i++) {
-			uint64_t left = sample_of(&s[i]) - s[i].done;
-
-			ret = go_on(run, &s[i], what,
-				    left < SLICE ? left : SLICE);
-			more |= s[i].done < sample_of(&s[i]);
-		}
+	for (left = n; left && !ret; left -= less(left, SLICE)) {
+		ret = go_on(run, &s[0], what, less(left, SLICE));
+		if (!ret)
+			ret = go_on(run, &s[1], what, less(left, SLICE));
 	}
 	for (unsigned int i = 0; i < 2 && !ret; i++)
 		stats_add(&s[i].cell[what], s[i].ns / (double)s[i].done);
