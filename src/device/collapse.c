@@ -29,6 +29,9 @@ int uz_device_collapse(struct uz_device *dev, uint32_t *wait_ms)
 	if (!dev->pool)
 		return 0;
 	table = uz_table_collapse(dev->table);
+	/* It may lie where none fits; the pool says for itself. */
+	if (table == -ENOTSUP)
+		table = 0;
 	if (table && table != -EAGAIN)
 		return table;
 	pool = uz_pool_collapse(dev->pool, wait_ms);

@@ -114,7 +114,7 @@ int uz_pool_create(struct uz_pool **pool, int fd,
 	if (ret)
 		return ret;
 	/* What nobody has charged is not to be populated. */
-	uz_shm_page_by_page(&arena);
+	uz_shm_page_by_page(&arena, config->reserve != 0);
 	ret = backend->new (pool, config);
 	if (ret) {
 		uz_shm_unmap(&arena);

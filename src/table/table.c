@@ -49,6 +49,7 @@ struct uz_table {
 	_Atomic uint64_t *touched;
 	_Atomic uint64_t nr_huge;
 	uint8_t *huge; /* a bit for each piece: it is one */
+	uint64_t next; /* piece to begin the search with */
 };
 
 static uint64_t chunks_of(uint64_t nr_pages)
@@ -295,15 +296,19 @@ static bool piece_whole(const struct uz_table *t, uint64_t piece)
 
 int uz_table_collapse(struct uz_table *table)
 {
-	uint64_t nr = pieces_of(uz_table_pages(table)), i;
+	uint64_t nr = pieces_of(uz_table_pages(table)), n, i = 0;
 	int err;
 
-	for (i = 0; i < nr; i++)
+	for (n = 0; n < nr; n++) {
+		i = (table->next + n) % nr;
 		if (!(table->huge[i / 8] & 1u << i % 8) &&
 		    piece_whole(table, i))
 			break;
-	if (i == nr)
+	}
+	if (n == nr)
 		return 0;
+	/* One that is refused holds no other up. */
+	table->next = i + 1;
 	err = uz_shm_collapse(&table->shm, i * UZ_SHM_HUGE);
 	if (err)
 		return err;

@@ -27,7 +27,7 @@
 #endif
 
 /* While part of a huge page cannot be had back; 3 ms in all. */
-#define PUNCH_TRIES    6
+#define PUNCH_TRIES    7
 #define PUNCH_PAUSE_NS 50000 /* doubled each time */
 
 /* The tmpfs that is not swapped. Written before there are threads. */
@@ -260,7 +260,8 @@ int uz_shm_punch(const struct uz_shm *shm, size_t off, size_t len)
 			return -errno;
 		if (gone(shm, off, len))
 			return 0;
-		nanosleep(&pause, NULL);
+		if (tries + 1 < PUNCH_TRIES)
+			nanosleep(&pause, NULL);
 		pause.tv_nsec *= 2;
 	}
 	return -EAGAIN;

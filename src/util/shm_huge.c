@@ -71,9 +71,9 @@ static bool system_gives(void)
 	return false;
 }
 
-void uz_shm_page_by_page(struct uz_shm *shm)
+void uz_shm_page_by_page(struct uz_shm *shm, bool always)
 {
-	shm->small = system_gives();
+	shm->small = always || system_gives();
 	/* Fails where there are no huge pages. */
 	if (shm->small)
 		madvise(shm->base, shm->room, MADV_NOHUGEPAGE);

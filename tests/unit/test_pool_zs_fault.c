@@ -210,6 +210,74 @@ static void test_adopted_while_referred_to(void **state)
 	fixture_close(&fix);
 }
 
+/* And for good: no device is lost for a page, and stores use it again. */
+static void test_adopted_in_spite(void **state)
+{
+	uz_ref_t refs[3];
+
+	(void)state;
+	open_fixture(0);
+	for (uint32_t i = 0; i < 3; i++)
+		refs[i] = fixture_alloc(&fix, 4096, i);
+	fixture_restart(&fix);
+	assert_int_equal(uz_pool_adopt_object(fix.pool, refs[0], 4096, 0), 0);
+	punch_fails = 1000;
+	punch_error = -EAGAIN;
+	assert_int_equal(uz_pool_adopt_end(fix.pool), 0);
+	punch_fails = 0;
+	punch_error = -ENOMEM;
+	fixture_same(&fix, refs[0], 4096, 0);
+	assert_int_equal(uz_pool_used_bytes(fix.pool), PAGES(1));
+	assert_int_equal(fixture_resident(&fix), PAGES(3));
+	for (uint32_t i = 1; i < 3; i++)
+		refs[i] = fixture_alloc(&fix, 4096, i);
+	fixture_check(&fix);
+	assert_int_equal(fixture_resident(&fix), PAGES(3));
+	fixture_free(&fix, refs, 3);
+	fixture_close(&fix);
+}
+
+static bool stay(void *arg, uint32_t owner, uz_ref_t from, uz_ref_t to)
+{
+	(void)arg;
+	(void)owner;
+	(void)from;
+	(void)to;
+	return false;
+}
+
+static void compact(void)
+{
+	struct uz_pool_compaction done = { 0 };
+
+	uz_pool_compact(fix.pool, UZ_POOL_COMPACT_ALL, 16, stay, NULL, &done);
+}
+
+/* What the system would not take back it is offered the next time. */
+static void test_offered_again(void **state)
+{
+	uz_ref_t low, high;
+
+	(void)state;
+	open_fixture(0);
+	low = fixture_alloc(&fix, 4096, 1);
+	high = fixture_alloc(&fix, 4096, 2);
+	uz_pool_free(fix.pool, high);
+	punch_fails = 1;
+	punch_error = -EAGAIN;
+	compact();
+	assert_int_equal(punch_fails, 0);
+	assert_int_equal(uz_pool_used_bytes(fix.pool), PAGES(2));
+	fixture_check(&fix);
+	compact();
+	assert_int_equal(uz_pool_used_bytes(fix.pool), PAGES(1));
+	assert_int_equal(fixture_resident(&fix), PAGES(1));
+	fixture_check(&fix);
+	uz_pool_free(fix.pool, low);
+	punch_error = -ENOMEM;
+	fixture_close(&fix);
+}
+
 static void test_malloc_fails(void **state)
 {
 	(void)state;
@@ -234,6 +302,8 @@ int main(void)
 		cmocka_unit_test(test_isolated_while_punched),
 		cmocka_unit_test(test_cut_fails),
 		cmocka_unit_test(test_adopted_while_referred_to),
+		cmocka_unit_test(test_adopted_in_spite),
+		cmocka_unit_test(test_offered_again),
 		cmocka_unit_test(test_malloc_fails),
 	};
 

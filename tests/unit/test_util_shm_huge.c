@@ -236,11 +236,22 @@ static void test_page_by_page(void **state)
 {
 	struct uz_shm *shm = *state;
 
-	uz_shm_page_by_page(shm);
+	uz_shm_page_by_page(shm, false);
 	bytes(shm)[HUGE] = 1;
 	assert_int_equal(uz_shm_resident(shm), PAGES(1));
 	if (!shm->small)
 		return;
+	collapses = 0;
+	assert_int_equal(uz_shm_collapse(shm, 0), -ENOTSUP);
+	assert_int_equal(collapses, 0);
+}
+
+/* Whatever the system does. */
+static void test_small_always(void **state)
+{
+	struct uz_shm *shm = *state;
+
+	uz_shm_page_by_page(shm, true);
 	collapses = 0;
 	assert_int_equal(uz_shm_collapse(shm, 0), -ENOTSUP);
 	assert_int_equal(collapses, 0);
@@ -298,6 +309,7 @@ int main(void)
 		EACH(test_passing_refusals),
 		EACH(test_punch_is_looked_at),
 		EACH(test_page_by_page),
+		EACH(test_small_always),
 		EACH(test_collapse),
 		EACH(test_punch_a_part),
 	};

@@ -24,7 +24,8 @@ struct uz_pool;
  * used memory stay what they are. Everything else goes on meanwhile.
  *
  * Context: any thread, one at a time (a second one waits for a call's end);
- *          takes class locks for moments; sleeps, for some milliseconds.
+ *          takes class locks for moments; waits for a compaction's end, which
+ *          in turn waits for a call's end; sleeps, for some milliseconds.
  * Return:  1 if it made one: call it again. 0: nothing is left to be done;
  *          uz_pool_on_whole() says when. -EAGAIN: something is left for later.
  *          -ENOMEM: the system has no huge page now. -ENOTSUP: never in this
@@ -37,8 +38,8 @@ uz_must_check int uz_pool_collapse(struct uz_pool *pool, uint32_t *wait_ms);
  * uz_pool_on_whole() - be told when there may be something to collapse
  * @pool: the pool, not in use by another thread yet
  * @fn:   called by whoever populates the last page of a piece, or a piece of a
- *        piece; without locks that others wait for, and must be short. NULL:
- *        nobody
+ *        piece, the pool's own thread included, until the pool is destroyed;
+ *        under no lock that a load waits for, and must be short. NULL: nobody
  * @arg:  handed to @fn
  *
  * Nobody is told of what was adopted.

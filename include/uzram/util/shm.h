@@ -136,15 +136,16 @@ uz_must_check int uz_shm_punch(const struct uz_shm *shm, size_t off,
 
 /**
  * uz_shm_page_by_page() - let memory be populated only where it is used
- * @shm: the mapping
+ * @shm:    the mapping
+ * @always: whatever the system does
  *
  * Where the system makes huge pages of shared memory without being asked, one
  * byte would populate 2 MiB. There it is told to make none, and
- * uz_shm_collapse() makes none either.
+ * uz_shm_collapse() makes none either. That is looked at now and not again.
  *
- * Context: before anybody uses the mapping; reads some files.
+ * Context: before anybody uses the mapping; reads some files, unless @always.
  */
-void uz_shm_page_by_page(struct uz_shm *shm);
+void uz_shm_page_by_page(struct uz_shm *shm, bool always);
 
 /**
  * uz_shm_collapse() - make one huge page of what is mapped here

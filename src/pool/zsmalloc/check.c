@@ -2,7 +2,8 @@
 /*
  * What must always hold when nothing is under way. Everything that is counted
  * or linked is recomputed from the bitmaps and compared. For tests, and for
- * whoever doubts a running pool: nothing is changed, and no lock is taken.
+ * whoever doubts a running pool: nothing is changed. The keeper, and who makes
+ * huge pages, are kept out.
  */
 #include <errno.h>
 
@@ -82,8 +83,9 @@ static int check_pages(const struct uz__zs *pool, const struct uz__class *c,
 		return bad(pool, z, err, "an object's page is not populated");
 	if (z->filling)
 		return bad(pool, z, err, "somebody populates it");
-	if (z->held != z->ready)
-		return bad(pool, z, err, "a page is charged, not populated");
+	/* Held and not ready: the system has refused to take it back. */
+	if (z->ready & ~z->held)
+		return bad(pool, z, err, "a page is populated, not charged");
 	if (uz__zspage_in_use(c, z) & uz__zspage_ahead(z))
 		return bad(pool, z, err, "a page ahead of use is in use");
 	if (z->held & ~((UINT64_C(2) << (c->pages - 1)) - 1))

@@ -8,17 +8,19 @@
  * ones (move.c) and then the pages above its last one to the system: memory is
  * held page by page, so nothing has to be emptied before something is gained.
  *
- * Nobody is waited for. A class whose lock is taken is left for later; so is a
- * zspage that is pinned, that has an object whose owner did not let it go, or
- * that has nowhere to put its objects. It is marked with the number of this
- * compaction and goes to the end of its list. So the marked ones are the last
- * of each list, and a marked head means that the list was gone through.
+ * Nobody is waited for once it has begun. A class whose lock is taken is left
+ * for later; so is a zspage that is pinned, that has an object whose owner did
+ * not let it go, or that has nowhere to put its objects. It is marked with the
+ * number of this compaction and goes to the end of its list. So the marked ones
+ * are the last of each list, and a marked head means that the list was gone
+ * through.
  *
  * Between two turns the pool is at rest: then those get in who wait for that
  * (uz_pool_check(), a store that needs memory at the limit).
  *
- * Locks: compacting over a whole call; under it, for a turn, keeper.work; and
- * under that the class's lock, never across more than a batch of moves.
+ * Locks: compacting and huge.collapsing over a whole call; under them, for a
+ * turn, keeper.work; and under that the class's lock, never across more than a
+ * batch of moves.
  */
 #include <sched.h>
 

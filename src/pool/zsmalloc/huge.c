@@ -28,6 +28,8 @@
 #include <errno.h>
 #include <time.h>
 
+#include <uzram/util/ahead.h>
+
 #include "zsmalloc_priv.h"
 
 /* Since the last page was populated: who fills a device is done there. */
@@ -74,14 +76,30 @@ int uz__huge_init(struct uz__zs *pool, const struct uz_pool_config *config)
 	int ret = uz_reserve_map(&h->map, regions_bytes(config->arena_size),
 				 regions_bytes(config->arena_most));
 
-	if (!ret)
-		h->regions = h->map.base;
-	return ret;
+	if (ret)
+		return ret;
+	h->regions = h->map.base;
+	uz_ahead_memory(h->map.base, h->map.size);
+	return 0;
 }
 
 int uz__huge_grow(struct uz__zs *pool, uint64_t arena_size)
 {
-	return uz_reserve_grow(&pool->huge.map, regions_bytes(arena_size));
+	struct uz_reserve *map = &pool->huge.map;
+	size_t before = map->size;
+	int ret = uz_reserve_grow(map, regions_bytes(arena_size));
+
+	if (!ret)
+		uz_ahead_memory((char *)map->base + before, map->size - before);
+	return ret;
+}
+
+/* Have the region's word in memory, before a note comes under a lock. */
+void uz__huge_touch(struct uz__zs *pool, const struct uz__zspage *z)
+{
+	/* relaxed: changes nothing. */
+	atomic_fetch_or_explicit(&region_of(pool, z)->state, 0,
+				 memory_order_relaxed);
 }
 
 void uz__huge_fini(struct uz__zs *pool)
@@ -113,10 +131,10 @@ void uz__huge_note(struct uz__zs *pool, const struct uz__zspage *z)
 	/* relaxed: the time is a number, and read after the mark or again. */
 	atomic_store_explicit(&r->since, now_ms(), memory_order_relaxed);
 	/*
-	 * relaxed: who takes the mark away looks at the zspage under the lock
-	 * that is held here.
+	 * release: who takes the mark away sees the zspage in its class, and
+	 * looks at it under the lock that is held here.
 	 */
-	atomic_fetch_or_explicit(&r->state, DUE, memory_order_relaxed);
+	atomic_fetch_or_explicit(&r->state, DUE, memory_order_release);
 	atomic_store_explicit(&pool->huge.news, true, memory_order_relaxed);
 }
 
@@ -238,6 +256,9 @@ static uint32_t left(const struct uz__region *r, uint32_t now)
 	unsigned int again = r->tries < AGAIN_MAX ? r->tries : AGAIN_MAX;
 	uint32_t rest = again ? (uint32_t)AGAIN_MS << (again - 1) : REST_MS;
 
+	/* Noted after @now was asked for. */
+	if ((int32_t)(now - since) < 0)
+		return rest;
 	return now - since < rest ? rest - (now - since) : 0;
 }
 
@@ -246,12 +267,9 @@ static int try_region(struct uz__zs *pool, uint32_t region, uint32_t now)
 	struct uz__region *r = &pool->huge.regions[region];
 	int ret;
 
-	/*
-	 * relaxed: the class's locks, taken next, order it before the looks,
-	 * and whoever notes holds one of them.
-	 */
+	/* acquire: uz__huge_note() says for what. */
 	atomic_fetch_and_explicit(&r->state, (uint8_t)~DUE,
-				  memory_order_relaxed);
+				  memory_order_acquire);
 	ret = collapse(pool, region);
 	if (ret != -ENOENT && r->tries < AGAIN_MAX)
 		r->tries++;

@@ -173,6 +173,7 @@ struct uz__zspage *uz__window_get(struct uz__zs *pool, unsigned int pages,
 	uz_lock_release(&s->lock);
 	if (!z)
 		return NULL;
+	uz__huge_touch(pool, z);
 	/* Of small objects only: the rest of the window would lie idle. */
 	excess = z->held & ~((UINT64_C(2) << (pages - 1)) - 1);
 	if (!excess || !drop(pool, z, excess))
@@ -254,8 +255,12 @@ static unsigned int give_back(struct uz__zs *pool, uint64_t keep,
 			done++;
 
 	uz_lock_acquire(&pool->store.lock);
-	for (i = 0; i < nr; i++)
+	for (i = 0; i < nr; i++) {
 		push(pool, batch[i]);
+		/* Refused: the others come first. */
+		if (batch[i]->list == UZ__LIST_KEPT)
+			uz__list_last(pool, &pool->store.kept, batch[i]);
+	}
 	uz_lock_release(&pool->store.lock);
 	return done;
 }
@@ -281,15 +286,26 @@ void uz__window_put(struct uz__zs *pool, struct uz__zspage *z)
 	}
 }
 
+static uint32_t nr_kept(struct uz__zs *pool)
+{
+	uz_scoped_acquire(guard, &pool->store.lock);
+
+	return pool->store.nr_kept;
+}
+
 /*
  * The limit is reached: give one kept window back, after waiting for whoever
- * is giving back already. False when there was none.
+ * is giving back already. False when there was none that the system took.
  */
 bool uz__window_give_back(struct uz__zs *pool)
 {
 	uz_scoped_acquire(guard, &pool->store.give);
+	uint32_t left = nr_kept(pool);
 
-	return give_back(pool, 0, 1);
+	while (left-- > 0)
+		if (give_back(pool, 0, 1))
+			return true;
+	return false;
 }
 
 void uz__zs_trim(struct uz_pool *base)

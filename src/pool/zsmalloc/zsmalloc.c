@@ -124,11 +124,12 @@ static int zs_grow(struct uz_pool *base, uint64_t arena_size)
 {
 	struct uz__zs *pool = uz__zs(base);
 	size_t before = pool->descriptors.size;
-	int ret = uz_reserve_grow(&pool->descriptors,
-				  descriptor_bytes(&base->config, arena_size));
+	int ret = uz__huge_grow(pool, arena_size);
 
 	if (!ret)
-		ret = uz__huge_grow(pool, arena_size);
+		ret = uz_reserve_grow(
+			&pool->descriptors,
+			descriptor_bytes(&base->config, arena_size));
 	if (!ret)
 		uz_ahead_memory((char *)pool->descriptors.base + before,
 				pool->descriptors.size - before);

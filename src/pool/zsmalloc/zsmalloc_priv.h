@@ -517,6 +517,7 @@ bool uz__keeper_release(struct uz__zs *pool);
 int uz__huge_init(struct uz__zs *pool, const struct uz_pool_config *config);
 int uz__huge_grow(struct uz__zs *pool, uint64_t arena_size);
 void uz__huge_fini(struct uz__zs *pool);
+void uz__huge_touch(struct uz__zs *pool, const struct uz__zspage *z);
 void uz__huge_note(struct uz__zs *pool, const struct uz__zspage *z);
 void uz__huge_tell(struct uz__zs *pool);
 void uz__huge_split(struct uz__zs *pool, const struct uz__zspage *z);

@@ -251,11 +251,12 @@ int uz__zspage_populate(struct uz__zs *pool, const struct uz__zspage *z,
  * may have charged pages beyond its object, and populates them with it, as the
  * keeper does; even when another store was faster, has used one of them and is
  * done with it, the first one is still to come. So nothing is given back
- * meanwhile.
+ * meanwhile. What is held and not ready at another time the system has refused
+ * to take back, and is asked again.
  */
 uint64_t uz__zspage_idle(const struct uz__zspage *z, uint64_t pages)
 {
-	return z->filling ? 0 : pages & z->held & z->ready;
+	return z->filling ? 0 : pages & z->held;
 }
 
 /*
@@ -308,6 +309,7 @@ void uz__zspage_filled(struct uz__zs *pool, struct uz__class *c,
 	missing = z->held & ~z->ready;
 	if (uz_unlikely(missing) && !z->filling) {
 		uz__zspage_surrender(pool, c, z, missing);
+		uz__huge_tell(pool);
 		return;
 	}
 	block = uz__zspage_settle(pool, c, z);
