@@ -86,7 +86,7 @@ static void test_pages(void **state)
 	set_up(&s);
 	PLANT(&s.f, s.z->ready, s.z->ready & ~UINT64_C(1), "not populated");
 	PLANT(&s.f, s.z->filling, 1, "populates");
-	PLANT(&s.f, s.z->held, s.z->held | 4, "charged, not populated");
+	PLANT(&s.f, s.z->ready, s.z->ready | 4, "populated, not charged");
 	PLANT(&s.f, s.f.pool->used_pages, s.f.pool->used_pages + 1, "counted");
 	tear_down(&s);
 }
