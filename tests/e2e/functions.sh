@@ -11,7 +11,7 @@
 # attaches is undone when it ends, however it ends. Nothing is found by name:
 # only by the pid, path or number that we got ourselves.
 #
-# UZ_MUST_WORK=root,fuse,loop,zram,ublk,uring,vm,commands names what a machine
+# UZ_MUST_WORK=root,fuse,loop,zram,ublk,uring,huge,vm,commands names what a machine
 # must offer: there a test that lacks it fails instead of being skipped.
 #
 # UZ_TRANSPORT=io_uring is the suite e2e-uring: the same tests on the other

@@ -224,4 +224,23 @@ static inline uint64_t fixture_window(uz_ref_t ref)
 	return ref * UZ_REF_UNIT / PAGES(WINDOW_PAGES);
 }
 
+static inline bool fixture_stay(void *arg, uint32_t owner, uz_ref_t from,
+				uz_ref_t to)
+{
+	(void)arg;
+	(void)owner;
+	(void)from;
+	(void)to;
+	return false;
+}
+
+/* What compaction gains when no owner lets an object go. */
+static inline void fixture_gain(struct fixture *f)
+{
+	struct uz_pool_compaction done = { 0 };
+
+	uz_pool_compact(f->pool, UZ_POOL_COMPACT_ALL, 256, fixture_stay, NULL,
+			&done);
+}
+
 #endif

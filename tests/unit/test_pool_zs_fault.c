@@ -187,17 +187,23 @@ static void test_cut_fails(void **state)
 	fixture_close(&fix);
 }
 
+/* A new process knows the first of three objects; the others go. */
+static void adopt_first(uz_ref_t refs[3])
+{
+	open_fixture(0);
+	for (uint32_t i = 0; i < 3; i++)
+		refs[i] = fixture_alloc(&fix, 4096, i);
+	fixture_restart(&fix);
+	assert_int_equal(uz_pool_adopt_object(fix.pool, refs[0], 4096, 0), 0);
+}
+
 /* A new process has parts of huge pages that somebody refers to for now. */
 static void test_adopted_while_referred_to(void **state)
 {
 	uz_ref_t refs[3];
 
 	(void)state;
-	open_fixture(0);
-	for (uint32_t i = 0; i < 3; i++)
-		refs[i] = fixture_alloc(&fix, 4096, i);
-	fixture_restart(&fix);
-	assert_int_equal(uz_pool_adopt_object(fix.pool, refs[0], 4096, 0), 0);
+	adopt_first(refs);
 	punch_fails = 3;
 	punch_error = -EAGAIN;
 	assert_int_equal(uz_pool_adopt_end(fix.pool), 0);
@@ -216,11 +222,7 @@ static void test_adopted_in_spite(void **state)
 	uz_ref_t refs[3];
 
 	(void)state;
-	open_fixture(0);
-	for (uint32_t i = 0; i < 3; i++)
-		refs[i] = fixture_alloc(&fix, 4096, i);
-	fixture_restart(&fix);
-	assert_int_equal(uz_pool_adopt_object(fix.pool, refs[0], 4096, 0), 0);
+	adopt_first(refs);
 	punch_fails = 1000;
 	punch_error = -EAGAIN;
 	assert_int_equal(uz_pool_adopt_end(fix.pool), 0);
@@ -237,22 +239,6 @@ static void test_adopted_in_spite(void **state)
 	fixture_close(&fix);
 }
 
-static bool stay(void *arg, uint32_t owner, uz_ref_t from, uz_ref_t to)
-{
-	(void)arg;
-	(void)owner;
-	(void)from;
-	(void)to;
-	return false;
-}
-
-static void compact(void)
-{
-	struct uz_pool_compaction done = { 0 };
-
-	uz_pool_compact(fix.pool, UZ_POOL_COMPACT_ALL, 16, stay, NULL, &done);
-}
-
 /* What the system would not take back it is offered the next time. */
 static void test_offered_again(void **state)
 {
@@ -265,11 +251,11 @@ static void test_offered_again(void **state)
 	uz_pool_free(fix.pool, high);
 	punch_fails = 1;
 	punch_error = -EAGAIN;
-	compact();
+	fixture_gain(&fix);
 	assert_int_equal(punch_fails, 0);
 	assert_int_equal(uz_pool_used_bytes(fix.pool), PAGES(2));
 	fixture_check(&fix);
-	compact();
+	fixture_gain(&fix);
 	assert_int_equal(uz_pool_used_bytes(fix.pool), PAGES(1));
 	assert_int_equal(fixture_resident(&fix), PAGES(1));
 	fixture_check(&fix);

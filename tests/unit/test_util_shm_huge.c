@@ -239,11 +239,6 @@ static void test_page_by_page(void **state)
 	uz_shm_page_by_page(shm, false);
 	bytes(shm)[HUGE] = 1;
 	assert_int_equal(uz_shm_resident(shm), PAGES(1));
-	if (!shm->small)
-		return;
-	collapses = 0;
-	assert_int_equal(uz_shm_collapse(shm, 0), -ENOTSUP);
-	assert_int_equal(collapses, 0);
 }
 
 /* Whatever the system does. */
