@@ -30,6 +30,8 @@ static bool pretend; /* a kernel that can */
 int __real_madvise(void *addr, size_t len, int advice);
 int __wrap_madvise(void *addr, size_t len, int advice);
 
+static unsigned int refusals;
+
 int __wrap_madvise(void *addr, size_t len, int advice)
 {
 	if (advice != MADV_COLLAPSE)
@@ -38,7 +40,11 @@ int __wrap_madvise(void *addr, size_t len, int advice)
 		errno = refuse_with;
 		return -1;
 	}
-	return pretend ? 0 : __real_madvise(addr, len, advice);
+	if (pretend || !__real_madvise(addr, len, advice))
+		return 0;
+	/* Once more, and it would be taken for one that has none for good. */
+	pretend = errno == EINVAL && ++refusals == 3;
+	return -1;
 }
 
 struct fixture {
@@ -90,7 +96,7 @@ static void test_whole_pieces(void **state)
 	fill(f, 0, PIECE - CHUNK);
 	fill(f, PIECE, 2 * PIECE);
 	resident = uz_table_resident(f->table);
-	if (collapse_all(f)) {
+	if (collapse_all(f) || pretend) {
 		missing("huge", "no huge page can be made here");
 		pretend = true;
 		assert_int_equal(collapse_all(f), 0);
